@@ -1,0 +1,251 @@
+"""The knobs of ``params.yaml``, checked: an unknown key, a wrong type or an impossible value is named.
+
+``params.yaml`` holds every value and documents each where it stands; there are no defaults in the code.
+A stage says which sections it reads, and can read no others, so that ``dvc.yaml`` can list exactly those::
+
+    from augen.params import load
+
+    p = load("seed", "voters", "infer")
+    p.infer.threshold          # 0.5
+    p.finetune                 # AttributeError: this stage does not load 'finetune'
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from augen.errors import AugenError
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Letter = Annotated[str, Field(pattern="^[A-Z]$")]
+Path_ = Annotated[str, Field(min_length=1)]
+Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Model(Section):
+    generator: Path_
+    revision: str | None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Engine(Section):
+    max_model_len: Positive
+    memory_share: Annotated[float, Field(gt=0, le=1)]
+    quantization: Literal["fp8"] | None
+    batch_size: Positive
+
+
+class Prompt(Section):
+    solve: Annotated[str, Field(min_length=1)]
+    explain: Annotated[str, Field(min_length=1)]
+    chat_template: bool
+
+
+class Rag(Section):
+    k: Count
+    embedder: Path_
+
+
+class Pretrain(Section):
+    seed: Count
+    vocabulary: Annotated[int, Field(ge=300)]
+    hidden: Annotated[int, Field(ge=32, multiple_of=32)]
+    layers: Positive
+    copy_steps: Count
+    steps: Positive
+    puzzles: Positive
+    batch_tokens: Positive
+    learning_rate: Rate
+    pairs: Positive
+    dimensions: Positive
+    threads: Positive
+
+
+class Prepare(Section):
+    train: Path_
+    test: Path_
+    limit: Positive | None
+    dev_fraction: Fraction
+    synthetic: Count
+
+
+class Baseline(Section):
+    samples: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
+class Translate(Section):
+    backend: Literal["synonyms", "none"]
+    copies: Positive
+    rate: Share
+    min_length_ratio: Rate
+    max_length_ratio: Rate
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Translate":
+        if self.min_length_ratio >= self.max_length_ratio:
+            raise ValueError("min_length_ratio must be below max_length_ratio")
+        return self
+
+
+class ReasonTrue(Section):
+    backend: Literal["local"]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
+class ReasonFalse(Section):
+    backend: Literal["local"]
+    negatives: Literal["hinted", "sampled"]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
+class Filter(Section):
+    max_chars: Positive
+    hint_phrases: bool
+    near_duplicates: Annotated[float, Field(gt=0, le=1)] | None
+    ngram: Positive
+
+
+class Training(Section):
+    """What the scorer's and the adapter's training have in common."""
+
+    max_length: Positive
+    held_out: Fraction
+    epochs: Rate
+    batch_size: Positive
+    gradient_accumulation: Positive
+    learning_rate: Rate
+    scheduler: Scheduler
+    warmup: Share
+    optimizer: Path_
+    bf16: bool
+
+
+class Scorer(Training):
+    base: Path_
+    input: Literal["full", "reasoning"]
+
+    @model_validator(mode="after")
+    def _lomo(self) -> "Scorer":
+        if self.optimizer == "lomo" and self.gradient_accumulation > 1:
+            raise ValueError("optimizer lomo updates during backward: set gradient_accumulation to 1")
+        return self
+
+
+class Finetune(Training):
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Infer(Section):
+    engine: Literal["auto", "vllm", "transformers"]
+    adapter: bool
+    temperature: Temperature
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    max_tokens: Positive
+    threshold: Share
+    resample: Literal["slot", "question"]
+    vote: Literal["majority", "weighted", "best"]
+    adaptive: bool
+    shuffle_options: bool
+    fallback: Letter
+
+
+class Params(Section):
+    seed: Count
+    voters: Positive
+    max_resample: Count
+    model: Model
+    engine: Engine
+    prompt: Prompt
+    rag: Rag
+    pretrain: Pretrain
+    prepare: Prepare
+    baseline: Baseline
+    translate: Translate
+    reason_true: ReasonTrue
+    reason_false: ReasonFalse
+    filter: Filter
+    scorer: Scorer
+    finetune: Finetune
+    infer: Infer
+
+
+class _View:
+    """The named sections of `Params` and nothing else."""
+
+    def __init__(self, params: Params, sections: tuple[str, ...]) -> None:
+        self._params, self._sections = params, sections
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._sections:
+            raise AttributeError(f"this stage does not load {name!r}: add it to load(…) and to dvc.yaml")
+        return getattr(self._params, name)
+
+
+def load(*sections: str, path: Path | str = "params.yaml") -> Params:
+    """Check the whole of `path` and return a view of the named top-level `sections`.
+
+    Raises AugenError with one line per fault: file, key, what was found, what would be right.
+    """
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AugenError(f"{path}: not found; run from the repository's root, where dvc.yaml is") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        raise AugenError(f"{path}: not valid YAML: {' '.join(str(fault).split())}") from None
+    if not isinstance(raw, dict):
+        raise AugenError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
+    params = check(raw, str(path))
+    return cast(Params, _View(params, sections))
+
+
+def check(raw: dict[str, Any], source: str) -> Params:
+    """`raw` as `Params`; raises AugenError naming each faulty key of `source`."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as fault:
+        lines = [f"{source}: {_describe(error, raw)}" for error in fault.errors()]
+        raise AugenError("\n".join(lines)) from None
+
+
+def _describe(error: Any, raw: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(file)"
+    match error["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1]), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(_keys(error['loc'][:-1]))}"
+            return f"{key}: unknown key{hint}"
+        case "missing":
+            return f"{key}: missing; see the commented params.yaml of the repository"
+        case _:
+            message = error["msg"].removeprefix("Value error, ")
+            found = error["input"]
+            shown = "" if isinstance(found, dict) else f", found {found!r}"
+            return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _keys(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Params
+    for part in location:
+        model = cast(type[BaseModel], model.model_fields[str(part)].annotation)
+    return list(model.model_fields)
