@@ -1,0 +1,49 @@
+"""Chinese multiple-choice logic puzzles whose answers are proved by a solver.
+
+>>> puzzle = make("ordering", Random(0), difficulty=2, wording=0, questions=2, entry_id="demo")
+>>> puzzle.entry.questions[0].answer in "ABCD"
+True
+
+Each family is one module: a world that states itself as text and as an answer-set program (``base.World``).
+"""
+
+from random import Random
+
+from augen.puzzles.base import AUTHOR, Puzzle, World, pose
+from augen.puzzles.dial import Dial
+from augen.puzzles.drugs import Drugs
+from augen.puzzles.kinship import Kinship
+from augen.puzzles.knights import Knights
+from augen.puzzles.likes import Likes
+from augen.puzzles.lists import Lists
+from augen.puzzles.ordering import Ordering
+from augen.puzzles.roads import Roads
+from augen.puzzles.solver import NotProved
+from augen.puzzles.timetable import Timetable
+
+__all__ = ["AUTHOR", "FAMILIES", "WORDINGS", "NotProved", "Puzzle", "make"]
+
+FAMILIES: dict[str, type[World]] = {
+    "dial": Dial,
+    "drugs": Drugs,
+    "kinship": Kinship,
+    "knights": Knights,
+    "likes": Likes,
+    "lists": Lists,
+    "ordering": Ordering,
+    "roads": Roads,
+    "timetable": Timetable,
+}
+WORDINGS = 3  # phrasings of each family
+
+
+def make(
+    family: str, rng: Random, *, difficulty: int, wording: int, questions: int = 2, entry_id: str = "", tries: int = 100
+) -> Puzzle:
+    """A puzzle of `family` with up to `questions` proved questions; NotProved if `tries` worlds gave none."""
+    for _ in range(tries):
+        try:
+            return pose(FAMILIES[family].draw(rng, difficulty, wording), rng, questions, entry_id)
+        except NotProved:
+            continue
+    raise NotProved(f"{family}: no provable puzzle of difficulty {difficulty} in {tries} tries")

@@ -1,0 +1,28 @@
+"""Write puzzles as raw JSON Lines: ``python -m augen.puzzles --count 300 --seed train --out data/raw/train.jsonl``."""
+
+import argparse
+import sys
+
+from augen.entries import write_jsonl
+from augen.puzzles.dataset import as_raw, puzzle_entries
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m augen.puzzles", description="Write solver-verified puzzles.")
+    parser.add_argument("--count", type=int, required=True, help="how many problems")
+    parser.add_argument("--seed", required=True, help="any text; the same seed writes the same puzzles")
+    parser.add_argument("--out", required=True, help="JSON Lines file to write")
+    parser.add_argument("--prefix", help="first part of the ids (default: the seed)")
+    parser.add_argument("--reasoning", action="store_true", help="write the solver's reasoning, too")
+    parser.add_argument("--unanswered", action="store_true", help="leave the answers out, as in a test set")
+    asked = parser.parse_args()
+    if asked.count < 1:
+        parser.error("--count must be at least 1")
+    entries = puzzle_entries(asked.count, asked.seed, asked.prefix or asked.seed)
+    write_jsonl(asked.out, entries if asked.reasoning else as_raw(entries, answers=not asked.unanswered))
+    print(f"{asked.out}: {len(entries)} problems, {sum(len(e.questions) for e in entries)} questions", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""A dial of ten digits that is turned up and down: addition and subtraction modulo ten."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import Query
+from augen.puzzles.solver import Proof, fact
+
+PARITY = ("双数", "单数")
+_PROGRAM = "at(T+1,(V+N+10)\\10) :- at(T,V), turn(T,N). step(T,V) :- at(T,V)."
+
+
+@dataclass(frozen=True)
+class Dial:
+    start: int
+    turns: tuple[int, ...]  # −9…9, never 0
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        turns = tuple(rng.choice((-1, 1)) * rng.randrange(1, 6) for _ in range(2 + difficulty))
+        return cls(rng.randrange(10), turns, wording)
+
+    def problem(self) -> str:
+        head = (
+            "转盘上是0到9，9的下一个是0。先指{s}，依次：",
+            "计数只留个位，0减1得9。开始是{s}，然后：",
+            "一个密码轮只有0到9十个数，转一圈回到原处。现在是{s}，接着：",
+        )[self.wording]
+        up, down = (("加{n}", "减{n}"), ("增加{n}", "减少{n}"), ("向上拨{n}", "向下拨{n}"))[self.wording]
+        turns = [f"{i}.{(up if n > 0 else down).format(n=abs(n))}。" for i, n in enumerate(self.turns, start=1)]
+        return head.format(s=self.start) + "\n" + "".join(turns)
+
+    def program(self) -> str:
+        return fact("at", 0, self.start) + "".join(fact("turn", t, n) for t, n in enumerate(self.turns)) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        last = len(self.turns)
+        found = [self._digit("最后是几？", last)]
+        found += [self._digit(f"第{t}步后是几？", t) for t in range(2, last)]
+        parity = "".join(f'answer("{word}") :- at({last},V), V\\2={rest}.' for rest, word in enumerate(PARITY))
+        found.append(
+            Query(
+                "最后是单数还是双数？",
+                parity,
+                lambda proof: f"{self._turned(proof, last)}\n最后是{proof.steps[-1][1]}。",
+                PARITY,
+                key="parity",
+            )
+        )
+        return found
+
+    def _digit(self, text: str, t: int) -> Query:
+        forgotten = [(self.start + sum(self.turns[:t]) + d) % 10 for d in (-self.turns[t - 1], 1, -1, 2, -2)]
+        return Query(
+            text,
+            f"answer(V) :- at({t},V).",
+            lambda proof: self._turned(proof, t),
+            tuple(str(v) for v in forgotten),
+            key=str(t),
+        )
+
+    def _turned(self, proof: Proof, until: int) -> str:
+        at = [int(v) for _, v in proof.steps]
+        return "\n".join(
+            f"{t}.{at[t - 1]}{'+' if n > 0 else '-'}{abs(n)}={at[t]}" for t, n in enumerate(self.turns[:until], start=1)
+        )
+
+    def changed(self, rng: Random) -> Self:
+        """Another start, or one turn is another."""
+        if rng.random() < 0.3:
+            return replace(self, start=rng.randrange(10))
+        turns = list(self.turns)
+        turns[rng.randrange(len(turns))] = rng.choice((-1, 1)) * rng.randrange(1, 6)
+        return replace(self, turns=tuple(turns))

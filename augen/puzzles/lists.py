@@ -1,0 +1,140 @@
+"""A short list of digits that is changed step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import Query
+from augen.puzzles.solver import Proof, Value, fact
+
+_PROGRAM = """
+len(T+1,N+1) :- len(T,N), op(T,append,_).    len(T+1,N+1) :- len(T,N), op(T,prepend,_).
+len(T+1,N-1) :- len(T,N), op(T,behead,_).    len(T+1,N-1) :- len(T,N), op(T,curtail,_).
+len(T+1,N) :- len(T,N), op(T,reverse,_).
+elem(T+1,I,V) :- elem(T,I,V), op(T,append,_).        elem(T+1,N,V) :- op(T,append,V), len(T,N).
+elem(T+1,I+1,V) :- elem(T,I,V), op(T,prepend,_).     elem(T+1,0,V) :- op(T,prepend,V).
+elem(T+1,I-1,V) :- elem(T,I,V), op(T,behead,_), I>0.
+elem(T+1,I,V) :- elem(T,I,V), op(T,curtail,_), len(T,N), I<N-1.
+elem(T+1,N-1-I,V) :- elem(T,I,V), op(T,reverse,_), len(T,N).
+packed(T,0,1) :- len(T,_).
+packed(T,I+1,10*P+V) :- packed(T,I,P), elem(T,I,V).
+whole(T,P) :- packed(T,N,P), len(T,N).
+step(T,P) :- whole(T,P).
+"""  # a whole list is one number with a leading 1: [3,0] is 130
+_WORDS = {
+    "append": ("末尾加{v}", "在最后添加{v}", "把{v}接到尾部"),
+    "prepend": ("开头加{v}", "在最前添加{v}", "把{v}接到头部"),
+    "behead": ("删去第一个数", "去掉最前的数", "头部的数丢掉"),
+    "curtail": ("删去最后一个数", "去掉最后的数", "尾部的数丢掉"),
+    "reverse": ("前后颠倒", "把顺序反过来", "倒着排"),
+}
+_GROWTH = {"append": 1, "prepend": 1, "behead": -1, "curtail": -1, "reverse": 0}
+
+
+@dataclass(frozen=True)
+class Lists:
+    start: tuple[int, ...]
+    ops: tuple[tuple[str, int], ...]  # (name, digit; 0 where the operation takes none)
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        start = tuple(rng.sample(range(10), 3))
+        ops: list[tuple[str, int]] = []
+        length = len(start)
+        while len(ops) < 1 + difficulty:
+            fitting = [op for op, growth in _GROWTH.items() if 2 <= length + growth <= 6]
+            op = rng.choice(fitting)
+            length += _GROWTH[op]
+            ops.append((op, rng.randrange(10) if _GROWTH[op] == 1 else 0))
+        return cls(start, tuple(ops), wording)
+
+    def problem(self) -> str:
+        head = ("列表{s}，依次：", "有列表{s}，一步一步做：", "先有一个列表{s}，然后：")[self.wording]
+        steps = [f"{i}.{_WORDS[op][self.wording].format(v=v)}。" for i, (op, v) in enumerate(self.ops, start=1)]
+        return head.format(s=_shown(self.start)) + "\n" + "".join(steps)
+
+    def program(self) -> str:
+        elements = [fact("elem", 0, i, v) for i, v in enumerate(self.start)]
+        ops = [f"op({t},{op},{v})." for t, (op, v) in enumerate(self.ops)]
+        return "".join(elements + ops) + fact("len", 0, len(self.start)) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        t = len(self.ops)
+        digits = tuple(str(d) for d in dict.fromkeys((*self.start[::-1], *(v for _, v in self.ops), 1, 2, 3)))
+        lengths = tuple(str(len(self.start) + d) for d in (1, 0, 2, -1))
+        return [
+            Query("最后的第一个数是几？", f"answer(V) :- elem({t},0,V).", self._traced, digits, key="first"),
+            Query(
+                "最后的末一个数是几？",
+                f"answer(V) :- elem({t},N-1,V), len({t},N).",
+                self._traced,
+                digits,
+                key="last",
+            ),
+            Query("最后有几个数？", f"answer(N) :- len({t},N).", self._counted, lengths, key="length"),
+            Query(
+                "最后的列表是什么？",
+                f"answer(P) :- whole({t},P).",
+                self._traced,
+                tuple(_shown(x) for x in self._near_misses()),
+                value=_unpacked,
+                key="list",
+            ),
+        ]
+
+    def _traced(self, proof: Proof) -> str:
+        return "\n".join(f"{t}.{_unpacked(packed)}" for t, packed in proof.steps)
+
+    def _counted(self, proof: Proof) -> str:
+        final = str(proof.steps[-1][1])[1:]
+        return self._traced(proof) + "\n" + "，".join(f"{i}个{v}" for i, v in enumerate(final, start=1)) + "。"
+
+    def _near_misses(self) -> list[list[int]]:
+        """Ends of the list after one operation was forgotten, done twice, or done at the other end."""
+        other_end = {"append": "prepend", "prepend": "append", "behead": "curtail", "curtail": "behead"}
+        variants = []
+        for i, (op, v) in reversed(list(enumerate(self.ops))):
+            before, after = self.ops[:i], self.ops[i + 1 :]
+            variants += [(*before, *after), (*before, (other_end.get(op, op), v), *after)]
+        truth = _apply(self.start, self.ops)
+        ends = [_apply(self.start, ops) for ops in variants]
+        return [end for i, end in enumerate(ends) if end and end != truth and end not in ends[:i]]
+
+    def changed(self, rng: Random) -> Self:
+        """One operation or one digit is another."""
+        i = rng.randrange(len(self.ops))
+        ops = list(self.ops)
+        same = [op for op, growth in _GROWTH.items() if growth == _GROWTH[ops[i][0]]]
+        ops[i] = (rng.choice(same), rng.randrange(10) if _GROWTH[ops[i][0]] == 1 else 0)
+        start = list(self.start)
+        if rng.random() < 0.5:
+            start[rng.randrange(len(start))] = rng.randrange(10)
+        return replace(self, start=tuple(start), ops=tuple(ops))
+
+
+def _apply(start: Sequence[int], ops: Sequence[tuple[str, int]]) -> list[int]:
+    """The list after `ops`: for distractors only, answers come from the solver."""
+    now = list(start)
+    for op, v in ops:
+        match op:
+            case "append":
+                now = [*now, v]
+            case "prepend":
+                now = [v, *now]
+            case "behead":
+                now = now[1:]
+            case "curtail":
+                now = now[:-1]
+            case "reverse":
+                now = now[::-1]
+    return now
+
+
+def _shown(values: Sequence[int]) -> str:
+    return "[" + ",".join(str(v) for v in values) + "]"
+
+
+def _unpacked(packed: Value) -> str:
+    return "[" + ",".join(str(packed)[1:]) + "]"

@@ -1,0 +1,69 @@
+"""What a family asks of the solver: one proven answer and the steps that lead to it.
+
+A puzzle is an answer-set program (clingo). Its question adds rules for two predicates:
+
+``answer(V)``          the answer; every stable model must give the same single one
+``step(I, …)``         what is written down as the I-th step of the reasoning
+
+An answer is *proved* by enumerating all stable models: a value that held in only some of them would be
+possible but not certain, and such a question is refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import clingo
+
+Value = str | int
+
+
+class NotProved(Exception):
+    """The facts admit no answer, several answers, or no model at all."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    answer: Value
+    steps: tuple[tuple[Value, ...], ...]  # the arguments of step/n, sorted
+
+
+def prove(program: str, *, max_models: int = 64) -> Proof:
+    """The only answer of `program`, with its steps; NotProved if it has none or several."""
+    proofs = {_read(model) for model in _models(program, max_models)}
+    if len(proofs) != 1:
+        raise NotProved(f"{len(proofs)} different answers or derivations instead of 1")
+    return proofs.pop()
+
+
+def _models(program: str, max_models: int) -> Iterator[list[clingo.Symbol]]:
+    control = clingo.Control([str(max_models + 1), "--warn=none"])
+    control.add("base", [], program + "\n#show answer/1. #show step/2. #show step/3.")
+    control.ground([("base", [])])
+    count = 0
+    with control.solve(yield_=True) as handle:
+        for model in handle:
+            count += 1
+            if count > max_models:
+                raise NotProved(f"more than {max_models} models")
+            yield list(model.symbols(shown=True))
+
+
+def _read(symbols: list[clingo.Symbol]) -> Proof:
+    answers = [_value(s.arguments[0]) for s in symbols if s.name == "answer"]
+    if len(answers) != 1:
+        raise NotProved(f"{len(answers)} answers in one model instead of 1")
+    steps = sorted((s for s in symbols if s.name == "step"), key=lambda s: s.arguments)
+    return Proof(answers[0], tuple(tuple(_value(a) for a in s.arguments) for s in steps))
+
+
+def _value(symbol: clingo.Symbol) -> Value:
+    return symbol.number if symbol.type == clingo.SymbolType.Number else symbol.string
+
+
+def fact(name: str, *arguments: Value) -> str:
+    """`fact("over", "甲", 2)` is ``over("甲",2).``"""
+    return f"{name}({','.join(_quoted(a) for a in arguments)})."
+
+
+def _quoted(value: Value) -> str:
+    return str(value) if isinstance(value, int) else '"' + value.replace('"', '\\"') + '"'
