@@ -1,0 +1,435 @@
+"""The evaluation of a small run whose every number is worked out by hand, and the faults that it finds."""
+
+import csv
+import doctest
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from augen import evaluation
+from augen.entries import Entry, QuestionItem, write_jsonl
+from augen.errors import AugenError
+from augen.evaluation import (
+    Questions,
+    Report,
+    Samples,
+    Settings,
+    Source,
+    evaluate,
+    gains_page,
+    gains_table,
+    matched,
+    questions_of,
+    read_samples,
+    rounded,
+)
+from augen.metrics import Estimate
+from augen.voting import Sample, decide, next_draws
+from stages import evaluate as stage
+
+DEV = [
+    Entry(
+        "甲比乙高。",
+        [
+            QuestionItem("谁更高？", ["甲", "乙"], answer="A"),
+            QuestionItem("谁最矮？", ["甲", "丙", "丁", "乙"], answer="B"),
+        ],
+        "dev_0000_roads",
+    ),
+    Entry("列表为空。", [QuestionItem("长度？", ["0", "1", "2", "3"], answer="A")], "dev_0001_lists"),
+]
+SETTINGS = Settings(voters=3, max_resample=1, method="weighted", fallback="A", setup="adapter")
+
+# question: its samples as (slot, round, answer, score); the threshold is 0.5.
+PIPELINE: dict[str, list[tuple[int, int, str | None, float | None]]] = {
+    # one of three right; the majority is B, the only accepted one A; so is the redrawn slot 2
+    "dev_0000_roads#1": [
+        (1, 0, "A", 0.9),
+        (2, 0, "B", 0.2),
+        (3, 0, "B", 0.3),
+        (2, 1, "A", 0.8),
+        (3, 1, "B", 0.1),
+    ],
+    # a tie that B's score decides; nothing accepted; the redraw accepts C, which is wrong
+    "dev_0000_roads#2": [
+        (1, 0, "B", 0.4),
+        (2, 0, None, 0.1),
+        (3, 0, "A", 0.3),
+        (1, 1, "C", 0.6),
+        (2, 1, "C", 0.7),
+        (3, 1, None, 0.1),
+    ],
+    # nothing parsed: the fallback letter happens to be right
+    "dev_0001_lists#1": [(slot, round_, None, 0.2) for round_ in (0, 1) for slot in (1, 2, 3)],
+}
+PLAIN: dict[str, list[tuple[int, int, str | None, float | None]]] = {
+    "dev_0000_roads#1": [(1, 0, "A", None), (2, 0, "A", None)],
+    "dev_0000_roads#2": [(1, 0, "A", None), (2, 0, "B", None)],
+    "dev_0001_lists#1": [(1, 0, None, None), (2, 0, "A", None)],
+}
+TEST: dict[str, list[tuple[int, int, str | None, float | None]]] = {
+    "test_0000_roads#1": [(slot, 0, "A", 0.9) for slot in (1, 2, 3)],
+    "test_0000_roads#2": [(slot, round_, None, 0.9) for round_ in (0, 1) for slot in (1, 2, 3)],
+}
+Row = dict[str, Any]
+
+
+def rows_of(split: str, drawn: dict[str, list[tuple[int, int, str | None, float | None]]]) -> Iterator[Row]:
+    for question, samples in drawn.items():
+        for slot, round_, answer, score in samples:
+            yield {
+                "split": split,
+                "question": question,
+                "slot": slot,
+                "round": round_,
+                "seed": 7,
+                "text": "甲>乙\n答案是：A",
+                "answer": answer,
+                "score": score,
+                "accepted": answer is not None and (score is None or score >= 0.5),
+                "tokens": 10,
+                "finish": "stop",
+            }
+
+
+def pipeline_rows() -> list[Row]:
+    return [*rows_of("dev", PIPELINE), *rows_of("test", TEST)]
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def infer_source(path: Path) -> Source:
+    return Source(path, "infer", voters=3, max_resample=1, threshold=0.5, adaptive=False)
+
+
+def baseline_source(path: Path) -> Source:
+    return Source(path, "baseline", voters=2, max_resample=0, threshold=0.0, adaptive=False)
+
+
+def read(folder: Path, rows: list[Row]) -> tuple[Questions, Samples, Samples, Samples]:
+    """Questions, pipeline samples, plain samples and test samples, as the stage reads them."""
+    questions = questions_of(DEV)
+    infer = infer_source(write(folder / "samples.jsonl", rows))
+    baseline = baseline_source(write(folder / "baseline.jsonl", list(rows_of("dev", PLAIN))))
+    drawn = read_samples(infer, ("dev", "test"))
+    plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
+    return questions, matched(drawn["dev"], questions, infer), plain, drawn["test"]
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    return evaluate(*read(tmp_path, pipeline_rows()), SETTINGS)
+
+
+def test_worked_examples() -> None:
+    result = doctest.testmod(evaluation)
+    assert result.attempted > 1
+    assert result.failed == 0
+
+
+class TestNumbers:
+    def test_accuracy_of_every_step(self, report: Report) -> None:
+        accuracy = {gain.key: gain.accuracy.value for gain in report.gains}
+        assert accuracy == pytest.approx(
+            {
+                "random": (1 / 2 + 1 / 4 + 1 / 4) / 3,
+                "always_a": 2 / 3,
+                "best_constant": 2 / 3,
+                "plain": (1 + 1 / 2 + 1 / 2) / 3,
+                "single": (1 / 3 + 1 / 3 + 0) / 3,
+                "voting": (0 + 1 + 0) / 3,
+                "scorer": (1 + 1 + 0) / 3,
+                "redraw": (1 + 0 + 0) / 3,
+                "fallback": (1 + 0 + 1) / 3,
+            }
+        )
+
+    def test_each_step_is_compared_with_the_one_above(self, report: Report) -> None:
+        differences = {gain.key: gain.difference.value for gain in report.gains if gain.difference}
+        expected = {
+            "plain": 0,
+            "single": -4 / 9,
+            "voting": 1 / 9,
+            "scorer": 1 / 3,
+            "redraw": -1 / 3,
+            "fallback": 1 / 3,
+        }
+        assert differences == pytest.approx(expected)
+
+    def test_the_error_of_a_difference_is_paired_and_clustered(self, report: Report) -> None:
+        """Scorer over voting: +1, 0 | 0, mean 1/3; deviations 2/3 - 1/3 and -1/3 by problem.
+
+        se² = 2/1 · (1/9 + 1/9)/9 = 4/81.
+        """
+        by_key = {gain.key: gain for gain in report.gains}
+        scorer = by_key["scorer"].difference
+        assert scorer is not None
+        assert scorer.se == pytest.approx(2 / 9)
+
+    def test_the_headline_is_what_is_handed_in(self, report: Report) -> None:
+        numbers = report.metrics
+        assert list(numbers)[:6] == [
+            "accuracy",
+            "accuracy_se",
+            "plain_accuracy",
+            "plain_accuracy_se",
+            "gain",
+            "gain_se",
+        ]
+        assert numbers["accuracy"] == pytest.approx(2 / 3)
+        assert numbers["plain_accuracy"] == pytest.approx(2 / 3)
+        assert numbers["gain"] == pytest.approx(0)
+        assert numbers["no_answer_rate"] == pytest.approx(4 / 9)
+        assert numbers["plain_no_answer_rate"] == pytest.approx(1 / 6)
+        assert numbers["fallbacks"] == 1
+        assert numbers["samples_per_question"] == pytest.approx(17 / 3)
+        assert numbers["tokens_per_question"] == pytest.approx(170 / 3)
+        assert (numbers["questions"], numbers["problems"]) == (3, 2)
+
+    def test_acceptance_families_and_test_split(self, report: Report) -> None:
+        numbers = report.metrics
+        assert numbers["acceptance"] == pytest.approx({"round_0": 1 / 9, "round_1": 3 / 8})
+        assert numbers["families"] == {"lists": 1.0, "roads": 0.5}
+        assert numbers["test"] == pytest.approx(
+            {
+                "questions": 2,
+                "fallbacks": 1,
+                "no_answer_rate": 0.5,
+                "samples_per_question": 4.5,
+                "tokens_per_question": 45,
+            }
+        )
+        assert report.test_fallbacks == ["test_0000_roads#2"]
+
+    def test_the_scorer_is_judged_on_round_0(self, report: Report) -> None:
+        """Right: 0.9 and 0.4; wrong: 0.2, 0.3, 0.3. All six pairs are in order."""
+        assert report.metrics["scorer"]["auc"] == 1
+        assert sum(b["samples"] for b in report.plots["calibration"]) == 5
+
+    def test_the_curve_ends_where_the_table_begins(self, report: Report) -> None:
+        curve = {(row["k"], row["method"]): row["accuracy"] for row in report.plots["accuracy_over_k"]}
+        accuracy = {gain.key: gain.accuracy.value for gain in report.gains}
+        assert {k for k, _ in curve} == {1, 2, 3}
+        assert curve[1, "majority"] == pytest.approx(accuracy["single"])
+        assert curve[1, "pass"] == pytest.approx(accuracy["single"])
+        assert curve[3, "majority"] == pytest.approx(accuracy["voting"])
+        assert curve[3, "configured"] == pytest.approx(accuracy["scorer"])
+        assert curve[3, "pass"] == report.metrics["at_k"]["pass"] == pytest.approx(2 / 3)
+
+    def test_the_order_of_lines_changes_nothing(self, tmp_path: Path, report: Report) -> None:
+        rows = pipeline_rows()
+        random.Random(0).shuffle(rows)
+        again = evaluate(*read(tmp_path, rows), SETTINGS)
+        assert (again.metrics, again.gains, again.plots) == (report.metrics, report.gains, report.plots)
+
+
+def test_handed_in_answers_are_those_of_the_round_loop(tmp_path: Path) -> None:
+    """300 questions drawn by the real loop, adaptively: the table's last rows agree with `decide`."""
+    rng = random.Random(5)
+    dev = [
+        Entry(f"题目{i}", [QuestionItem("问", ["一", "二", "三"], answer=rng.choice("ABC"))], f"real{i}")
+        for i in range(300)
+    ]
+    rows, right, fallbacks = [], 0, 0
+    for entry in dev:
+        history: list[Sample] = []
+        while draws := next_draws(history, 6, 1, 0.5, "slot", adaptive=True):
+            history += [
+                Sample(rng.choice([None, None, "A", "B", "C"]), rng.choice([0.1, 0.3, 0.5, 0.6]), *place)
+                for place in draws
+            ]
+        decision = decide(history, "weighted", "A", 0.5)
+        right += decision.answer == entry.questions[0].answer
+        fallbacks += decision.basis == "fallback"
+        rows += list(rows_of("dev", {f"{entry.id}#1": [(s.slot, s.round, s.answer, s.score) for s in history]}))
+    source = Source(write(tmp_path / "s.jsonl", rows), "infer", 6, 1, 0.5, adaptive=True)
+    questions = questions_of(dev)
+    samples = matched(read_samples(source, ("dev",))["dev"], questions, source)
+    report = evaluate(questions, samples, samples, samples, Settings(6, 1, "weighted", "A", "adapter"))
+    assert report.metrics["accuracy"] == pytest.approx(right / 300)
+    assert report.metrics["fallbacks"] == fallbacks
+    assert "families" not in report.metrics
+    # Not every question came to its fifth slot: what follows an early end is left out of the curves.
+    assert report.metrics["at_k"]["k"] < 6
+    assert len(samples.common.rows) == 300 * report.metrics["at_k"]["k"]
+
+
+def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
+    rows = pipeline_rows()
+    for row in rows:
+        row |= {"score": None, "accepted": row["answer"] is not None}
+    report = evaluate(*read(tmp_path, rows), SETTINGS)
+    assert "scorer" not in report.metrics
+    assert report.plots["roc"] == report.plots["calibration"] == []
+    at_k = report.metrics["at_k"]
+    assert at_k["majority"] == at_k["weighted"] == at_k["best"] == at_k["configured"]
+
+
+def test_verdicts() -> None:
+    gain = evaluation.Gain("k", "name", Estimate(0.5, 0.1), None, 1)
+    verdict = {
+        difference: replace(gain, difference=Estimate(*difference)).verdict
+        for difference in [
+            (0.02, 0.01),
+            (0.01, 0.01),
+            (0.009, 0.01),
+            (0.0, 0.0),
+            (-0.001, 0.01),
+            (0.1, float("nan")),
+        ]
+    }
+    assert list(verdict.values()) == ["gained", "gained", "not shown", "not shown", "lost", "not shown"]
+    assert gain.verdict == ""
+
+
+class TestFaults:
+    """Each says which file, which question, and what to run."""
+
+    def fault(self, tmp_path: Path, rows: list[Row]) -> str:
+        with pytest.raises(AugenError) as caught:
+            read(tmp_path, rows)
+        message = str(caught.value)
+        assert f"{tmp_path / 'samples.jsonl'}: " in message
+        assert "dvc repro infer" in message
+        return message
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"slot": 4}, "slots outside 1…3 (voters): dev_0000_roads#1 (slot 4, round 0)"),
+            ({"slot": 0}, "slots outside 1…3 (voters): dev_0000_roads#1 (slot 0, round 0)"),
+            ({"round": 2}, "rounds outside 0…1 (max_resample): dev_0000_roads#1 (slot 1, round 2)"),
+            ({"slot": 2}, "drawn more than once: dev_0000_roads#1 (slot 2, round 0)"),
+            ({"round": 1}, "fewer than 3 samples in round 0: dev_0000_roads#1 (2)"),
+            ({"accepted": False}, "accepted contradicts threshold 0.5: dev_0000_roads#1 (slot 1, round 0)"),
+            ({"score": 0.1}, "accepted contradicts threshold 0.5: dev_0000_roads#1 (slot 1, round 0)"),
+            ({"answer": "D"}, "an answer beyond the question's options: dev_0000_roads#1 (slot 1, round 0)"),
+            ({"answer": "答"}, "line 1: missing or unknown: '答'"),
+            ({"score": float("nan")}, "line 1: score nan is not within 0…1"),
+            ({"score": 1.5}, "line 1: score 1.5 is not within 0…1"),
+            ({"slot": None}, "line 1: "),
+            ({"split": "train"}, "line 1: missing or unknown: 'train'"),
+            ({"question": "dev_9#1"}, "samples of questions that are not in data/dev.jsonl: dev_9#1"),
+        ],
+    )
+    def test_a_changed_sample(self, tmp_path: Path, change: Row, message: str) -> None:
+        rows = pipeline_rows()
+        if "question" in change:
+            for row in rows[:5]:
+                row |= change
+        rows[0] |= change
+        assert message in self.fault(tmp_path, rows)
+
+    def test_a_missing_question(self, tmp_path: Path) -> None:
+        message = self.fault(tmp_path, pipeline_rows()[5:])
+        assert "no samples for questions of data/dev.jsonl: dev_0000_roads#1" in message
+
+    def test_a_missing_field_and_a_cut_line(self, tmp_path: Path) -> None:
+        rows = pipeline_rows()
+        del rows[2]["tokens"]
+        assert "line 3: missing or unknown: 'tokens'" in self.fault(tmp_path, rows)
+        path = write(tmp_path / "samples.jsonl", pipeline_rows())
+        path.write_bytes(path.read_bytes()[:-40])
+        with pytest.raises(AugenError, match=r"line 26: no JSON: Expecting value \(character 149\)"):
+            read_samples(infer_source(path), ("dev", "test"))
+
+    def test_a_missing_split_and_a_missing_file(self, tmp_path: Path) -> None:
+        assert "no samples of split test" in self.fault(tmp_path, list(rows_of("dev", PIPELINE)))
+        with pytest.raises(AugenError, match=r"nowhere\.jsonl: not found\nrebuild it: dvc repro baseline"):
+            read_samples(baseline_source(tmp_path / "nowhere.jsonl"), ("dev",))
+
+    def test_text_in_another_encoding(self, tmp_path: Path) -> None:
+        (tmp_path / "samples.jsonl").write_bytes('{"split": "dev", "text": "答案"}'.encode("gb18030"))
+        with pytest.raises(AugenError, match="not UTF-8"):
+            read_samples(infer_source(tmp_path / "samples.jsonl"), ("dev",))
+
+    def test_many_examples_are_cut_short(self, tmp_path: Path) -> None:
+        rows = pipeline_rows()
+        for row in rows[:5]:
+            row["accepted"] = not row["accepted"]
+        assert "(slot 3, round 0) and 2 more" in self.fault(tmp_path, rows)
+
+    def test_dev_without_answers_or_questions(self) -> None:
+        with pytest.raises(AugenError, match="question p#1 has no answer"):
+            questions_of([Entry("题", [QuestionItem("问", ["一", "二"])], "p")])
+        with pytest.raises(AugenError, match="dev_fraction"):
+            questions_of([])
+
+
+class TestText:
+    def test_the_table_names_each_step_and_its_verdict(self, report: Report) -> None:
+        lines = gains_table(report.gains, "simple").splitlines()[2:]
+        assert len(lines) == len(report.gains) == 9
+        assert lines[4].startswith("+ adapter, one sample")
+        assert "-0.444 ± " in lines[4]
+        assert "lost" in lines[4]
+        assert " ".join(lines[6].split()) == ("+ scorer, weighted of accepted 0.667 ± 0.444 +0.333 ± 0.222 gained 3.00")
+        assert "±" not in lines[0].split("±", 1)[1], "a baseline has no difference"
+
+    def test_the_page_lists_the_fallbacks(self, report: Report) -> None:
+        page = gains_page(report)
+        assert "3 dev questions of 2 problems" in page
+        assert page.endswith(
+            "1 of 2 questions have no parsed sample and get the fallback letter.\n\n- test_0000_roads#2\n"
+        )
+
+    def test_one_problem_alone_has_no_error(self, tmp_path: Path) -> None:
+        questions, samples, plain, test = read(tmp_path, pipeline_rows())
+        one = replace(questions, problems=["p"] * 3)
+        report = evaluate(one, samples, plain, test, SETTINGS)
+        assert rounded(report.metrics)["accuracy_se"] is None
+        assert "0.667 ± ?" in gains_table(report.gains, "github")
+
+
+class TestStage:
+    def run(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+        """The files that the stage writes, by path."""
+        data = folder / "data"
+        data.mkdir(exist_ok=True)
+        write_jsonl(data / "dev.jsonl", DEV)
+        write(data / "samples.jsonl", pipeline_rows())
+        write(data / "baseline.jsonl", list(rows_of("dev", PLAIN)))
+        infer = SimpleNamespace(adapter=True, threshold=0.5, adaptive=False, vote="weighted", fallback="A")
+        params = SimpleNamespace(
+            voters=3,
+            max_resample=1,
+            rag=SimpleNamespace(k=1),
+            baseline=SimpleNamespace(samples=2),
+            infer=infer,
+        )
+        monkeypatch.setattr(stage, "load", lambda *sections: params)
+        monkeypatch.chdir(folder)
+        stage.main()
+        files = (path for path in (folder / "reports").rglob("*") if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+    def test_writes_its_outs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        files = self.run(tmp_path, monkeypatch)
+        assert sorted(files) == [
+            "reports/gains.md",
+            "reports/metrics.json",
+            "reports/plots/accuracy_over_k.csv",
+            "reports/plots/calibration.csv",
+            "reports/plots/roc.csv",
+        ]
+        numbers = json.loads(files["reports/metrics.json"])
+        assert numbers["accuracy"] == 0.666667
+        curve = list(csv.DictReader(files["reports/plots/accuracy_over_k.csv"].decode().splitlines()))
+        assert curve[0] == {"k": "1", "method": "pass", "accuracy": "0.222222"}
+        printed = capsys.readouterr().out
+        assert "+ adapter & examples, one sample" in printed
+        assert "test: 1 of 2 questions got the fallback letter" in printed
+
+    def test_the_same_inputs_give_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.run(tmp_path, monkeypatch) == self.run(tmp_path, monkeypatch)
