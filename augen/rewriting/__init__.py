@@ -1,0 +1,117 @@
+"""Rewritten copies of problems: same logic, other words.
+
+Every backend is one callable from drafts to texts (`Rewriter`); what they share lives here: which texts
+of an entry are handed over, how the copy is put together, which entries are left alone, and the guards
+(`augen.rewriting.guards`) that throw away a copy whose meaning may have moved. A translator only has to
+send ``draft.texts`` there and back; it may pack the texts of several drafts into one request.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from augen.entries import Entry, QuestionItem
+from augen.rewriting.guards import compare, is_about_translation
+
+KEPT = "kept"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One copy to be written: its id (``train_012~1``) and the texts of its origin, to be rewritten as one.
+
+    A backend that draws at random derives its seed from `id`, so that a copy does not depend on which
+    other copies are made.
+    """
+
+    id: str
+    texts: tuple[str, ...]
+
+
+class Rewriter(Protocol):
+    """A backend: for each draft, in order, as many texts as the draft has."""
+
+    def __call__(self, drafts: Sequence[Draft], /) -> Iterable[Sequence[str]]: ...
+
+
+def rewrite(
+    entries: Sequence[Entry],
+    rewriter: Rewriter,
+    *,
+    copies: int,
+    min_length_ratio: float,
+    max_length_ratio: float,
+) -> tuple[list[Entry], Counter[str]]:
+    """Up to `copies` rewritten copies of each entry, and how many were kept and dropped, by cause.
+
+    Causes: ``about_translation`` (counted once per entry: its words are its subject), ``unchanged``,
+    ``repeated`` (equal to an earlier copy of the same entry) and those of `guards.compare`; a copy with
+    several counts under the first. Copies stand in the order of their origins; answers and authors stay.
+    """
+    counts: Counter[str] = Counter()
+    origins: list[Entry] = []
+    for entry in entries:
+        if is_about_translation(entry):
+            counts["about_translation"] += 1
+        else:
+            origins += [entry] * copies
+    drafts = [Draft(f"{entry.id}~{i % copies + 1}", texts_of(entry)) for i, entry in enumerate(origins)]
+
+    kept: list[Entry] = []
+    seen: set[tuple[str, ...]] = set()
+    for entry, draft, texts in zip(origins, drafts, rewriter(drafts), strict=True):
+        copy = with_texts(entry, texts, id=draft.id)
+        cause = _cause(entry, copy, seen, min_length_ratio, max_length_ratio)
+        counts[cause or KEPT] += 1
+        if cause is None:
+            kept.append(copy)
+            seen.add((entry.id, *texts))
+    return kept, counts
+
+
+def texts_of(entry: Entry) -> tuple[str, ...]:
+    """What a backend may rewrite: the problem, then of each question its text, options and reasoning.
+
+    The answer line that ends a reasoning is not among them: no backend can damage it.
+    """
+    texts = [entry.problem]
+    for item in entry.questions:
+        texts += [item.question, *item.options]
+        if item.reasoning is not None:
+            texts.append(_split_answer_line(item.reasoning)[0])
+    return tuple(texts)
+
+
+def with_texts(entry: Entry, texts: Iterable[str], *, id: str) -> Entry:
+    """The inverse of `texts_of`: `entry` with `texts` in place of its own, under a new id."""
+    given = iter(texts)
+    copy = Entry(problem=next(given), questions=[_with_texts(item, given) for item in entry.questions], id=id)
+    if next(given, None) is not None:
+        raise ValueError(f"{id}: the backend returned more texts than it was given")
+    return copy
+
+
+def _with_texts(item: QuestionItem, texts: Iterator[str]) -> QuestionItem:
+    copy = replace(item, question=next(texts), options=[next(texts) for _ in item.options])
+    if item.reasoning is not None:
+        copy.reasoning = next(texts) + _split_answer_line(item.reasoning)[1]
+    return copy
+
+
+def _split_answer_line(reasoning: str) -> tuple[str, str]:
+    """``("先看甲。", "\\n答案是：B")``; the second part is empty if the last line is not an answer."""
+    body, newline, last = reasoning.rstrip().rpartition("\n")
+    return (body, newline + last) if last.startswith("答案") else (reasoning, "")
+
+
+def _cause(
+    before: Entry, after: Entry, seen: set[tuple[str, ...]], min_length_ratio: float, max_length_ratio: float
+) -> str | None:
+    texts = texts_of(after)
+    if texts == texts_of(before):
+        return "unchanged"
+    if (before.id, *texts) in seen:
+        return "repeated"
+    causes = compare(before, after, min_length_ratio=min_length_ratio, max_length_ratio=max_length_ratio)
+    return causes[0] if causes else None

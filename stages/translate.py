@@ -1,0 +1,40 @@
+"""Rewrites the training problems: data/entries_raw.pkl → data/entries_aug.pkl.
+
+The copies tell the same puzzles in other words; copies whose meaning may have moved are dropped.
+
+    dvc repro translate
+"""
+
+from augen.entries import dump_pickle, load_pickle
+from augen.params import load
+from augen.rewriting import KEPT, rewrite
+from augen.rewriting.synonyms import Synonyms
+from augen.stage import run
+
+
+def main() -> None:
+    params = load("seed", "translate")
+    p = params.translate
+    entries = load_pickle("data/entries_raw.pkl")
+    if p.backend == "none":
+        dump_pickle("data/entries_aug.pkl", [])
+        print("translate.backend is none: no copies")
+        return
+
+    copies, counts = rewrite(
+        entries,
+        Synonyms(rate=p.rate, seed=params.seed),
+        copies=p.copies,
+        min_length_ratio=p.min_length_ratio,
+        max_length_ratio=p.max_length_ratio,
+    )
+    dump_pickle("data/entries_aug.pkl", copies)
+
+    print(f"{len(entries)} problems, {p.copies} copies asked for of each: {counts[KEPT]} kept")
+    for cause, count in sorted(counts.items()):
+        if cause != KEPT:
+            print(f"  {count:6d} {cause}")
+
+
+if __name__ == "__main__":
+    run(main)
