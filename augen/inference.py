@@ -1,0 +1,205 @@
+"""The round loop: draw samples for all open slots of all questions at once, score them, vote.
+
+Decisions are `augen.voting`'s (which slots to draw, which answer wins); here data only move::
+
+    asked → draws (voting.next_draws) → prompts → completions (Sampler) → answers, scores → draws …
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from augen.answers import parse_answer
+from augen.engines import Request
+from augen.entries import Entry, QuestionItem, letter_of, question_id
+from augen.prompts import Example, solve_prompt
+from augen.sampling import Sampler
+from augen.scoring import Scored
+from augen.seeds import seed_of
+from augen.voting import Decision, Method, Resample, Sample, decide, next_draws
+
+Split = Literal["dev", "test"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question to be answered, with the worked examples of its prompt."""
+
+    id: str
+    split: Split
+    problem: str
+    item: QuestionItem
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One line of ``samples.jsonl``."""
+
+    split: Split
+    question: str
+    slot: int
+    round: int
+    seed: int
+    text: str
+    answer: str | None
+    score: float | None
+    accepted: bool
+    tokens: int
+    finish: Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one sample is asked for."""
+
+    instruction: str
+    wrap: Callable[[str], str]  # chat template
+    seed: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    adapter: bool
+    shuffle_options: bool = False
+
+    def order(self, asked: Asked, slot: int) -> list[int]:
+        """Which option stands at each position in the prompt of `slot`: the identity unless options are shuffled."""
+        order = list(range(len(asked.item.options)))
+        if self.shuffle_options:
+            Random(seed_of(self.seed, "options", asked.id, slot)).shuffle(order)
+        return order
+
+    def shown(self, asked: Asked, slot: int) -> QuestionItem:
+        """The question as the prompt of `slot` shows it."""
+        return replace(asked.item, options=[asked.item.options[i] for i in self.order(asked, slot)])
+
+    def request(self, asked: Asked, slot: int, round_: int) -> Request:
+        prompt = solve_prompt(self.instruction, asked.problem, self.shown(asked, slot), asked.examples)
+        return Request(
+            prompt=self.wrap(prompt),
+            seed=seed_of(self.seed, asked.id, slot, round_),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            adapter=self.adapter,
+        )
+
+    def answer(self, asked: Asked, slot: int, text: str) -> str | None:
+        """The parsed letter, mapped back to the question's own order of options."""
+        letter = parse_answer(text, len(asked.item.options))
+        return letter_of(self.order(asked, slot)[ord(letter) - ord("A")]) if letter else None
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How many samples a question gets, and which of them count."""
+
+    voters: int
+    max_resample: int
+    threshold: float
+    resample: Resample
+    adaptive: bool
+
+
+ScoreMany = Callable[[Sequence[Scored]], Sequence[float | None]]
+
+
+def unscored(samples: Sequence[Scored]) -> list[None]:
+    """No scorer: every sample with an answer is accepted."""
+    return [None] * len(samples)
+
+
+def questions_of(
+    entries: Sequence[Entry], split: Split, examples: Sequence[Sequence[Example]] | None = None
+) -> list[Asked]:
+    """The questions of `entries` in order; ``examples[i]`` belong to the i-th of them."""
+    flat = [(question_id(e, i), e.problem, item) for e in entries for i, item in enumerate(e.questions)]
+    shots = examples if examples is not None else [()] * len(flat)
+    return [
+        Asked(key, split, problem, item, tuple(found)) for (key, problem, item), found in zip(flat, shots, strict=True)
+    ]
+
+
+def run_rounds(
+    questions: Sequence[Asked], sampling: Sampling, rounds: Rounds, sampler: Sampler, score: ScoreMany
+) -> list[list[Drawn]]:
+    """All samples of every question, in the order of `questions`, by round and slot."""
+    history: list[list[Drawn]] = [[] for _ in questions]
+    number = 0
+    while draws := _open_draws(history, rounds):
+        number += 1
+        items = [
+            (sampling.request(questions[q], slot, round_), {"slot": slot, "round": round_}) for q, slot, round_ in draws
+        ]
+        completions = sampler.draw(items, f"round {number}: {len(draws):,} samples")
+        shown = [
+            Scored(questions[q].problem, sampling.shown(questions[q], slot), completion.text)
+            for (q, slot, _), completion in zip(draws, completions, strict=True)
+        ]
+        scores = score(shown)
+        for (q, slot, round_), (request, _), completion, value in zip(draws, items, completions, scores, strict=True):
+            asked = questions[q]
+            answer = sampling.answer(asked, slot, completion.text)
+            history[q].append(
+                Drawn(
+                    split=asked.split,
+                    question=asked.id,
+                    slot=slot,
+                    round=round_,
+                    seed=request.seed,
+                    text=completion.text,
+                    answer=answer,
+                    score=value,
+                    accepted=Sample(answer, value).accepted(rounds.threshold),
+                    tokens=completion.tokens,
+                    finish=completion.finish,
+                )
+            )
+    return [sorted(drawn, key=lambda d: (d.round, d.slot)) for drawn in history]
+
+
+def _open_draws(history: Sequence[Sequence[Drawn]], rounds: Rounds) -> list[tuple[int, int, int]]:
+    """``(question, slot, round)`` of every sample to be drawn now."""
+    return [
+        (q, slot, round_)
+        for q, drawn in enumerate(history)
+        for slot, round_ in next_draws(_votes(drawn), **vars(rounds))
+    ]
+
+
+def _votes(drawn: Sequence[Drawn]) -> list[Sample]:
+    return [Sample(d.answer, d.score, d.slot, d.round) for d in drawn]
+
+
+def decisions(
+    history: Sequence[Sequence[Drawn]],
+    questions: Sequence[Asked],
+    method: Method,
+    fallback: str,
+    threshold: float,
+) -> dict[str, Decision]:
+    """The answer to every question by id. A fallback beyond a question's options becomes its last letter."""
+    return {
+        asked.id: decide(_votes(drawn), method, min(fallback, letter_of(len(asked.item.options) - 1)), threshold)
+        for asked, drawn in zip(questions, history, strict=True)
+    }
+
+
+def answered(entries: Sequence[Entry], answers: dict[str, Decision]) -> list[Entry]:
+    """`entries` with the answers filled in: what is handed in."""
+    return [
+        replace(
+            entry,
+            questions=[
+                replace(item, answer=answers[question_id(entry, i)].answer) for i, item in enumerate(entry.questions)
+            ],
+        )
+        for entry in entries
+    ]
+
+
+def samples_jsonl(history: Sequence[Sequence[Drawn]]) -> str:
+    """``samples.jsonl``: one line per sample, questions in their order, then rounds, then slots."""
+    return "".join(json.dumps(vars(drawn), ensure_ascii=False) + "\n" for samples in history for drawn in samples)

@@ -1,0 +1,71 @@
+"""Every prompt of the project is built here, from the same four sections.
+
+A prompt to *solve* ends where the reasoning begins::
+
+    请解答下面的逻辑单选题。              instruction (params.yaml: prompt.instruction)
+
+    ### 题目                              one block like this per worked example, with its reasoning …
+    …
+    ### 题目                              … then the question to be solved
+    三个人比身高：甲比乙高，乙比丙高。
+
+    ### 问题
+    谁最高？
+    A: 乙
+    B: 甲
+
+    ### 分析过程
+
+and is continued by ``QuestionItem.reasoning``, whose last line is ``答案是：B``. A prompt to *explain*
+a given answer, right or wrong, is the same with ``### 答案`` and that answer before ``### 分析过程``.
+What all prompts of a run share comes first, so that an engine with prefix caching computes it once.
+"""
+
+from collections.abc import Sequence
+
+from augen.entries import QuestionItem, letter_of
+
+Example = tuple[str, QuestionItem]  # a problem and one of its questions, solved
+
+PROBLEM, QUESTION, ANSWER, REASONING = "### 题目", "### 问题", "### 答案", "### 分析过程"
+
+
+def answer_line(letter: str) -> str:
+    """The last line of every reasoning: ``答案是：B``."""
+    return f"答案是：{letter}"
+
+
+def question_block(problem: str, question: QuestionItem) -> str:
+    """The puzzle itself: problem, question and lettered options, without any answer."""
+    options = "\n".join(f"{letter_of(i)}: {option}" for i, option in enumerate(question.options))
+    return f"{PROBLEM}\n{problem.strip()}\n\n{QUESTION}\n{question.question.strip()}\n{options}\n\n"
+
+
+def worked_example(problem: str, question: QuestionItem) -> str:
+    """A solved question, as it stands in a prompt before the one to be solved."""
+    if question.reasoning is None:
+        raise ValueError("a worked example needs a reasoning")
+    return f"{question_block(problem, question)}{REASONING}\n{question.reasoning.strip()}\n\n"
+
+
+def solve_prompt(
+    instruction: str,
+    problem: str,
+    question: QuestionItem,
+    examples: Sequence[Example] = (),
+) -> str:
+    """Instruction, worked examples ``(problem, question)`` and the question; the reasoning is to follow."""
+    shots = "".join(worked_example(*example) for example in examples)
+    return f"{instruction.strip()}\n\n{shots}{question_block(problem, question)}{REASONING}\n"
+
+
+def explain_prompt(instruction: str, problem: str, question: QuestionItem, answer: str) -> str:
+    """The question with `answer` given; a reasoning that leads to it is to follow."""
+    return (
+        f"{instruction.strip()}\n\n{question_block(problem, question)}{ANSWER}\n{answer_line(answer)}\n\n{REASONING}\n"
+    )
+
+
+def completion(reasoning: str, end: str) -> str:
+    """What a model is trained to write after a prompt: the reasoning, then its end-of-text token `end`."""
+    return f"{reasoning.strip()}{end}"

@@ -1,0 +1,141 @@
+"""Reasoning for right and for wrong answers, written by a model that draws through a `Sampler`.
+
+Right: the model is given the right answer and explains it, until what it wrote ends in that answer.
+Wrong, ``hinted``: it is given a wrong answer, drawn by seed from all the others, and explains that.
+Wrong, ``sampled``: it solves the question without any hint, and what ends in a wrong answer is kept, so that
+right and wrong texts come from one pen and a scorer cannot learn who wrote a text (Cobbe et al. 2021,
+https://arxiv.org/abs/2110.14168).
+
+A question for which nothing usable was written keeps ``reasoning=None``; the filter counts it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from augen.answers import parse_answer
+from augen.engines import Request
+from augen.entries import Entry, QuestionItem, letter_of, question_id
+from augen.prompts import explain_prompt, solve_prompt
+from augen.sampling import Sampler
+from augen.seeds import seed_of
+
+Negatives = Literal["hinted", "sampled"]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How texts are asked for: instructions, sampling, and who is named as their author."""
+
+    solve: str
+    explain: str
+    wrap: Callable[[str], str]  # chat template
+    author: str
+    seed: int
+    attempts: int
+    temperature: float
+    max_tokens: int
+
+    def request(self, prompt: str, purpose: str, question: str, attempt: int) -> Request:
+        return Request(
+            prompt=self.wrap(prompt),
+            seed=seed_of(self.seed, purpose, question, attempt),
+            temperature=self.temperature,
+            top_p=1.0,
+            max_tokens=self.max_tokens,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question that needs a reasoning: what to prompt, and which answers are welcome."""
+
+    id: str
+    item: QuestionItem
+    prompt: str
+    welcome: Callable[[str | None], bool]
+
+
+def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler) -> list[Entry]:
+    """Every question with a reasoning that ends in its own answer, where `writer.attempts` tries gave one.
+
+    Questions that already carry a reasoning (solver-verified puzzles) keep it.
+    """
+    tasks = [
+        Task(key, item, explain_prompt(writer.explain, entry.problem, item, str(item.answer)), item.answer.__eq__)
+        for entry, item, key in _questions(entries)
+        if item.answer and not item.reasoning
+    ]
+    written = _write(tasks, writer, sampler, "right reasonings")
+
+    def explained(item: QuestionItem, key: str) -> QuestionItem:
+        if item.reasoning:
+            return item
+        return replace(item, reasoning=written.get(key), author=writer.author if key in written else None)
+
+    return _mapped(entries, explained)
+
+
+def explain_wrong(entries: Sequence[Entry], writer: Writer, sampler: Sampler, negatives: Negatives) -> list[Entry]:
+    """Every question with a reasoning that ends in a wrong answer; ``answer`` is then that wrong letter."""
+    tasks = []
+    for entry, item, key in _questions(entries):
+        wrong = wrong_letters(item)
+        if not wrong:
+            continue
+        if negatives == "hinted":
+            letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
+            prompt = explain_prompt(writer.explain, entry.problem, item, letter)
+            tasks.append(Task(key, item, prompt, letter.__eq__))
+        else:
+            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), wrong.__contains__))
+    written = _write(tasks, writer, sampler, "wrong reasonings")
+
+    def argued(item: QuestionItem, key: str) -> QuestionItem:
+        text = written.get(key)
+        answer = parse_answer(text, len(item.options))
+        return replace(item, reasoning=text, answer=answer, author=writer.author if text else None)
+
+    return _mapped(entries, argued)
+
+
+def wrong_letters(item: QuestionItem) -> list[str]:
+    """Letters that argue for another text than the right option's (equal options are equally right).
+
+    >>> wrong_letters(QuestionItem("…", ["3", "4", "3"], answer="A"))
+    ['B']
+    """
+    if item.answer is None:
+        return []
+    right = item.options[ord(item.answer) - ord("A")]
+    return [letter_of(i) for i, option in enumerate(item.options) if option != right]
+
+
+def _write(tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str) -> dict[str, str]:
+    """The first welcome text of each task; a task without one is tried again, `writer.attempts` times in all."""
+    written: dict[str, str] = {}
+    open_tasks = list(tasks)
+    for attempt in range(writer.attempts):
+        if not open_tasks:
+            break
+        requests = [(writer.request(t.prompt, label, t.id, attempt), {"attempt": attempt}) for t in open_tasks]
+        completions = sampler.draw(requests, f"{label}, attempt {attempt + 1} of {writer.attempts}")
+        for task, completion in zip(open_tasks, completions, strict=True):
+            if task.welcome(parse_answer(completion.text, len(task.item.options))):
+                written[task.id] = completion.text.strip()
+        open_tasks = [task for task in open_tasks if task.id not in written]
+    print(f"{label}: {len(written):,} of {len(tasks):,} questions")
+    return written
+
+
+def _questions(entries: Sequence[Entry]) -> Iterator[tuple[Entry, QuestionItem, str]]:
+    for entry in entries:
+        for index, item in enumerate(entry.questions):
+            yield entry, item, question_id(entry, index)
+
+
+def _mapped(entries: Sequence[Entry], change: Callable[[QuestionItem, str], QuestionItem]) -> list[Entry]:
+    return [
+        Entry(e.problem, [change(item, question_id(e, i)) for i, item in enumerate(e.questions)], e.id) for e in entries
+    ]

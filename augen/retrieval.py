@@ -1,0 +1,149 @@
+"""Worked examples for a question: the most similar solved questions, never of the same problem.
+
+The index is two plain files, so that the same rows give the same bytes::
+
+    models/index/embeddings.npy    float32 (N, D), one row per solved question, length 1
+    models/index/rows.jsonl        N lines: the question itself, its reasoning, and the problem that it came from
+
+A retriever loads them into an in-memory Chroma without embedding the rows again.
+"""
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augen.entries import Entry, QuestionItem, origin
+from augen.errors import AugenError
+from augen.prompts import Example
+
+Vectors = NDArray[np.float32]
+BATCH = 4_000  # rows that Chroma takes at a time
+SEARCHED = 200  # candidates that Chroma looks at for a query
+
+
+def query_text(problem: str, question: QuestionItem) -> str:
+    """What is embedded of a question: the problem and the question, not the options."""
+    return f"{problem.strip()}\n{question.question.strip()}"
+
+
+@dataclass(frozen=True)
+class Row:
+    origin: str  # id of the problem, that of the original for a rewritten copy
+    problem: str
+    question: str
+    options: list[str]
+    reasoning: str
+    answer: str
+
+    @property
+    def example(self) -> Example:
+        return self.problem, QuestionItem(self.question, self.options, self.reasoning, self.answer)
+
+
+def rows_of(entries: Sequence[Entry]) -> list[Row]:
+    """One row per question that has a reasoning and an answer, in input order."""
+    return [
+        Row(origin(entry.id), entry.problem, item.question, item.options, item.reasoning, item.answer)
+        for entry in entries
+        for item in entry.questions
+        if item.reasoning and item.answer
+    ]
+
+
+class Embedder:
+    """A sentence-transformers model, by folder or hub id, loaded through LangChain."""
+
+    def __init__(self, model: str) -> None:
+        from langchain_huggingface import HuggingFaceEmbeddings
+
+        self.name = model
+        self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of length 1, float32 (len(texts), D)."""
+        return np.asarray(self.model.embed_documents(list(texts)), dtype=np.float32).reshape(len(texts), -1)
+
+
+def write_index(folder: Path, rows: Sequence[Row], vectors: Vectors) -> None:
+    """Write both files of the index; ValueError if they differ in length."""
+    if len(rows) != len(vectors):
+        raise ValueError(f"{len(rows)} rows but {len(vectors)} vectors")
+    folder.mkdir(parents=True, exist_ok=True)
+    packed = io.BytesIO()
+    np.save(packed, vectors, allow_pickle=False)
+    lines = "".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows)
+    for name, content in (("embeddings.npy", packed.getvalue()), ("rows.jsonl", lines.encode())):
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(content)
+        os.replace(partial, folder / name)
+
+
+def read_index(folder: Path) -> tuple[list[Row], Vectors]:
+    """Rows and vectors of an index; AugenError names the file that is missing or does not fit the other."""
+    rows_file, vectors_file = folder / "rows.jsonl", folder / "embeddings.npy"
+    try:
+        lines = rows_file.read_text(encoding="utf-8").splitlines()
+        vectors = np.load(vectors_file, allow_pickle=False)
+    except (OSError, ValueError) as fault:
+        raise AugenError(f"{folder}: cannot be read as an index ({fault}); run `dvc repro index`") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(Row(**json.loads(line)))
+        except (ValueError, TypeError) as fault:
+            raise AugenError(f"{rows_file}:{number}: not a row of an index ({fault}); run `dvc repro index`") from None
+    if vectors.ndim != 2 or len(vectors) != len(rows):
+        raise AugenError(f"{vectors_file}: shape {vectors.shape} for {len(rows)} rows; run `dvc repro index`")
+    return rows, vectors
+
+
+class Retriever:
+    """Finds the k most similar rows of an index for many questions at once."""
+
+    def __init__(self, rows: Sequence[Row], vectors: Vectors, embedder: Embedder) -> None:
+        import chromadb
+        from langchain_chroma import Chroma
+
+        self._rows, self._embedder = rows, embedder
+        client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
+        name = f"index-{uuid4().hex}"  # in-memory clients of one process share their collections
+        collection = client.create_collection(
+            name, configuration={"hnsw": {"space": "cosine", "ef_search": SEARCHED, "num_threads": 1}}
+        )
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            numbers = range(start, start + len(part))
+            collection.add(
+                ids=[str(number) for number in numbers],
+                embeddings=vectors[start : start + len(part)],
+                documents=[row.question for row in part],
+                metadatas=[{"row": number, "origin": row.origin} for number, row in zip(numbers, part, strict=True)],
+            )
+        self._chroma = Chroma(name, embedding_function=embedder.model, client=client)
+
+    def examples(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[Example]]:
+        """For each ``(problem, question, problem id)`` up to `k` examples, the most similar last.
+
+        The most similar stands next to the question in the prompt. Equal similarities go by row number.
+        """
+        if k == 0 or not self._rows:
+            return [[] for _ in questions]
+        vectors = self._embedder.embed([query_text(problem, item) for problem, item, _ in questions])
+        return [
+            [self._rows[row].example for row in reversed(self._nearest(vector, origin(entry_id), k))]
+            for vector, (_, _, entry_id) in zip(vectors, questions, strict=True)
+        ]
+
+    def _nearest(self, vector: Vectors, own: str, k: int) -> list[int]:
+        """Row numbers, nearest first, none of the problem `own`."""
+        found = self._chroma.similarity_search_by_vector_with_relevance_scores(
+            [float(x) for x in vector], k=min(k, len(self._rows)), filter={"origin": {"$ne": own}}
+        )
+        return [row for _, row in sorted((round(distance, 6), int(doc.metadata["row"])) for doc, distance in found)]

@@ -1,0 +1,142 @@
+"""The scorer in use: the probability that a reasoning is right.
+
+A scorer is a folder: a ``Qwen2ForSequenceClassification`` with two labels (0 wrong, 1 right), its tokenizer, and
+``scorer.json``, which says how its input is built, so that training and use cannot differ::
+
+    {"input": "full", "max_length": 512}
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from augen.entries import QuestionItem
+from augen.errors import AugenError
+from augen.identity import content_hash
+from augen.prompts import PROBLEM, REASONING, question_block
+from augen.store import Store, request_key
+
+CONFIG = "scorer.json"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the text of a sample becomes the scorer's input."""
+
+    input: Literal["full", "reasoning"]
+    max_length: int  # tokens
+
+    def encode(self, tokenizer: Any, problem: str, question: QuestionItem, reasoning: str) -> list[int]:
+        """Token ids, at most `max_length`. The problem is cut first, and never the end of the reasoning."""
+        head, tail = self.parts(problem, question, reasoning)
+        tail_ids = tokenizer(tail, add_special_tokens=False)["input_ids"][-self.max_length :]
+        head_ids = tokenizer(head, add_special_tokens=False)["input_ids"] if head else []
+        return head_ids[: self.max_length - len(tail_ids)] + tail_ids
+
+    def parts(self, problem: str, question: QuestionItem, reasoning: str) -> tuple[str, str]:
+        """The text as what may be cut and what must stay."""
+        if self.input == "reasoning":
+            return "", reasoning.strip()
+        block = question_block(problem, question)
+        head = f"{PROBLEM}\n{problem.strip()}"
+        return head, f"{block.removeprefix(head)}{REASONING}\n{reasoning.strip()}"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is scored: a reasoning for a question of a problem."""
+
+    problem: str
+    question: QuestionItem
+    reasoning: str
+
+
+class Scorer:
+    """A trained scorer on the best device there is."""
+
+    def __init__(self, folder: Path, batch_tokens: int = 16_384) -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self.format = read_format(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+        self.model.to(self.device).eval()
+        if self.model.config.num_labels != 2:
+            raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")
+        self.batch_tokens = batch_tokens
+
+    def scores(self, samples: Sequence[Scored], label: str = "scoring") -> list[float]:
+        """P(right) of each sample, in the order of `samples`; batches are gathered by length."""
+        from tqdm import tqdm
+
+        rows = [self.format.encode(self.tokenizer, s.problem, s.question, s.reasoning) for s in samples]
+        found = [0.0] * len(rows)
+        with tqdm(total=len(rows), desc=label, unit="sample", disable=not rows) as bar:
+            for batch in by_length([len(row) for row in rows], self.batch_tokens):
+                for index, score in zip(batch, self._batch([rows[i] for i in batch]), strict=True):
+                    found[index] = score
+                bar.update(len(batch))
+        return found
+
+    def _batch(self, rows: list[list[int]]) -> list[float]:
+        import torch
+
+        padded = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.device)
+        with torch.inference_mode():
+            logits = self.model(**padded).logits.float()  # (B, 2)
+        return [float(p) for p in logits.softmax(-1)[:, 1]]
+
+
+def stored_scores(folder: Path, store: Store) -> Callable[[Sequence[Scored]], list[float]]:
+    """A function that scores samples, each at most once: the store keeps the scores of this scorer's content.
+
+    The scorer is loaded for the first sample whose score is missing.
+    """
+    identity = content_hash(folder)
+    loaded: list[Scorer] = []
+
+    def score(samples: Sequence[Scored]) -> list[float]:
+        keys = [request_key({"kind": "score", "scorer": identity, "sample": asdict(s)}) for s in samples]
+        found = store.get_many(keys)
+        missing = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in found}
+        if missing:
+            if not loaded:
+                loaded.append(Scorer(folder))
+            values = loaded[0].scores(list(missing.values()))
+            new = {key: {"score": value} for key, value in zip(missing, values, strict=True)}
+            store.put_many(new)
+            found |= new
+        return [float(found[key]["score"]) for key in keys]
+
+    return score
+
+
+def by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Indices in batches of similar length, at most `batch_tokens` with padding, long ones first.
+
+    >>> by_length([3, 9, 4, 1], batch_tokens=10)
+    [[1], [2, 0], [3]]
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= batch_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def read_format(folder: Path) -> Format:
+    """The input format of the scorer in `folder`; AugenError if it is not a scorer."""
+    try:
+        return Format(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as fault:
+        raise AugenError(f"{folder}: not a scorer ({fault}); run `dvc repro train_scorer`") from None
+
+
+def write_format(folder: Path, format_: Format) -> None:
+    (folder / CONFIG).write_text(json.dumps(asdict(format_), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,37 @@
+"""Sample the plain generator on the dev questions, without adapter and examples: what every gain is measured against.
+
+in   data/dev.jsonl
+out  data/baseline.jsonl    like samples.jsonl, `baseline.samples` slots a question
+"""
+
+from augen.chat import wrapper
+from augen.entries import read_jsonl
+from augen.files import write_text
+from augen.inference import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
+from augen.local import local_sampler
+from augen.params import load
+from augen.stage import run
+
+
+def main() -> None:
+    p = load("seed", "model", "engine", "prompt", "baseline")
+    questions = questions_of(read_jsonl("data/dev.jsonl", answers="required"), "dev")
+    sampling = Sampling(
+        instruction=p.prompt.solve,
+        wrap=wrapper(p.model.generator, p.model.revision, p.prompt.chat_template),
+        seed=p.seed,
+        temperature=p.baseline.temperature,
+        top_p=1.0,
+        max_tokens=p.baseline.max_tokens,
+        adapter=False,
+    )
+    once = Rounds(p.baseline.samples, max_resample=0, threshold=0.0, resample="slot", adaptive=False)
+    with local_sampler(p.model, p.engine) as sampler:
+        history = run_rounds(questions, sampling, once, sampler, unscored)
+    write_text("data/baseline.jsonl", samples_jsonl(history))
+    right = sum(d.answer == q.item.answer for q, drawn in zip(questions, history, strict=True) for d in drawn)
+    print(f"plain generator: {right / sum(map(len, history)):.3f} of its samples are right; data/baseline.jsonl")
+
+
+if __name__ == "__main__":
+    run(main)

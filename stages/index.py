@@ -1,0 +1,27 @@
+"""Embed the solved questions that may serve as worked examples.
+
+Only the original problems: a rewritten copy would bring the same puzzle twice.
+
+    in   data/filtered/entries.pkl
+    out  models/index/embeddings.npy, models/index/rows.jsonl
+"""
+
+from pathlib import Path
+
+from augen.entries import QuestionItem, load_pickle
+from augen.params import load
+from augen.retrieval import Embedder, query_text, rows_of, write_index
+from augen.stage import run
+
+
+def main() -> None:
+    p = load("rag")
+    rows = rows_of(load_pickle("data/filtered/entries.pkl"))
+    texts = [query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows]
+    vectors = Embedder(p.rag.embedder).embed(texts)
+    write_index(Path("models/index"), rows, vectors)
+    print(f"models/index: {vectors.shape[0]:,} questions, {vectors.shape[1]} dimensions")
+
+
+if __name__ == "__main__":
+    run(main)

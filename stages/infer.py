@@ -1,0 +1,58 @@
+"""Answer the dev and test questions: examples, adapter, samples in rounds, scorer, vote.
+
+in   data/dev.jsonl, prepare.test, models/index, models/adapter, models/scorer
+out  data/samples.jsonl    every sample: question, slot, round, seed, text, parsed answer, score
+     data/upload.jsonl     the test file with its answers filled in
+"""
+
+from pathlib import Path
+
+from augen.chat import wrapper
+from augen.entries import read_jsonl, write_jsonl
+from augen.files import write_text
+from augen.inference import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
+from augen.local import local_sampler
+from augen.params import load
+from augen.retrieval import Embedder, Retriever, read_index
+from augen.scoring import stored_scores
+from augen.stage import run
+from augen.store import Store, default_path
+
+
+def main() -> None:
+    p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "infer")
+    dev = read_jsonl("data/dev.jsonl", answers="required")
+    test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
+    retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
+    examples = retriever.examples([(e.problem, item, e.id) for e in dev + test for item in e.questions], p.rag.k)
+    count = sum(len(e.questions) for e in dev)
+    questions = questions_of(dev, "dev", examples[:count]) + questions_of(test, "test", examples[count:])
+
+    sampling = Sampling(
+        instruction=p.prompt.solve,
+        wrap=wrapper(p.model.generator, p.model.revision, p.prompt.chat_template),
+        seed=p.seed,
+        temperature=p.infer.temperature,
+        top_p=p.infer.top_p,
+        max_tokens=p.infer.max_tokens,
+        adapter=p.infer.adapter,
+        shuffle_options=p.infer.shuffle_options,
+    )
+    rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive)
+    adapter = Path("models/adapter") if p.infer.adapter else None
+    with (
+        Store(default_path()) as store,
+        local_sampler(p.model, p.engine, p.infer.engine, adapter) as sampler,
+    ):
+        score = stored_scores(Path("models/scorer"), store)
+        history = run_rounds(questions, sampling, rounds, sampler, score)
+    answers = decisions(history, questions, p.infer.vote, p.infer.fallback, p.infer.threshold)
+
+    write_text("data/samples.jsonl", samples_jsonl(history))
+    write_jsonl("data/upload.jsonl", answered(test, answers))
+    fallbacks = sum(decision.basis == "fallback" for decision in answers.values())
+    print(f"{len(questions):,} questions, {sum(map(len, history)):,} samples, {fallbacks} fallbacks; data/upload.jsonl")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""Read the raw problems, hold some out for measuring, add solver-verified puzzles.
+
+in   prepare.train, prepare.test     raw JSON Lines, checked here before anything else runs
+out  data/entries_raw.pkl            problems to train on, then `prepare.synthetic` new puzzles
+     data/dev.jsonl                  held-out problems with their answers; split by problem, seeded
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from augen.entries import Entry, dump_pickle, read_jsonl, write_jsonl
+from augen.errors import AugenError
+from augen.params import load
+from augen.puzzles.dataset import puzzle_entries
+from augen.stage import run
+
+
+def main() -> None:
+    p = load("seed", "prepare")
+    labelled = read_jsonl(p.prepare.train, answers="required")[: p.prepare.limit]
+    test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
+    train, dev = split(labelled, p.prepare.dev_fraction, p.seed)
+    synthetic = puzzle_entries(p.prepare.synthetic, f"synthetic {p.seed}", "synthetic")
+
+    dump_pickle("data/entries_raw.pkl", train + synthetic)
+    write_jsonl("data/dev.jsonl", dev)
+    for name, entries in (("train", train), ("synthetic", synthetic), ("dev", dev), ("test", test)):
+        print(f"{name}: {len(entries)} problems, {sum(len(e.questions) for e in entries)} questions")
+
+
+def split(entries: Sequence[Entry], dev_fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """``(train, dev)`` in input order; which problems are held out depends on their ids and the seed only."""
+    ids = sorted(entry.id for entry in entries)
+    Random(seed).shuffle(ids)
+    count = round(len(ids) * dev_fraction)
+    if not 0 < count < len(ids):
+        raise AugenError(
+            f"{len(ids)} problems with prepare.dev_fraction {dev_fraction} leave {count} to measure on and "
+            f"{len(ids) - count} to train on; change prepare.dev_fraction or prepare.limit"
+        )
+    held_out = set(ids[:count])
+    return [e for e in entries if e.id not in held_out], [e for e in entries if e.id in held_out]
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,44 @@
+"""Train the scorer on right and wrong reasonings, and say how well it tells them apart.
+
+in   data/filtered/*.pkl
+out  models/scorer/              weights, tokenizer, scorer.json
+     reports/scorer.json         held-out AUC, average precision, accuracy, calibration, by author
+     reports/plots/scorer.csv    losses and AUC over steps
+"""
+
+from math import log
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from augen.entries import load_pickle
+from augen.files import write_json, write_text
+from augen.params import load
+from augen.scorer_training import labelled, save_scorer, train_scorer
+from augen.stage import run
+from augen.training import curve_csv
+
+FILES = {"entries": True, "entries_aug": True, "entries_false": False, "entries_aug_false": False}
+
+
+def main() -> None:
+    p = load("seed", "scorer")
+    items = [
+        item for name, right in FILES.items() for item in labelled(load_pickle(f"data/filtered/{name}.pkl"), right)
+    ]
+    print(f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings")
+    with TemporaryDirectory() as scratch:
+        trained = train_scorer(items, p.scorer, p.seed, Path(scratch))
+    save_scorer(trained, p.scorer, Path("models/scorer"))
+    write_json("reports/scorer.json", trained.metrics)
+    curves = ["loss", "eval_loss", "eval_auc", "eval_accuracy"]
+    write_text("reports/plots/scorer.csv", curve_csv(trained.history, curves))
+
+    m = trained.metrics
+    loss, chance = f"{m['balanced_loss']:.3f}", f"{log(2):.3f}"
+    print(f"held out: loss {loss} (chance {chance}), accuracy {m['accuracy']:.3f}, AUC {m['auc']:.3f}")
+    if m["learned_nothing"]:
+        print("the scorer learned nothing: its loss is that of chance; try more data, epochs or another learning rate")
+
+
+if __name__ == "__main__":
+    run(main)
