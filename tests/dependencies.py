@@ -1,0 +1,64 @@
+"""What a stage's script depends on, read from its source: the modules it imports and the params it loads.
+
+python -m tests.dependencies    prints both for every stage, to copy into dvc.yaml
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DATA_SUFFIXES = {".tsv"}  # data files of the library that belong to the module beside them
+
+
+def module_file(name: str) -> Path | None:
+    """The source of ``augen.x``; None for what is not a module of this project."""
+    path = ROOT / Path(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if name.split(".")[0] == "augen" and candidate.is_file():
+            return candidate
+    return None
+
+
+def imported(source: Path) -> Iterator[str]:
+    """Names of modules that `source` imports anywhere, functions included; parent packages too."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+def code_of(script: Path) -> set[str]:
+    """The script and every module of the project that it imports, directly or not, as paths from the root."""
+    seen: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        waiting += [found for name in imported(file) if (found := module_file(name))]
+    data = {path for file in seen for path in file.parent.glob(f"{file.stem}.*") if path.suffix in DATA_SUFFIXES}
+    return {str(path.relative_to(ROOT)) for path in seen | data if path != ROOT / "augen/__init__.py"}
+
+
+def params_of(script: Path) -> set[str]:
+    """The sections named in the script's ``load(…)``."""
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "load":
+            return {str(ast.literal_eval(argument)) for argument in node.args}
+    return set()
+
+
+if __name__ == "__main__":
+    for path in sorted((ROOT / "stages").glob("*.py")):
+        print(f"{path.stem}:")
+        for dep in sorted(code_of(path)):
+            print(f"      - {dep}")
+        print(f"    params: [{', '.join(sorted(params_of(path)))}]")
