@@ -14,8 +14,9 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from augen.errors import AugenError
 
@@ -31,7 +32,7 @@ Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -208,10 +209,14 @@ def load(*sections: str, path: Path | str = "params.yaml") -> Params:
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # DVC's own parser (YAML 1.2): 1e-5, as `dvc exp run -S` writes it, is a number and a key given twice a fault.
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AugenError(f"{path}: not found; run from the repository's root, where dvc.yaml is") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+    except MarkedYAMLError as fault:
+        line = f":{fault.problem_mark.line + 1}" if fault.problem_mark else ""
+        raise AugenError(f"{path}{line}: not valid YAML: {fault.problem or fault.context}") from None
+    except (YAMLError, UnicodeDecodeError) as fault:
         raise AugenError(f"{path}: not valid YAML: {' '.join(str(fault).split())}") from None
     if not isinstance(raw, dict):
         raise AugenError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")

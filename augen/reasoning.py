@@ -11,6 +11,8 @@ A question for which nothing usable was written keeps ``reasoning=None``; the fi
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import eq
 from random import Random
 from typing import Literal
 
@@ -63,7 +65,7 @@ def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler) ->
     Questions that already carry a reasoning (solver-verified puzzles) keep it.
     """
     tasks = [
-        Task(key, item, explain_prompt(writer.explain, entry.problem, item, str(item.answer)), item.answer.__eq__)
+        Task(key, item, explain_prompt(writer.explain, entry.problem, item, item.answer), partial(eq, item.answer))
         for entry, item, key in _questions(entries)
         if item.answer and not item.reasoning
     ]
@@ -87,7 +89,7 @@ def explain_wrong(entries: Sequence[Entry], writer: Writer, sampler: Sampler, ne
         if negatives == "hinted":
             letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
             prompt = explain_prompt(writer.explain, entry.problem, item, letter)
-            tasks.append(Task(key, item, prompt, letter.__eq__))
+            tasks.append(Task(key, item, prompt, partial(eq, letter)))
         else:
             tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), wrong.__contains__))
     written = _write(tasks, writer, sampler, "wrong reasonings")

@@ -67,7 +67,9 @@ class Embedder:
         self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of length 1, float32 (len(texts), D)."""
+        """Vectors of length 1, float32 (len(texts), D); no texts give (0, 0)."""
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
         return np.asarray(self.model.embed_documents(list(texts)), dtype=np.float32).reshape(len(texts), -1)
 
 
@@ -88,11 +90,15 @@ def write_index(folder: Path, rows: Sequence[Row], vectors: Vectors) -> None:
 def read_index(folder: Path) -> tuple[list[Row], Vectors]:
     """Rows and vectors of an index; AugenError names the file that is missing or does not fit the other."""
     rows_file, vectors_file = folder / "rows.jsonl", folder / "embeddings.npy"
+    reading = rows_file
     try:
-        lines = rows_file.read_text(encoding="utf-8").splitlines()
-        vectors = np.load(vectors_file, allow_pickle=False)
+        with rows_file.open(encoding="utf-8", newline="\n") as lines_in:  # other ends of lines may stand inside texts
+            lines = list(lines_in)
+        reading = vectors_file
+        with vectors_file.open("rb") as packed:
+            vectors = np.lib.format.read_array(packed, allow_pickle=False)
     except (OSError, ValueError) as fault:
-        raise AugenError(f"{folder}: cannot be read as an index ({fault}); run `dvc repro index`") from None
+        raise AugenError(f"{reading}: cannot be read ({fault}); run `dvc repro index`") from None
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
