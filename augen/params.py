@@ -69,6 +69,8 @@ class Pretrain(Section):
     puzzles: Positive
     batch_tokens: Positive
     learning_rate: Rate
+    checker_puzzles: Positive
+    checker_learning_rate: Rate
     pairs: Positive
     dimensions: Positive
     threads: Positive

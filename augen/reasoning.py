@@ -17,6 +17,7 @@ from random import Random
 from typing import Literal
 
 from augen.answers import parse_answer
+from augen.chat import Window
 from augen.engines import Request
 from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.prompts import explain_prompt, solve_prompt
@@ -32,7 +33,7 @@ class Writer:
 
     solve: str
     explain: str
-    wrap: Callable[[str], str]  # chat template
+    window: Window
     author: str
     seed: int
     attempts: int
@@ -41,12 +42,17 @@ class Writer:
 
     def request(self, prompt: str, purpose: str, question: str, attempt: int) -> Request:
         return Request(
-            prompt=self.wrap(prompt),
+            prompt=prompt,
             seed=seed_of(self.seed, purpose, question, attempt),
             temperature=self.temperature,
             top_p=1.0,
             max_tokens=self.max_tokens,
         )
+
+    def fitting(self, tasks: Sequence["Task"]) -> list["Task"]:
+        """`tasks` with their prompts wrapped, without those that are too long for the generator."""
+        wrapped = [replace(task, prompt=self.window.wrap(task.prompt)) for task in tasks]
+        return [task for task in wrapped if self.window.fits(task.prompt, self.max_tokens)]
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ def wrong_letters(item: QuestionItem) -> list[str]:
 def _write(tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str) -> dict[str, str]:
     """The first welcome text of each task; a task without one is tried again, `writer.attempts` times in all."""
     written: dict[str, str] = {}
-    open_tasks = list(tasks)
+    open_tasks = writer.fitting(tasks)
+    if len(open_tasks) < len(tasks):
+        print(f"{label}: {len(tasks) - len(open_tasks):,} questions are too long for engine.max_model_len")
     for attempt in range(writer.attempts):
         if not open_tasks:
             break

@@ -25,7 +25,7 @@ from augen.prompts import Example
 
 Vectors = NDArray[np.float32]
 BATCH = 4_000  # rows that Chroma takes at a time
-SEARCHED = 200  # candidates that Chroma looks at for a query
+SEARCHED = 1000
 
 
 def query_text(problem: str, question: QuestionItem) -> str:
@@ -64,7 +64,12 @@ class Embedder:
         from langchain_huggingface import HuggingFaceEmbeddings
 
         self.name = model
-        self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+        try:
+            self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+        except (OSError, ValueError) as fault:
+            raise AugenError(
+                f"rag.embedder: {model} cannot be loaded as a sentence-transformers model ({fault})"
+            ) from None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of length 1, float32 (len(texts), D); no texts give (0, 0)."""
@@ -148,8 +153,17 @@ class Retriever:
         ]
 
     def _nearest(self, vector: Vectors, own: str, k: int) -> list[int]:
-        """Row numbers, nearest first, none of the problem `own`."""
-        found = self._chroma.similarity_search_by_vector_with_relevance_scores(
-            [float(x) for x in vector], k=min(k, len(self._rows)), filter={"origin": {"$ne": own}}
-        )
-        return [row for _, row in sorted((round(distance, 6), int(doc.metadata["row"])) for doc, distance in found)]
+        """Row numbers, nearest first, none of the problem `own`.
+
+        Which of several equally near rows Chroma returns is up to chance, so it is asked for more than `k` until
+        one of them is farther than the k-th.
+        """
+        wanted = k
+        while True:
+            wanted = min(2 * wanted, len(self._rows))
+            found = self._chroma.similarity_search_by_vector_with_relevance_scores(
+                [float(x) for x in vector], k=wanted, filter={"origin": {"$ne": own}}
+            )
+            ranked = sorted((round(distance, 6), int(doc.metadata["row"])) for doc, distance in found)
+            if len(ranked) < wanted or wanted == len(self._rows) or ranked[-1][0] > ranked[k - 1][0]:
+                return [row for _, row in ranked[:k]]

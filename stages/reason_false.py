@@ -4,7 +4,7 @@ in   data/entries_raw.pkl, data/entries_aug.pkl
 out  data/reasoned/entries_false.pkl, data/reasoned/entries_aug_false.pkl
 """
 
-from augen.chat import wrapper
+from augen.chat import Window
 from augen.entries import dump_pickle, load_pickle
 from augen.local import local_sampler
 from augen.params import load
@@ -17,7 +17,7 @@ def main() -> None:
     writer = Writer(
         solve=p.prompt.solve,
         explain=p.prompt.explain,
-        wrap=wrapper(p.model.generator, p.model.revision, p.prompt.chat_template),
+        window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
         author=p.model.generator,
         seed=p.seed,
         attempts=p.reason_false.attempts,
