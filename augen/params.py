@@ -106,6 +106,7 @@ class Translate(Section):
 
 class ReasonTrue(Section):
     backend: Literal["local"]
+    hinted: bool
     attempts: Positive
     temperature: Temperature
     max_tokens: Positive

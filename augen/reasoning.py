@@ -1,6 +1,8 @@
 """Reasoning for right and for wrong answers, written by a model that draws through a `Sampler`.
 
-Right: the model is given the right answer and explains it, until what it wrote ends in that answer.
+Right, hinted: the model is given the right answer and explains it, until what it wrote ends in that answer.
+Right, not hinted: it solves the question until it finds the right answer (rejection sampling, as in STaR, Zelikman
+et al. 2022, https://arxiv.org/abs/2203.14465). Who was told the answer can end in it by steps that do not lead there.
 Wrong, ``hinted``: it is given a wrong answer, drawn by seed from all the others, and explains that.
 Wrong, ``sampled``: it solves the question without any hint, and what ends in a wrong answer is kept, so that
 right and wrong texts come from one pen and a scorer cannot learn who wrote a text (Cobbe et al. 2021,
@@ -65,16 +67,20 @@ class Task:
     welcome: Callable[[str | None], bool]
 
 
-def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler) -> list[Entry]:
+def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler, hinted: bool) -> list[Entry]:
     """Every question with a reasoning that ends in its own answer, where `writer.attempts` tries gave one.
 
     Questions that already carry a reasoning (solver-verified puzzles) keep it.
     """
-    tasks = [
-        Task(key, item, explain_prompt(writer.explain, entry.problem, item, item.answer), partial(eq, item.answer))
-        for entry, item, key in _questions(entries)
-        if item.answer and not item.reasoning
-    ]
+    tasks = []
+    for entry, item, key in _questions(entries):
+        if item.answer and not item.reasoning:
+            prompt = (
+                explain_prompt(writer.explain, entry.problem, item, item.answer)
+                if hinted
+                else solve_prompt(writer.solve, entry.problem, item)
+            )
+            tasks.append(Task(key, item, prompt, item.answer.__eq__))
     written = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:

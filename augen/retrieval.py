@@ -25,7 +25,7 @@ from augen.prompts import Example
 
 Vectors = NDArray[np.float32]
 BATCH = 4_000  # rows that Chroma takes at a time
-SEARCHED = 1000
+SEARCHED = 1_000  # candidates that Chroma looks at for a query; finds the very nearest of some thousand rows
 
 
 def query_text(problem: str, question: QuestionItem) -> str:

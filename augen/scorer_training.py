@@ -53,6 +53,8 @@ def labelled(entries: Sequence[Entry], right: bool) -> list[Labelled]:
 class BalancedTrainer(Trainer):
     """Weighs the two classes so that each is half of the loss."""
 
+    loss_is_scaled_for_ga = False  # a mean over one batch: the trainer divides it by the accumulated batches
+
     def __init__(self, *args: Any, class_weights: torch.Tensor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.class_weights = class_weights
@@ -111,6 +113,7 @@ def train_scorer(items: Sequence[Labelled], section: params.Scorer, seed: int, s
     )
     quiet(trainer)
     trainer.train()
+    trainer.args.train_sampling_strategy = "random"  # grouped by length, predictions too come in another order
     logits = trainer.predict(rows(held_out)).predictions
     metrics = {"train": len(train), "held_out": len(held_out), **_report(logits, held_out)}
     return Trained(model, tokenizer, metrics, trainer.state.log_history)

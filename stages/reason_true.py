@@ -1,4 +1,4 @@
-"""Have the generator explain the right answers.
+"""Have the generator write reasonings that lead to the right answers.
 
 in   data/entries_raw.pkl, data/entries_aug.pkl
 out  data/reasoned/entries.pkl, data/reasoned/entries_aug.pkl
@@ -26,7 +26,7 @@ def main() -> None:
     )
     with local_sampler(p.model, p.engine) as sampler:
         for name in ("entries_raw", "entries_aug"):
-            reasoned = explain_right(load_pickle(f"data/{name}.pkl"), writer, sampler)
+            reasoned = explain_right(load_pickle(f"data/{name}.pkl"), writer, sampler, p.reason_true.hinted)
             dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", reasoned)
 
 
