@@ -12,6 +12,7 @@ A question for which nothing usable was written keeps ``reasoning=None``; the fi
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import eq
@@ -64,7 +65,7 @@ class Task:
     id: str
     item: QuestionItem
     prompt: str
-    welcome: Callable[[str | None], bool]
+    welcome: AbstractSet[str]
 
 
 def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler, hinted: bool) -> list[Entry]:
@@ -80,7 +81,7 @@ def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler, hi
                 if hinted
                 else solve_prompt(writer.solve, entry.problem, item)
             )
-            tasks.append(Task(key, item, prompt, item.answer.__eq__))
+            tasks.append(Task(key, item, prompt, partial(eq, item.answer)))
     written = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:
@@ -103,7 +104,7 @@ def explain_wrong(entries: Sequence[Entry], writer: Writer, sampler: Sampler, ne
             prompt = explain_prompt(writer.explain, entry.problem, item, letter)
             tasks.append(Task(key, item, prompt, partial(eq, letter)))
         else:
-            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), wrong.__contains__))
+            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), set(wrong)))
     written = _write(tasks, writer, sampler, "wrong reasonings")
 
     def argued(item: QuestionItem, key: str) -> QuestionItem:
@@ -138,7 +139,7 @@ def _write(tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str) 
         requests = [(writer.request(t.prompt, label, t.id, attempt), {"attempt": attempt}) for t in open_tasks]
         completions = sampler.draw(requests, f"{label}, attempt {attempt + 1} of {writer.attempts}")
         for task, completion in zip(open_tasks, completions, strict=True):
-            if task.welcome(parse_answer(completion.text, len(task.item.options))):
+            if parse_answer(completion.text, len(task.item.options)) in task.welcome:
                 written[task.id] = completion.text.strip()
         open_tasks = [task for task in open_tasks if task.id not in written]
     print(f"{label}: {len(written):,} of {len(tasks):,} questions")
