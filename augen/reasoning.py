@@ -14,8 +14,6 @@ A question for which nothing usable was written keeps ``reasoning=None``; the fi
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import partial
-from operator import eq
 from random import Random
 from typing import Literal
 
@@ -81,7 +79,7 @@ def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler, hi
                 if hinted
                 else solve_prompt(writer.solve, entry.problem, item)
             )
-            tasks.append(Task(key, item, prompt, partial(eq, item.answer)))
+            tasks.append(Task(key, item, prompt, {item.answer}))
     written = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:
@@ -102,7 +100,7 @@ def explain_wrong(entries: Sequence[Entry], writer: Writer, sampler: Sampler, ne
         if negatives == "hinted":
             letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
             prompt = explain_prompt(writer.explain, entry.problem, item, letter)
-            tasks.append(Task(key, item, prompt, partial(eq, letter)))
+            tasks.append(Task(key, item, prompt, {letter}))
         else:
             tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), set(wrong)))
     written = _write(tasks, writer, sampler, "wrong reasonings")
