@@ -97,8 +97,8 @@ def read_index(folder: Path) -> tuple[list[Row], Vectors]:
     rows_file, vectors_file = folder / "rows.jsonl", folder / "embeddings.npy"
     reading = rows_file
     try:
-        with rows_file.open(encoding="utf-8", newline="\n") as lines_in:  # other ends of lines may stand inside texts
-            lines = list(lines_in)
+        with rows_file.open(encoding="utf-8") as lines_in:
+            lines = list(lines_in)  # str.splitlines would also split at separators inside texts
         reading = vectors_file
         with vectors_file.open("rb") as packed:
             vectors = np.lib.format.read_array(packed, allow_pickle=False)
