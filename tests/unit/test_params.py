@@ -88,7 +88,7 @@ def test_the_models_list_exactly_the_keys_of_the_file() -> None:
 
 def test_a_view_shows_only_what_was_asked_for() -> None:
     p = load("seed", "infer", path=DEFAULT)
-    assert p.infer.threshold == 0.5
+    assert p.infer.threshold == 0.3
     with pytest.raises(AttributeError, match=r"does not load 'finetune': add it to load\(…\) and to dvc.yaml"):
         _ = p.finetune
     with pytest.raises(AttributeError, match="does not load 'voters'"):
