@@ -87,33 +87,102 @@ class Baseline(Section):
     max_tokens: Positive
 
 
+class ProviderLimits(Section):
+    """What all providers have: how fast, how many at once, how patient."""
+
+    base_url: str | None
+    requests_per_second: Rate | None
+    requests_per_minute: Rate | None
+    concurrency: Positive
+    timeout_s: Rate
+    retries: Count
+
+
+class Tencent(ProviderLimits):
+    base_url: Path_
+    region: Path_
+    characters_per_request: Positive
+    price: Annotated[float, Field(ge=0)]
+
+
+class Chat(ProviderLimits):
+    tokens_per_minute: Rate | None
+    prices: dict[str, Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]]
+
+
+class Qianfan(Chat):
+    iam_url: str | None
+
+
+class Providers(Section):
+    tencent: Tencent
+    qianfan: Qianfan
+    openai: Chat
+
+
+Languages = Annotated[list[Path_], Field(min_length=2, max_length=2)]
+
+
+class Nmt(Section):
+    there: Path_
+    there_languages: Languages | None
+    back: Path_
+    back_languages: Languages | None
+    beams: Positive
+    batch_size: Positive
+    max_chars: Positive
+    max_new_tokens: Positive
+
+
+class Llm(Section):
+    provider: Literal["qianfan", "openai"]
+    models: list[Path_]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
 class Translate(Section):
-    backend: Literal["synonyms", "none"]
+    backend: Literal["synonyms", "tencent", "nmt", "llm", "none"]
     copies: Positive
     rate: Share
     min_length_ratio: Rate
     max_length_ratio: Rate
+    pivot: Path_
+    nmt: Nmt
+    llm: Llm
 
     @model_validator(mode="after")
     def _ordered(self) -> "Translate":
         if self.min_length_ratio >= self.max_length_ratio:
             raise ValueError("min_length_ratio must be below max_length_ratio")
+        if self.backend == "llm" and not self.llm.models:
+            raise ValueError("backend llm needs at least one name in llm.models")
         return self
 
 
-class ReasonTrue(Section):
-    backend: Literal["local"]
+class Reason(Section):
+    """What the writing of right and of wrong reasonings has in common."""
+
+    backend: Literal["local", "qianfan", "openai"]
+    models: list[Path_]
     attempts: Positive
     temperature: Temperature
     max_tokens: Positive
 
+    @model_validator(mode="after")
+    def _somebody_to_ask(self) -> "Reason":
+        if self.backend != "local" and not self.models:
+            raise ValueError(f"backend {self.backend} needs at least one name in models")
+        return self
 
-class ReasonFalse(Section):
-    backend: Literal["local"]
+
+class ReasonTrue(Reason):
+    pass
+
+
+class ReasonFalse(Reason):
     negatives: Literal["hinted", "sampled"]
-    attempts: Positive
-    temperature: Temperature
-    max_tokens: Positive
 
 
 class Filter(Section):
@@ -180,6 +249,7 @@ class Params(Section):
     pretrain: Pretrain
     prepare: Prepare
     baseline: Baseline
+    providers: Providers
     translate: Translate
     reason_true: ReasonTrue
     reason_false: ReasonFalse

@@ -1,33 +1,29 @@
-"""Have the generator explain the right answers.
+"""Have the generator, or paid models, explain the right answers.
 
 in   data/entries_raw.pkl, data/entries_aug.pkl
 out  data/reasoned/entries.pkl, data/reasoned/entries_aug.pkl
+and  reports/failed.jsonl    questions for which no attempt gave the right answer
 """
 
-from augen.chat import wrapper
+from augen.calls.failures import Failure, keep_failures
 from augen.entries import dump_pickle, load_pickle
-from augen.local import local_sampler
 from augen.params import load
-from augen.reasoning import Writer, explain_right
+from augen.reasoning import explain_right
 from augen.stage import run
+from augen.writing import open_writer
 
 
 def main() -> None:
-    p = load("seed", "model", "engine", "prompt", "reason_true")
-    writer = Writer(
-        solve=p.prompt.solve,
-        explain=p.prompt.explain,
-        wrap=wrapper(p.model.generator, p.model.revision, p.prompt.chat_template),
-        author=p.model.generator,
-        seed=p.seed,
-        attempts=p.reason_true.attempts,
-        temperature=p.reason_true.temperature,
-        max_tokens=p.reason_true.max_tokens,
-    )
-    with local_sampler(p.model, p.engine) as sampler:
+    p = load("seed", "model", "engine", "prompt", "providers", "reason_true")
+    outs, failures = {}, list[Failure]()
+    with open_writer("reason_true", p.reason_true, p) as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
-            reasoned = explain_right(load_pickle(f"data/{name}.pkl"), writer, sampler)
-            dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", reasoned)
+            reasoned, failed = explain_right(load_pickle(f"data/{name}.pkl"), writer, sampler)
+            outs[name.removesuffix("_raw")] = reasoned
+            failures += failed
+    for name, entries in outs.items():
+        dump_pickle(f"data/reasoned/{name}.pkl", entries)
+    keep_failures("reason_true", failures)
 
 
 if __name__ == "__main__":
