@@ -56,7 +56,7 @@ class Task:
     id: str
     item: QuestionItem
     prompt: str
-    welcome: Callable[[str | None], bool]
+    welcome: Sequence[str]  # letters
 
 
 def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Draws) -> tuple[list[Entry], list[Failure]]:
@@ -65,7 +65,7 @@ def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Draws) -> t
     Questions that already carry a reasoning (solver-verified puzzles) keep it.
     """
     tasks = [
-        Task(key, item, explain_prompt(writer.explain, entry.problem, item, str(item.answer)), item.answer.__eq__)
+        Task(key, item, explain_prompt(writer.explain, entry.problem, item, item.answer), [item.answer])
         for entry, item, key in _questions(entries)
         if item.answer and not item.reasoning
     ]
@@ -89,9 +89,9 @@ def explain_wrong(
         if negatives == "hinted":
             letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
             prompt = explain_prompt(writer.explain, entry.problem, item, letter)
-            tasks.append(Task(key, item, prompt, letter.__eq__))
+            tasks.append(Task(key, item, prompt, [letter]))
         else:
-            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), wrong.__contains__))
+            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), wrong))
     written, failures = _write(tasks, writer, sampler, "wrong reasonings")
 
     def argued(item: QuestionItem, key: str) -> QuestionItem:
@@ -127,7 +127,7 @@ def _write(
         completions = sampler.draw(requests, f"{label}, attempt {attempt + 1} of {writer.attempts}")
         for task, completion in zip(open_tasks, completions, strict=True):
             answer = parse_answer(completion.text, len(task.item.options))
-            if task.welcome(answer):
+            if answer in task.welcome:
                 written[task.id] = completion
             else:
                 causes[task.id].append(_cause(completion, answer))

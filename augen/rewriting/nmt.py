@@ -102,14 +102,14 @@ def _load(direction: Direction) -> tuple[Any, Any, dict[str, int]]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(direction.model, **languages)
         model = AutoModelForSeq2SeqLM.from_pretrained(direction.model)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:  # a language that the tokenizer does not know is a KeyError
         raise AugenError(f"translate.nmt: cannot load {direction.model}: {error}") from error
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     if target is None:
         return model, tokenizer, {}
     # M2M100 writes a language as __ja__, NLLB and mBART as the code itself.
-    known = tokenizer.get_vocab()
-    token = next((t for t in (target, f"__{target}__") if t in known), None)
-    if token is None:
+    ids = [tokenizer.convert_tokens_to_ids(token) for token in (target, f"__{target}__")]
+    known = [id for id in ids if id is not None and id != tokenizer.unk_token_id]
+    if not known:
         raise AugenError(f"translate.nmt: {direction.model} has no language {target!r}")
-    return model, tokenizer, {"forced_bos_token_id": known[token]}
+    return model, tokenizer, {"forced_bos_token_id": known[0]}
