@@ -108,8 +108,7 @@ def write_jsonl(path: str | Path, entries: Iterable[Entry]) -> None:
     _check(_numbered(path, records), answers="optional", ids="required")
     for record in records:
         record["questions"] = [
-            {name: value for name, value in question.items() if value is not None}
-            for question in record["questions"]
+            {name: value for name, value in question.items() if value is not None} for question in record["questions"]
         ]
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
     _write(path, "".join(lines).encode())
@@ -339,9 +338,7 @@ def _entry(record: Mapping[str, Any]) -> Entry:
     """A checked record as an entry; nothing mutable is shared with it or with another entry."""
     return Entry(
         problem=record["problem"],
-        questions=[
-            QuestionItem(**{**item, "options": list(item["options"])}) for item in record["questions"]
-        ],
+        questions=[QuestionItem(**{**item, "options": list(item["options"])}) for item in record["questions"]],
         id=record.get("id", ""),
     )
 
@@ -414,9 +411,7 @@ def _command_line() -> argparse.ArgumentParser:
     to_jsonl = commands.add_parser("to-jsonl", help="write the entries of a pickle as JSON Lines")
     to_jsonl.set_defaults(run=lambda o: write_jsonl(_other(o.out, o.file), load_pickle(o.file)))
     from_jsonl = commands.add_parser("from-jsonl", help="write the entries of a JSON Lines file as a pickle")
-    from_jsonl.set_defaults(
-        run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional"))
-    )
+    from_jsonl.set_defaults(run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional")))
     for command in (to_jsonl, from_jsonl):
         command.add_argument("file", type=Path, metavar="FILE", help="the file to read")
         command.add_argument("out", type=Path, metavar="OUT", help="the file to write; replaced if it exists")

@@ -3,8 +3,9 @@
 The loss counts the reasoning only. Examples in a training prompt never come from its own problem.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 from augen import params
+from augen.chat import Window
 from augen.entries import Entry, QuestionItem
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
-from augen.training import split_by_problem, training_arguments
+from augen.training import quiet, split_by_problem, training_arguments
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,23 @@ class Lesson:
     reasoning: str
 
 
-def lessons(
-    entries: Sequence[Entry], retriever: Retriever, k: int, instruction: str, wrap: Callable[[str], str]
-) -> list[Lesson]:
-    """One lesson per question with a reasoning, with `k` retrieved examples in its prompt."""
+def lessons(entries: Sequence[Entry], retriever: Retriever, k: int, instruction: str, window: Window) -> list[Lesson]:
+    """One lesson per question with a reasoning, its prompt as inference builds it with `k` retrieved examples.
+
+    Examples that would make it longer than `window` are dropped, as inference does; a question that does not fit
+    even without examples is left out.
+    """
     solved = [(e.problem, q, e.id) for e in entries for q in e.questions if q.reasoning]
     found = retriever.examples(solved, k)
-    return [
-        Lesson(entry_id, wrap(solve_prompt(instruction, problem, item, shots)), _reasoning(item))
-        for (problem, item, entry_id), shots in zip(solved, found, strict=True)
-    ]
+    taught = []
+    for (problem, item, entry_id), shots in zip(solved, found, strict=True):
+        reasoning = _reasoning(item)
+        room = window.length(reasoning) + 1  # and the end-of-text token
+        prompt = window.fitted(partial(solve_prompt, instruction, problem, item), shots, room)
+        if prompt is not None:
+            taught.append(Lesson(entry_id, prompt, reasoning))
+    print(f"{len(taught):,} lessons; {len(solved) - len(taught)} questions are too long for finetune.max_length")
+    return taught
 
 
 def _reasoning(item: QuestionItem) -> str:
@@ -63,7 +72,7 @@ class Adapter:
 def finetune(
     taught: Sequence[Lesson], model: params.Model, section: params.Finetune, seed: int, scratch: Path
 ) -> Adapter:
-    """Train a LoRA adapter on all linear layers; lessons longer than ``max_length`` tokens are left out."""
+    """Train a LoRA adapter on all linear layers, with the loss on the reasonings only."""
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(model.generator, revision=model.revision)
     base = AutoModelForCausalLM.from_pretrained(
@@ -73,12 +82,7 @@ def finetune(
         use_safetensors=True,
     )
     train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
-    rows = {
-        name: _rows(part, tokenizer, section.max_length) for name, part in (("train", train), ("held_out", held_out))
-    }
-    left_out = len(taught) - sum(len(part) for part in rows.values())
-    print(f"{len(rows['train']):,} lessons, {len(rows['held_out']):,} held out, {left_out} too long and left out")
-
+    rows = {name: _rows(part, tokenizer) for name, part in (("train", train), ("held_out", held_out))}
     trainer = SFTTrainer(
         model=base,
         args=SFTConfig(
@@ -97,25 +101,24 @@ def finetune(
             task_type="CAUSAL_LM",
         ),
     )
+    quiet(trainer)
     trainer.train()
     final = trainer.evaluate()
     metrics = {
         "lessons": len(rows["train"]),
         "held_out": len(rows["held_out"]),
-        "left_out": left_out,
         "held_out_loss": final["eval_loss"],
         "held_out_token_accuracy": final.get("eval_mean_token_accuracy"),
     }
     return Adapter(trainer, metrics, trainer.state.log_history)
 
 
-def _rows(taught: Sequence[Lesson], tokenizer: Any, max_length: int) -> Dataset:
-    """Token ids with a mask of what is to be learned; prompt and reasoning are tokenized apart, as when sampling."""
+def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
+    """Token ids, and what of them is to be learned; prompt and reasoning are tokenized apart, as when sampling."""
     rows = []
     for lesson in taught:
         prompt = tokenizer(lesson.prompt)["input_ids"]
         written = tokenizer(completion(lesson.reasoning, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
-        if len(prompt) + len(written) <= max_length:
-            mask = [0] * len(prompt) + [1] * len(written)
-            rows.append({"input_ids": prompt + written, "completion_mask": mask})
+        mask = [0] * len(prompt) + [1] * len(written)
+        rows.append({"input_ids": prompt + written, "completion_mask": mask})
     return Dataset.from_list(rows)

@@ -10,9 +10,7 @@ from pathlib import Path
 from augen.errors import AugenError
 
 # Weights, configuration, tokenizer and chat template: what is read when the model is loaded.
-CONTENT_SUFFIXES = frozenset(
-    {".safetensors", ".bin", ".pt", ".json", ".txt", ".model", ".tiktoken", ".jinja"}
-)
+CONTENT_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model", ".tiktoken", ".jinja"})
 # What a trainer leaves beside them, with paths and timings in it.
 LEFTOVERS = frozenset(
     {

@@ -12,7 +12,8 @@ from random import Random
 from typing import Literal
 
 from augen.answers import parse_answer
-from augen.engines import Request
+from augen.chat import Window
+from augen.engines import Completion, Request
 from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.prompts import Example, solve_prompt
 from augen.sampling import Sampler
@@ -56,7 +57,7 @@ class Sampling:
     """How one sample is asked for."""
 
     instruction: str
-    wrap: Callable[[str], str]  # chat template
+    window: Window
     seed: int
     temperature: float
     top_p: float
@@ -75,16 +76,27 @@ class Sampling:
         """The question as the prompt of `slot` shows it."""
         return replace(asked.item, options=[asked.item.options[i] for i in self.order(asked, slot)])
 
-    def request(self, asked: Asked, slot: int, round_: int) -> Request:
-        prompt = solve_prompt(self.instruction, asked.problem, self.shown(asked, slot), asked.examples)
+    def request(self, asked: Asked, slot: int, round_: int) -> Request | None:
+        """The request for one sample, with as many of the examples as fit; None if the question alone does not."""
+        shown = self.shown(asked, slot)
+        prompt = self.window.fitted(
+            lambda examples: solve_prompt(self.instruction, asked.problem, shown, examples),
+            asked.examples,
+            self.max_tokens,
+        )
+        if prompt is None:
+            return None
         return Request(
-            prompt=self.wrap(prompt),
-            seed=seed_of(self.seed, asked.id, slot, round_),
+            prompt=prompt,
+            seed=self.seed_of(asked, slot, round_),
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
             adapter=self.adapter,
         )
+
+    def seed_of(self, asked: Asked, slot: int, round_: int) -> int:
+        return seed_of(self.seed, asked.id, slot, round_)
 
     def answer(self, asked: Asked, slot: int, text: str) -> str | None:
         """The parsed letter, mapped back to the question's own order of options."""
@@ -125,39 +137,64 @@ def questions_of(
 def run_rounds(
     questions: Sequence[Asked], sampling: Sampling, rounds: Rounds, sampler: Sampler, score: ScoreMany
 ) -> list[list[Drawn]]:
-    """All samples of every question, in the order of `questions`, by round and slot."""
+    """All samples of every question, in the order of `questions`, by round and slot.
+
+    A question that is too long for the generator, even without examples, gets empty samples, which have no answer.
+    """
     history: list[list[Drawn]] = [[] for _ in questions]
     number = 0
     while draws := _open_draws(history, rounds):
         number += 1
-        items = [
-            (sampling.request(questions[q], slot, round_), {"slot": slot, "round": round_}) for q, slot, round_ in draws
-        ]
-        completions = sampler.draw(items, f"round {number}: {len(draws):,} samples")
-        shown = [
+        completions = _complete(questions, draws, sampling, sampler, f"round {number}: {len(draws):,} samples")
+        reasonings = [
             Scored(questions[q].problem, sampling.shown(questions[q], slot), completion.text)
             for (q, slot, _), completion in zip(draws, completions, strict=True)
         ]
-        scores = score(shown)
-        for (q, slot, round_), (request, _), completion, value in zip(draws, items, completions, scores, strict=True):
-            asked = questions[q]
-            answer = sampling.answer(asked, slot, completion.text)
-            history[q].append(
-                Drawn(
-                    split=asked.split,
-                    question=asked.id,
-                    slot=slot,
-                    round=round_,
-                    seed=request.seed,
-                    text=completion.text,
-                    answer=answer,
-                    score=value,
-                    accepted=Sample(answer, value).accepted(rounds.threshold),
-                    tokens=completion.tokens,
-                    finish=completion.finish,
-                )
-            )
+        scores = score(reasonings)
+        for (q, slot, round_), completion, value in zip(draws, completions, scores, strict=True):
+            history[q].append(_drawn(questions[q], slot, round_, sampling, completion, value, rounds.threshold))
     return [sorted(drawn, key=lambda d: (d.round, d.slot)) for drawn in history]
+
+
+def _complete(
+    questions: Sequence[Asked], draws: Sequence[tuple[int, int, int]], sampling: Sampling, sampler: Sampler, label: str
+) -> list[Completion]:
+    """The completion of each ``(question, slot, round)``; an empty one where the question does not fit."""
+    requests = [sampling.request(questions[q], slot, round_) for q, slot, round_ in draws]
+    fitting = [
+        (request, {"slot": slot, "round": round_})
+        for request, (_, slot, round_) in zip(requests, draws, strict=True)
+        if request
+    ]
+    drawn = iter(sampler.draw(fitting, label))
+    if too_long := len({q for request, (q, _, _) in zip(requests, draws, strict=True) if not request}):
+        print(f"{too_long} questions are too long for engine.max_model_len and get no sample")
+    return [next(drawn) if request else Completion("", 0, "length") for request in requests]
+
+
+def _drawn(
+    asked: Asked,
+    slot: int,
+    round_: int,
+    sampling: Sampling,
+    completion: Completion,
+    score: float | None,
+    threshold: float,
+) -> Drawn:
+    answer = sampling.answer(asked, slot, completion.text)
+    return Drawn(
+        split=asked.split,
+        question=asked.id,
+        slot=slot,
+        round=round_,
+        seed=sampling.seed_of(asked, slot, round_),
+        text=completion.text,
+        answer=answer,
+        score=score,
+        accepted=Sample(answer, score).accepted(threshold),
+        tokens=completion.tokens,
+        finish=completion.finish,
+    )
 
 
 def _open_draws(history: Sequence[Sequence[Drawn]], rounds: Rounds) -> list[tuple[int, int, int]]:

@@ -12,10 +12,11 @@ A stage says which sections it reads, and can read no others, so that ``dvc.yaml
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from augen.errors import AugenError
 
@@ -24,6 +25,7 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Letter = Annotated[str, Field(pattern="^[A-Z]$")]
 Path_ = Annotated[str, Field(min_length=1)]
@@ -31,7 +33,7 @@ Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -68,6 +70,8 @@ class Pretrain(Section):
     puzzles: Positive
     batch_tokens: Positive
     learning_rate: Rate
+    checker_puzzles: Positive
+    checker_learning_rate: Rate
     pairs: Positive
     dimensions: Positive
     threads: Positive
@@ -102,12 +106,18 @@ class Tencent(ProviderLimits):
     base_url: Path_
     region: Path_
     characters_per_request: Positive
-    price: Annotated[float, Field(ge=0)]
+    price: Amount
+
+
+class Price(Section):
+    model: Path_
+    prompt: Amount
+    reply: Amount
 
 
 class Chat(ProviderLimits):
     tokens_per_minute: Rate | None
-    prices: dict[str, Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]]
+    prices: list[Price]
 
 
 class Qianfan(Chat):
@@ -178,7 +188,7 @@ class Reason(Section):
 
 
 class ReasonTrue(Reason):
-    pass
+    hinted: bool
 
 
 class ReasonFalse(Reason):
@@ -278,10 +288,14 @@ def load(*sections: str, path: Path | str = "params.yaml") -> Params:
     """
     path = Path(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # DVC's own parser (YAML 1.2): 1e-5, as `dvc exp run -S` writes it, is a number and a key given twice a fault.
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AugenError(f"{path}: not found; run from the repository's root, where dvc.yaml is") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+    except MarkedYAMLError as fault:
+        line = f":{fault.problem_mark.line + 1}" if fault.problem_mark else ""
+        raise AugenError(f"{path}{line}: not valid YAML: {fault.problem or fault.context}") from None
+    except (YAMLError, UnicodeDecodeError) as fault:
         raise AugenError(f"{path}: not valid YAML: {' '.join(str(fault).split())}") from None
     if not isinstance(raw, dict):
         raise AugenError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
@@ -317,5 +331,7 @@ def _describe(error: Any, raw: dict[str, Any]) -> str:
 def _keys(location: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = Params
     for part in location:
-        model = cast(type[BaseModel], model.model_fields[str(part)].annotation)
+        if isinstance(part, str):  # a number is a place in a list, whose elements are of the type just found
+            found = model.model_fields[part].annotation
+            model = cast(type[BaseModel], get_args(found)[0] if get_origin(found) is list else found)
     return list(model.model_fields)

@@ -2,7 +2,7 @@
 
 A prompt to *solve* ends where the reasoning begins::
 
-    请解答下面的逻辑单选题。              instruction (params.yaml: prompt.instruction)
+    请解答下面的逻辑单选题。              instruction (params.yaml: prompt.solve)
 
     ### 题目                              one block like this per worked example, with its reasoning …
     …

@@ -1,6 +1,8 @@
 """Reasoning for right and for wrong answers, written by a model that draws through a `Sampler` or `ChatSampler`.
 
-Right: the model is given the right answer and explains it, until what it wrote ends in that answer.
+Right, hinted: the model is given the right answer and explains it, until what it wrote ends in that answer.
+Right, not hinted: it solves the question until it finds the right answer (rejection sampling, as in STaR, Zelikman
+et al. 2022, https://arxiv.org/abs/2203.14465). Who was told the answer can end in it by steps that do not lead there.
 Wrong, ``hinted``: it is given a wrong answer, drawn by seed from all the others, and explains that.
 Wrong, ``sampled``: it solves the question without any hint, and what ends in a wrong answer is kept, so that
 right and wrong texts come from one pen and a scorer cannot learn who wrote a text (Cobbe et al. 2021,
@@ -17,6 +19,7 @@ from typing import Literal
 
 from augen.answers import parse_answer
 from augen.calls.failures import Failure
+from augen.chat import Window
 from augen.engines import Completion, Request
 from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.prompts import explain_prompt, solve_prompt
@@ -32,7 +35,7 @@ class Writer:
 
     solve: str
     explain: str
-    wrap: Callable[[str], str]  # chat template
+    window: Window | None  # of the local generator; None: a provider wraps prompts itself, and says what is too long
     author: str  # of completions that do not name their own
     seed: int
     attempts: int
@@ -41,12 +44,19 @@ class Writer:
 
     def request(self, prompt: str, purpose: str, question: str, attempt: int) -> Request:
         return Request(
-            prompt=self.wrap(prompt),
+            prompt=prompt,
             seed=seed_of(self.seed, purpose, question, attempt),
             temperature=self.temperature,
             top_p=1.0,
             max_tokens=self.max_tokens,
         )
+
+    def fitting(self, tasks: Sequence["Task"]) -> list["Task"]:
+        """`tasks` with their prompts wrapped, without those that are too long for the generator."""
+        if self.window is None:
+            return list(tasks)
+        wrapped = [replace(task, prompt=self.window.wrap(task.prompt)) for task in tasks]
+        return [task for task in wrapped if self.window.fits(task.prompt, self.max_tokens)]
 
 
 @dataclass(frozen=True)
@@ -59,16 +69,22 @@ class Task:
     welcome: Sequence[str]  # letters
 
 
-def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Draws) -> tuple[list[Entry], list[Failure]]:
+def explain_right(
+    entries: Sequence[Entry], writer: Writer, sampler: Draws, hinted: bool
+) -> tuple[list[Entry], list[Failure]]:
     """Every question with a reasoning that ends in its own answer, where `writer.attempts` tries gave one.
 
     Questions that already carry a reasoning (solver-verified puzzles) keep it.
     """
-    tasks = [
-        Task(key, item, explain_prompt(writer.explain, entry.problem, item, item.answer), [item.answer])
-        for entry, item, key in _questions(entries)
-        if item.answer and not item.reasoning
-    ]
+    tasks = []
+    for entry, item, key in _questions(entries):
+        if item.answer and not item.reasoning:
+            prompt = (
+                explain_prompt(writer.explain, entry.problem, item, item.answer)
+                if hinted
+                else solve_prompt(writer.solve, entry.problem, item)
+            )
+            tasks.append(Task(key, item, prompt, [item.answer]))
     written, failures = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:
@@ -119,7 +135,10 @@ def _write(
     """The first welcome text of each task; a task without one is tried again, `writer.attempts` times in all."""
     written: dict[str, Completion] = {}
     causes: dict[str, list[str]] = {task.id: [] for task in tasks}
-    open_tasks = list(tasks)
+    open_tasks = writer.fitting(tasks)
+    too_long = {task.id for task in tasks} - {task.id for task in open_tasks}
+    if too_long:
+        print(f"{label}: {len(too_long):,} questions are too long for engine.max_model_len")
     for attempt in range(writer.attempts):
         if not open_tasks:
             break
@@ -133,7 +152,11 @@ def _write(
                 causes[task.id].append(_cause(completion, answer))
         open_tasks = [task for task in open_tasks if task.id not in written]
     print(f"{label}: {len(written):,} of {len(tasks):,} questions")
-    failures = [Failure(task.id, "; ".join(causes[task.id]), len(causes[task.id])) for task in open_tasks]
+    failures = [
+        Failure(id, "; ".join(causes[id]) or "too long for engine.max_model_len", len(causes[id]))
+        for id in causes
+        if id not in written
+    ]
     return written, failures
 
 

@@ -25,7 +25,7 @@ from augen.prompts import Example
 
 Vectors = NDArray[np.float32]
 BATCH = 4_000  # rows that Chroma takes at a time
-SEARCHED = 200  # candidates that Chroma looks at for a query
+SEARCHED = 1_000  # candidates that Chroma looks at for a query; finds the very nearest of some thousand rows
 
 
 def query_text(problem: str, question: QuestionItem) -> str:
@@ -64,10 +64,17 @@ class Embedder:
         from langchain_huggingface import HuggingFaceEmbeddings
 
         self.name = model
-        self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+        try:
+            self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+        except (OSError, ValueError) as fault:
+            raise AugenError(
+                f"rag.embedder: {model} cannot be loaded as a sentence-transformers model ({fault})"
+            ) from None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of length 1, float32 (len(texts), D)."""
+        """Vectors of length 1, float32 (len(texts), D); no texts give (0, 0)."""
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
         return np.asarray(self.model.embed_documents(list(texts)), dtype=np.float32).reshape(len(texts), -1)
 
 
@@ -88,11 +95,15 @@ def write_index(folder: Path, rows: Sequence[Row], vectors: Vectors) -> None:
 def read_index(folder: Path) -> tuple[list[Row], Vectors]:
     """Rows and vectors of an index; AugenError names the file that is missing or does not fit the other."""
     rows_file, vectors_file = folder / "rows.jsonl", folder / "embeddings.npy"
+    reading = rows_file
     try:
-        lines = rows_file.read_text(encoding="utf-8").splitlines()
-        vectors = np.load(vectors_file, allow_pickle=False)
+        with rows_file.open(encoding="utf-8", newline="\n") as lines_in:  # other ends of lines may stand inside texts
+            lines = list(lines_in)
+        reading = vectors_file
+        with vectors_file.open("rb") as packed:
+            vectors = np.lib.format.read_array(packed, allow_pickle=False)
     except (OSError, ValueError) as fault:
-        raise AugenError(f"{folder}: cannot be read as an index ({fault}); run `dvc repro index`") from None
+        raise AugenError(f"{reading}: cannot be read ({fault}); run `dvc repro index`") from None
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -142,8 +153,17 @@ class Retriever:
         ]
 
     def _nearest(self, vector: Vectors, own: str, k: int) -> list[int]:
-        """Row numbers, nearest first, none of the problem `own`."""
-        found = self._chroma.similarity_search_by_vector_with_relevance_scores(
-            [float(x) for x in vector], k=min(k, len(self._rows)), filter={"origin": {"$ne": own}}
-        )
-        return [row for _, row in sorted((round(distance, 6), int(doc.metadata["row"])) for doc, distance in found)]
+        """Row numbers, nearest first, none of the problem `own`.
+
+        Which of several equally near rows Chroma returns is up to chance, so it is asked for more than `k` until
+        one of them is farther than the k-th.
+        """
+        wanted = k
+        while True:
+            wanted = min(2 * wanted, len(self._rows))
+            found = self._chroma.similarity_search_by_vector_with_relevance_scores(
+                [float(x) for x in vector], k=wanted, filter={"origin": {"$ne": own}}
+            )
+            ranked = sorted((round(distance, 6), int(doc.metadata["row"])) for doc, distance in found)
+            if len(ranked) < wanted or wanted == len(self._rows) or ranked[-1][0] > ranked[k - 1][0]:
+                return [row for _, row in ranked[:k]]

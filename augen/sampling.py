@@ -149,9 +149,7 @@ class Sampler:
             self.usage.tokens += tokens
             self.usage.seconds += time.perf_counter() - started
         if lost := [key for key in keys if key not in found]:
-            raise RuntimeError(
-                f"{engine.name} returned {len(keys) - len(lost)} completions for {len(keys)} requests"
-            )
+            raise RuntimeError(f"{engine.name} returned {len(keys) - len(lost)} completions for {len(keys)} requests")
 
 
 def _first_items(keys: Sequence[str], items: Sequence[Item], found: Mapping[str, Any]) -> dict[str, Request]:

@@ -25,7 +25,7 @@ from augen import params
 from augen.entries import Entry
 from augen.metrics import calibration, calibration_error, scorer_quality
 from augen.scoring import Format, Scored, write_format
-from augen.training import split_by_problem, training_arguments
+from augen.training import quiet, split_by_problem, training_arguments
 
 LEARNED_NOTHING = log(2)  # the loss of a scorer that says one half of everything
 
@@ -52,6 +52,8 @@ def labelled(entries: Sequence[Entry], right: bool) -> list[Labelled]:
 
 class BalancedTrainer(Trainer):
     """Weighs the two classes so that each is half of the loss."""
+
+    loss_is_scaled_for_ga = False  # a mean over one batch: the trainer divides it by the accumulated batches
 
     def __init__(self, *args: Any, class_weights: torch.Tensor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,7 +111,9 @@ def train_scorer(items: Sequence[Labelled], section: params.Scorer, seed: int, s
         class_weights=class_weights([i.right for i in train]),
         compute_metrics=lambda prediction: _quality(prediction.predictions, prediction.label_ids),
     )
+    quiet(trainer)
     trainer.train()
+    trainer.args.train_sampling_strategy = "random"  # grouped by length, predictions too come in another order
     logits = trainer.predict(rows(held_out)).predictions
     metrics = {"train": len(train), "held_out": len(held_out), **_report(logits, held_out)}
     return Trained(model, tokenizer, metrics, trainer.state.log_history)

@@ -29,11 +29,14 @@ class Format:
     max_length: int  # tokens
 
     def encode(self, tokenizer: Any, problem: str, question: QuestionItem, reasoning: str) -> list[int]:
-        """Token ids, at most `max_length`. The problem is cut first, and never the end of the reasoning."""
+        """Token ids, at most `max_length`. The problem is cut first, and never the end of the reasoning.
+
+        Where there is nothing to read (``reasoning`` input of an empty text) it is the end-of-text token.
+        """
         head, tail = self.parts(problem, question, reasoning)
         tail_ids = tokenizer(tail, add_special_tokens=False)["input_ids"][-self.max_length :]
         head_ids = tokenizer(head, add_special_tokens=False)["input_ids"] if head else []
-        return head_ids[: self.max_length - len(tail_ids)] + tail_ids
+        return head_ids[: self.max_length - len(tail_ids)] + tail_ids or [tokenizer.eos_token_id]
 
     def parts(self, problem: str, question: QuestionItem, reasoning: str) -> tuple[str, str]:
         """The text as what may be cut and what must stay."""

@@ -34,9 +34,7 @@ _NOT_A_STORE = (
     "or name another place in AUGEN_CACHE"
 )
 _NO_ACCESS = "make it and its directory writable, or name another place in AUGEN_CACHE"
-_BUSY = (
-    f"another process has kept it locked for {BUSY_TIMEOUT_S:.0f} seconds; wait for that one and try again"
-)
+_BUSY = f"another process has kept it locked for {BUSY_TIMEOUT_S:.0f} seconds; wait for that one and try again"
 _DISK = (
     "look for a full or failing disk; on a network file system, where SQLite's locks do not work, "
     "name a local place in AUGEN_CACHE"
@@ -110,9 +108,7 @@ class Store:
         self._connections: list[tuple[int, sqlite3.Connection]] = []  # with the process each belongs to
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-        _ = (
-            self._connection
-        )  # a store that cannot be used is found out now, not after the first paid response
+        self.get_many([""])  # a store that cannot be used is found out now, not after the first paid response
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of `keys` that are stored, with their values; the rest is absent from the result."""
@@ -122,9 +118,7 @@ class Store:
             for start in range(0, len(wanted), KEYS_PER_QUERY):
                 chunk = wanted[start : start + KEYS_PER_QUERY]
                 marks = ",".join("?" * len(chunk))
-                rows = self._connection.execute(
-                    f"SELECT key, value FROM responses WHERE key IN ({marks})", chunk
-                )
+                rows = self._connection.execute(f"SELECT key, value FROM responses WHERE key IN ({marks})", chunk)
                 found.update((key, json.loads(value)) for key, value in rows)
         return found
 
@@ -168,9 +162,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         # isolation_level None: no hidden BEGIN; a lone INSERT is a transaction of its own.
         # check_same_thread False: only so that close() may close the connections of other threads.
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)
         except BaseException:

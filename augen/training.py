@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from augen import params
 from augen.entries import origin
 from augen.errors import AugenError
+
+if TYPE_CHECKING:
+    from transformers import Trainer
 
 T = TypeVar("T")
 EVALUATIONS = 8  # points on the held-out curve
@@ -53,6 +56,21 @@ def training_arguments(section: params.Training, seed: int, scratch: Path, examp
         "report_to": "none",
         "dataloader_pin_memory": False,
     }
+
+
+def quiet(trainer: "Trainer") -> None:
+    """Let `trainer` show one progress bar with the loss in it, instead of a line of figures at every log."""
+    from transformers import PrinterCallback, ProgressCallback
+
+    class LossOnBar(ProgressCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            shown = {key: f"{float(value):.3f}" for key, value in (logs or {}).items() if key in ("loss", "eval_loss")}
+            if state.is_world_process_zero and self.training_bar is not None and shown:
+                self.training_bar.set_postfix(shown)
+
+    for callback in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(LossOnBar)
 
 
 def curve_csv(history: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ in   data/dev.jsonl
 out  data/baseline.jsonl    like samples.jsonl, `baseline.samples` slots a question
 """
 
-from augen.chat import wrapper
+from augen.chat import Window
 from augen.entries import read_jsonl
 from augen.files import write_text
 from augen.inference import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
@@ -18,7 +18,7 @@ def main() -> None:
     questions = questions_of(read_jsonl("data/dev.jsonl", answers="required"), "dev")
     sampling = Sampling(
         instruction=p.prompt.solve,
-        wrap=wrapper(p.model.generator, p.model.revision, p.prompt.chat_template),
+        window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
         seed=p.seed,
         temperature=p.baseline.temperature,
         top_p=1.0,

@@ -9,7 +9,7 @@ out  models/adapter/               peft LoRA
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from augen.chat import wrapper
+from augen.chat import Window
 from augen.entries import load_pickle
 from augen.files import write_json, write_text
 from augen.finetuning import finetune, lessons
@@ -22,9 +22,9 @@ from augen.training import curve_csv
 def main() -> None:
     p = load("seed", "model", "prompt", "rag", "finetune")
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
-    wrap = wrapper(p.model.generator, p.model.revision, p.prompt.chat_template)
+    window = Window(p.model, p.prompt.chat_template, p.finetune.max_length)
     entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
-    taught = lessons(entries, retriever, p.rag.k, p.prompt.solve, wrap)
+    taught = lessons(entries, retriever, p.rag.k, p.prompt.solve, window)
     with TemporaryDirectory() as scratch:
         adapter = finetune(taught, p.model, p.finetune, p.seed, Path(scratch))
     adapter.save(Path("models/adapter"))

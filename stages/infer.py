@@ -7,7 +7,7 @@ out  data/samples.jsonl    every sample: question, slot, round, seed, text, pars
 
 from pathlib import Path
 
-from augen.chat import wrapper
+from augen.chat import Window
 from augen.entries import read_jsonl, write_jsonl
 from augen.files import write_text
 from augen.inference import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
@@ -30,7 +30,7 @@ def main() -> None:
 
     sampling = Sampling(
         instruction=p.prompt.solve,
-        wrap=wrapper(p.model.generator, p.model.revision, p.prompt.chat_template),
+        window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
         seed=p.seed,
         temperature=p.infer.temperature,
         top_p=p.infer.top_p,

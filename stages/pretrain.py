@@ -5,6 +5,7 @@ Frozen in dvc.yaml: its outs are committed, so nobody needs to run it. To do it 
 
     in   augen.puzzles
     out  models/tiny/generator   Qwen2 architecture, safetensors
+         models/tiny/checker     the same with a two-label head: base of the scorer
          models/tiny/embedder    sentence-transformers, static
 """
 
@@ -16,13 +17,13 @@ from pathlib import Path
 from random import Random
 
 import torch
-from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from augen.params import load
+from augen.stage import run
+from augen.tiny import checker, generator
 from augen.tiny.corpus import DIFFICULTIES, WORDINGS_SEEN, hardest_at, sequences, similar_pairs
 from augen.tiny.embedder import save_embedder, train_embedder
 from augen.tiny.evaluation import accuracy_by_family, held_out
-from augen.tiny.generator import batches, copying, encode, new_model, train
 from augen.tiny.tokenizer import build_tokenizer
 
 OUT = Path("models/tiny")
@@ -30,58 +31,44 @@ CHUNK = 500  # puzzles that a worker writes at a time
 
 
 def main() -> None:
-    p = load("pretrain", "prompt")
-    torch.manual_seed(p.pretrain.seed)
-    torch.set_num_threads(p.pretrain.threads)
+    params = load("pretrain", "prompt")
+    p, solve = params.pretrain, params.prompt.solve
+    torch.manual_seed(p.seed)
+    torch.set_num_threads(p.threads)
     shutil.rmtree(OUT, ignore_errors=True)
 
-    chunks = -(-p.pretrain.puzzles // CHUNK)
-    texts = partial(sequences, CHUNK, p.prompt.solve, p.prompt.explain)
-    tokenizer = build_tokenizer((s.text for s in texts("tokenizer", DIFFICULTIES[-1])), p.pretrain.vocabulary)
-    model = new_model(tokenizer, p.pretrain.hidden, p.pretrain.layers)
+    chunks = -(-p.puzzles // CHUNK)
+    texts = partial(sequences, CHUNK, solve, params.prompt.explain)
+    tokenizer = build_tokenizer((s.text for s in texts("tokenizer", DIFFICULTIES[-1])), p.vocabulary)
+    model = generator.new_model(tokenizer, p.hidden, p.layers)
     print(f"generator: {model.num_parameters():,} weights, {len(tokenizer)} tokens in its vocabulary")
+    questions = held_out("watch", 24, DIFFICULTIES, WORDINGS_SEEN)
+    rng = Random(p.seed)
 
-    rng = Random(p.pretrain.seed)
+    def watch(step: int, loss: float) -> None:
+        score = accuracy_by_family(model, tokenizer, questions, solve)
+        print(f"\nstep {step} loss {loss:.3f} " + " ".join(f"{f} {a:.2f}" for f, a in score.items()), flush=True)
+
     with ProcessPoolExecutor(1) as worker:  # puzzles are written while the model learns to copy
-        written = worker.map(
-            texts,
-            [f"pretrain {p.pretrain.seed} {i}" for i in range(chunks)],
-            [hardest_at(i / chunks) for i in range(chunks)],
-        )
-        copies = (copying(rng, len(tokenizer), batch=16) for _ in range(p.pretrain.copy_steps))
-        train(model, copies, p.pretrain.copy_steps, p.pretrain.learning_rate, "copying")
-        questions = held_out("watch", 24, DIFFICULTIES, WORDINGS_SEEN)
+        names = [f"pretrain {p.seed} {i}" for i in range(chunks)]
+        written = worker.map(texts, names, [hardest_at(i / chunks) for i in range(chunks)])
+        copies = (generator.copying(rng, len(tokenizer), batch=16) for _ in range(p.copy_steps))
+        generator.train(model, copies, p.copy_steps, p.learning_rate, "copying")
+        rows = (generator.encode(s, tokenizer) for s in chain.from_iterable(written))
+        puzzles = generator.batches(rows, p.batch_tokens, rng)
+        generator.train(model, puzzles, p.steps, p.learning_rate, "puzzles", every=300, watch=watch)
+    generator.save(model, tokenizer, OUT / "generator")
 
-        def watch(step: int, loss: float) -> None:
-            score = accuracy_by_family(model, tokenizer, questions, p.prompt.solve)
-            print(
-                f"\nstep {step} loss {loss:.3f} " + " ".join(f"{f} {a:.2f}" for f, a in score.items()),
-                flush=True,
-            )
-            save(model, tokenizer)
+    errors = list(checker.written_errors(Random(f"checker {p.seed}"), p.checker_puzzles))
+    asked = {id(e.item): (e.problem, e.item) for e in errors}
+    errors += checker.sampled_errors(model, tokenizer, list(asked.values()), solve)
+    labelled = [checker.encode(error, tokenizer) for error in errors]
+    judge = checker.train_checker(model, labelled, p.batch_tokens, p.checker_learning_rate, rng)
+    generator.save(judge, tokenizer, OUT / "checker")
 
-        rows = (encode(s, tokenizer) for s in chain.from_iterable(written))
-        train(
-            model,
-            batches(rows, p.pretrain.batch_tokens, rng),
-            p.pretrain.steps,
-            p.pretrain.learning_rate,
-            "puzzles",
-            every=300,
-            watch=watch,
-        )
-    save(model, tokenizer)
-    embedder = train_embedder(list(similar_pairs("embedder", p.pretrain.pairs)), tokenizer, p.pretrain.dimensions)
+    embedder = train_embedder(list(similar_pairs("embedder", p.pairs)), tokenizer, p.dimensions)
     save_embedder(embedder, OUT / "embedder")
 
 
-def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Write the generator in bfloat16: half the size to commit, and no measurable difference."""
-    copy = Qwen2ForCausalLM(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.to(torch.bfloat16).save_pretrained(OUT / "generator")
-    tokenizer.save_pretrained(OUT / "generator")
-
-
 if __name__ == "__main__":
-    main()
+    run(main)

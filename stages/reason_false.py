@@ -15,15 +15,15 @@ from augen.writing import open_writer
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_false")
-    outs, failures = {}, list[Failure]()
-    with open_writer("reason_false", p.reason_false, p) as (writer, sampler):
+    written, failures = {}, list[Failure]()
+    opened = open_writer("reason_false", p.reason_false, p.model, p.engine, p.prompt, p.providers, p.seed)
+    with opened as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
-            reasoned, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
-            outs[f"{name.removesuffix('_raw')}_false"] = reasoned
+            written[name], failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
             failures += failed
-    for name, entries in outs.items():
-        dump_pickle(f"data/reasoned/{name}.pkl", entries)
+    for name in ("entries_raw", "entries_aug"):
+        dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}_false.pkl", written[name])
     keep_failures("reason_false", failures)
 
 

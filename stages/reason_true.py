@@ -1,4 +1,4 @@
-"""Have the generator, or paid models, explain the right answers.
+"""Have the generator, or paid models, write reasonings that lead to the right answers.
 
 in   data/entries_raw.pkl, data/entries_aug.pkl
 out  data/reasoned/entries.pkl, data/reasoned/entries_aug.pkl
@@ -15,14 +15,15 @@ from augen.writing import open_writer
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_true")
-    outs, failures = {}, list[Failure]()
-    with open_writer("reason_true", p.reason_true, p) as (writer, sampler):
+    written, failures = {}, list[Failure]()
+    opened = open_writer("reason_true", p.reason_true, p.model, p.engine, p.prompt, p.providers, p.seed)
+    with opened as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
-            reasoned, failed = explain_right(load_pickle(f"data/{name}.pkl"), writer, sampler)
-            outs[name.removesuffix("_raw")] = reasoned
+            entries = load_pickle(f"data/{name}.pkl")
+            written[name], failed = explain_right(entries, writer, sampler, p.reason_true.hinted)
             failures += failed
-    for name, entries in outs.items():
-        dump_pickle(f"data/reasoned/{name}.pkl", entries)
+    for name in ("entries_raw", "entries_aug"):
+        dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
     keep_failures("reason_true", failures)
 
 

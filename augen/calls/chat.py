@@ -75,12 +75,14 @@ def chat_sampler(
     settings: params.Chat = getattr(providers, provider)
     open_provider, base_url = _provider(provider, settings)
 
-    def price(value: Value) -> float | None:
-        if (prices := settings.prices.get(value["author"])) is None:
-            return None
-        return (value["prompt_tokens"] * prices[0] + value["tokens"] * prices[1]) / 1e6
+    prices = {price.model: price for price in settings.prices}
 
-    with open_runner(stage, provider, open_provider, settings, price) as runner:
+    def cost(value: Value) -> float | None:
+        if (price := prices.get(value["author"])) is None:
+            return None
+        return (value["prompt_tokens"] * price.prompt + value["tokens"] * price.reply) / 1e6
+
+    with open_runner(stage, provider, open_provider, settings, cost) as runner:
         # Qianfan's models differ in whether they take a seed.
         yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, models, provider == "openai")
 

@@ -53,13 +53,13 @@ def open_engine(
         dtype: of weights and activations, by torch's name: ``float32``, ``bfloat16``, ``float16``.
         adapter: directory of a LoRA adapter for requests with ``adapter=True``.
         max_model_len: prompt and new tokens of one request together, at most.
-        memory_share: share of the GPU's memory that vllm takes; on a CPU it takes a fixed 1 GiB for its
-            cache.
+        memory_share: share of the GPU's memory that vllm takes; on a CPU its cache takes a fixed 1 GiB.
         quantization: passed to vllm (``fp8``); the transformers engine has none.
         batch_size: requests that the transformers engine runs at once; vllm finds its own.
 
     With ``auto``, a vllm that is installed but cannot be imported is reported on stderr and transformers is
-    taken; the engine's ``name`` says which it is. Raises AugenError for a missing engine or model.
+    taken; the engine's ``name`` says which it is. Raises AugenError for a missing engine or model. vllm loads
+    the weights when the first request comes.
     """
     if resolve(name) == "vllm":
         try:
@@ -80,8 +80,7 @@ def open_engine(
             )
     if quantization is not None:
         raise AugenError(
-            f"engine.quantization: the transformers engine cannot do {quantization!r}; "
-            "set it to null or use vllm"
+            f"engine.quantization: the transformers engine cannot do {quantization!r}; set it to null or use vllm"
         )
     try:
         from augen.engines.transformers import TransformersEngine

@@ -13,7 +13,7 @@ class Request:
 
     prompt: str
     seed: int  # 0 ≤ seed < 2**63
-    temperature: float  # 0: greedy, the seed is then without effect
+    temperature: float  # 0 to 2; 0: greedy, the seed then has no effect
     top_p: float  # 1: no cut
     max_tokens: int  # at most so many new tokens
     adapter: bool = False  # sample with the LoRA adapter that the engine was opened with
@@ -71,8 +71,7 @@ def tokenize(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
     """
     start = tokenizer.bos_token
     return [
-        tokenizer(prompt, add_special_tokens=not (start and prompt.startswith(start))).input_ids
-        for prompt in prompts
+        tokenizer(prompt, add_special_tokens=not (start and prompt.startswith(start))).input_ids for prompt in prompts
     ]
 
 
@@ -84,11 +83,9 @@ def decode(tokenizer: Any, tokens: list[int]) -> str:
 def check_requests(
     requests: Sequence[Request], prompt_tokens: Sequence[int], max_model_len: int, has_adapter: bool
 ) -> None:
-    """Raise AugenError if one of `requests` can never be answered; `prompt_tokens` are their prompts'
-    lengths.
+    """Raise AugenError if one of `requests`, whose prompts have `prompt_tokens`, can never be answered.
 
-    Too long prompts are not cut here: only who wrote the prompt knows which part of it (a worked example) can
-    go.
+    Too long prompts are not cut here: which part (a worked example) can go, only their writer knows.
     """
     if not has_adapter and any(request.adapter for request in requests):
         raise AugenError("a sample is to be drawn with the adapter, but the engine was opened without one")

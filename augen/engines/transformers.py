@@ -41,9 +41,7 @@ class TransformersEngine:
         self._batch_size = batch_size
         self._tokenizer = load_tokenizer(generator, revision)
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                generator, revision=revision, dtype=getattr(torch, dtype)
-            )
+            model: Any = AutoModelForCausalLM.from_pretrained(generator, revision=revision, dtype=getattr(torch, dtype))
         except (OSError, ValueError) as error:
             raise AugenError(f"model.generator: transformers cannot load {generator}: {error}") from error
         self._end = _end_tokens(self._tokenizer, model)
@@ -83,9 +81,7 @@ class TransformersEngine:
         if self._lora is not None:
             (self._lora.enable_adapter_layers if on else self._lora.disable_adapter_layers)()
 
-    def _decode(
-        self, requests: Sequence[Request], prompts: Sequence[list[int]]
-    ) -> Iterator[tuple[int, Completion]]:
+    def _decode(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> Iterator[tuple[int, Completion]]:
         """Complete one batch; yields ``(position in the batch, completion)``. B shrinks as rows finish."""
         ids, mask = (part.to(self._device) for part in pad_left(prompts))  # both (B, T)
         temperature = torch.tensor([request.temperature for request in requests], device=self._device)  # (B,)
@@ -179,8 +175,7 @@ def uniform_streams(requests: Sequence[Request]) -> Tensor:
     its own.
     """
     streams = [
-        torch.rand(request.max_tokens, generator=torch.Generator().manual_seed(request.seed))
-        for request in requests
+        torch.rand(request.max_tokens, generator=torch.Generator().manual_seed(request.seed)) for request in requests
     ]
     return torch.nn.utils.rnn.pad_sequence(streams, batch_first=True)
 

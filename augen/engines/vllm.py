@@ -125,9 +125,7 @@ class VllmEngine:
         merged = adapter and self._lora is None
         if merged not in self._models:
             try:
-                self._models[merged] = (
-                    self._load_merged() if merged else self._load(self._generator, self._revision)
-                )
+                self._models[merged] = self._load_merged() if merged else self._load(self._generator, self._revision)
             except (OSError, ValueError) as error:
                 raise AugenError(f"model.generator: vLLM cannot load {self._generator}: {error}") from error
         return self._models[merged]
@@ -144,9 +142,7 @@ class VllmEngine:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        plain: Any = AutoModelForCausalLM.from_pretrained(
-            self._generator, revision=self._revision, dtype=torch.float32
-        )
+        plain: Any = AutoModelForCausalLM.from_pretrained(self._generator, revision=self._revision, dtype=torch.float32)
         merged: Any = PeftModel.from_pretrained(plain, str(self._adapter)).merge_and_unload()
         with TemporaryDirectory(prefix="augen-merged-") as directory:
             merged.to(getattr(torch, self._dtype)).save_pretrained(directory)
@@ -166,9 +162,7 @@ class VllmEngine:
         try:
             for position, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
                 sampling = _sampling(request)
-                names.append(
-                    engine.add_request(str(position), tokens_input(prompt), sampling, lora_request=lora)
-                )
+                names.append(engine.add_request(str(position), tokens_input(prompt), sampling, lora_request=lora))
             while engine.has_unfinished_requests():
                 for output in engine.step():
                     yield int(output.request_id), self._completion(output.outputs[0])
@@ -201,7 +195,5 @@ def lora_rank(adapter: Path) -> int:
         raise AugenError(f"{path}: not the configuration of a LoRA adapter ({error})") from error
     rank = max([config["r"], *config.get("rank_pattern", {}).values()])
     if rank > LORA_RANKS[-1]:
-        raise AugenError(
-            f"{path}: rank {rank} is more than vLLM's {LORA_RANKS[-1]}; set infer.engine to transformers"
-        )
+        raise AugenError(f"{path}: rank {rank} is more than vLLM's {LORA_RANKS[-1]}; set infer.engine to transformers")
     return min(taken for taken in LORA_RANKS if taken >= rank)

@@ -2,12 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from augen.entries import write_jsonl
 from augen.puzzles.dataset import as_raw, puzzle_entries
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m augen.puzzles", description="Write solver-verified puzzles.")
     parser.add_argument("--count", type=int, required=True, help="how many problems")
     parser.add_argument("--seed", required=True, help="any text; the same seed writes the same puzzles")
@@ -15,7 +16,7 @@ def main() -> int:
     parser.add_argument("--prefix", help="first part of the ids (default: the seed)")
     parser.add_argument("--reasoning", action="store_true", help="write the solver's reasoning, too")
     parser.add_argument("--unanswered", action="store_true", help="leave the answers out, as in a test set")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     if asked.count < 1:
         parser.error("--count must be at least 1")
     entries = puzzle_entries(asked.count, asked.seed, asked.prefix or asked.seed)

@@ -17,6 +17,26 @@ TOGETHER = {
     ("儿子", "儿子"): "孙子", ("女儿", "儿子"): "孙女", ("儿子", "女儿"): "外孙", ("女儿", "女儿"): "外孙女",
 }  # fmt: skip
 _FIRST = tuple(dict.fromkeys(first for first, _ in TOGETHER))
+# Who may be what to whom, by way of others, too: brothers and sisters share their parents, who shares a parent is a
+# brother or sister, and who is only named as somebody's relative can be a man or a woman. So a question that a reader
+# could answer in a second way is refused, and so is a family in which somebody has two fathers or two mothers.
+_PROGRAM = """
+means("爸爸",parent,m). means("哥哥",sibling,m). means("弟弟",sibling,m). means("儿子",child,m).
+means("妈妈",parent,f). means("姐姐",sibling,f). means("妹妹",sibling,f). means("女儿",child,f).
+near(X,K,Y) :- rel(X,R,Y), means(R,K,_).
+near(Y,child,X) :- near(X,parent,Y).
+near(Y,parent,X) :- near(X,child,Y).
+near(Y,sibling,X) :- near(X,sibling,Y).
+near(X,sibling,Y) :- near(P,parent,X), near(P,parent,Y), X != Y.
+near(X,sibling,Z) :- near(X,sibling,Y), near(Y,sibling,Z), X != Z.
+near(P,parent,Y) :- near(P,parent,X), near(X,sibling,Y).
+sex(X,S) :- rel(X,R,_), means(R,_,S).
+sex(X,(m;f)) :- rel(_,_,X), not rel(X,_,_).
+may(X,R,Y) :- rel(X,R,Y).
+may(X,R,Y) :- near(X,K,Y), not rel(X,_,Y), means(R,K,S), sex(X,S).
+kin(X,R,Z) :- may(X,A,Y), may(Y,B,Z), together(A,B,R), X != Z.
+:- near(X,parent,C), near(Y,parent,C), X < Y, rel(X,_,_), rel(Y,_,_), sex(X,S), sex(Y,S).
+"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,7 @@ class Kinship:
     def program(self) -> str:
         table = "".join(fact("together", *pair, result) for pair, result in TOGETHER.items())
         facts = "".join(fact("rel", *f) for f in self.facts)
-        return facts + table + "kin(X,R,Z) :- rel(X,A,Y), rel(Y,B,Z), together(A,B,R), X != Z."
+        return facts + table + _PROGRAM
 
     def _chains(self) -> list[tuple[str, str, str, str, str]]:
         return [

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from random import Random
 
 from augen.entries import QuestionItem, letter_of
-from augen.prompts import explain_prompt, question_block, solve_prompt
+from augen.prompts import explain_prompt, solve_prompt
 from augen.puzzles import FAMILIES, WORDINGS, Puzzle, make
+from augen.retrieval import query_text
 
 DIFFICULTIES = (1, 2, 3)
 WORDINGS_SEEN = (0, 1)
@@ -80,12 +81,14 @@ def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: R
 
 
 def similar_pairs(seed: str, pairs: int) -> Iterator[tuple[str, str]]:
-    """Pairs of puzzle texts of one family and wording: what the embedder should find close to each other."""
+    """Pairs of questions of one family and wording: what the embedder should find close to each other."""
     rng = Random(seed)
     for _ in range(pairs):
         family, wording = rng.choice(sorted(FAMILIES)), rng.randrange(WORDINGS)
-        pair = [
-            make(family, rng, difficulty=rng.choice(DIFFICULTIES), wording=wording, questions=1).entry for _ in "ab"
-        ]
-        first, second = (question_block(e.problem, e.questions[0]) for e in pair)
-        yield first, second
+
+        def text(family: str = family, wording: int = wording) -> str:
+            difficulty = rng.choice(DIFFICULTIES)
+            entry = make(family, rng, difficulty=difficulty, wording=wording, questions=1).entry
+            return query_text(entry.problem, entry.questions[0])
+
+        yield text(), text()

@@ -11,13 +11,13 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from torch.nn.functional import cross_entropy, normalize
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
 TEMPERATURE = 0.05
 
 
 def train_embedder(
-    pairs: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerFast, dimensions: int, epochs: int = 4
+    pairs: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, dimensions: int, epochs: int = 4
 ) -> SentenceTransformer:
     """An embedder of `dimensions` numbers, trained on `pairs` of texts that should lie close."""
     module = StaticEmbedding(tokenizer.backend_tokenizer, embedding_dim=dimensions)

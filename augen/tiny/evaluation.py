@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 import torch
-from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM
 
 from augen.answers import parse_answer
 from augen.entries import QuestionItem
@@ -29,7 +29,7 @@ def held_out(
 
 def accuracy_by_family(
     model: Qwen2ForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     questions: dict[str, list[tuple[str, QuestionItem]]],
     instruction: str,
     max_tokens: int = 160,
@@ -45,7 +45,7 @@ def accuracy_by_family(
 @torch.inference_mode()
 def _solve(
     model: Qwen2ForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
     items: list[tuple[str, QuestionItem]],
     instruction: str,
     max_tokens: int,

@@ -5,20 +5,21 @@ attention that every look-up needs (params.yaml: pretrain.copy_steps).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from random import Random
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
 from augen.tiny.corpus import Sequence
 
 IGNORED = -100
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> Qwen2ForCausalLM:
+def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int, layers: int) -> Qwen2ForCausalLM:
     return Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=len(tokenizer),
@@ -36,7 +37,7 @@ def new_model(tokenizer: PreTrainedTokenizerFast, hidden: int, layers: int) -> Q
     )
 
 
-def encode(sequence: Sequence, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+def encode(sequence: Sequence, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """Token ids and labels of a text; a learned part is followed by the end token where the text ends with it."""
     ids: list[int] = []
     labels: list[int] = []
@@ -94,6 +95,14 @@ def loss_of(model: Qwen2ForCausalLM, ids: Tensor, labels: Tensor) -> Tensor:
     target = labels[:, 1:]
     learned = target != IGNORED
     return cross_entropy(model.lm_head(hidden[learned]), target[learned])
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a model in bfloat16: half the size to commit, and no measurable difference."""
+    copy = type(model)(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def train(

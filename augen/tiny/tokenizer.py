@@ -5,6 +5,7 @@ stand, so that looking one up and copying it is the same act everywhere. Between
 Any other text still has a spelling, byte by byte.
 """
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -13,13 +14,15 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.trainers import BpeTrainer
-from transformers import PreTrainedTokenizerFast
+from transformers import AddedToken, Qwen2Tokenizer
 
+from augen.prompts import ANSWER, PROBLEM, QUESTION, REASONING
 from augen.puzzles import words
 from augen.puzzles.dial import PARITY
 from augen.puzzles.kinship import TOGETHER
 from augen.puzzles.knights import KNAVE, KNIGHT
 
+HEADINGS = tuple(f"{heading}\n" for heading in (PROBLEM, QUESTION, ANSWER, REASONING))
 END, PAD = "<|endoftext|>", "<|pad|>"
 MAX_TOKEN_BYTES = len("### 分析过程\n".encode())  # five Chinese characters: longer merges would hide a changed word
 
@@ -31,7 +34,7 @@ def _atoms() -> list[str]:
     return sorted({w for pool in pools for w in pool} | kin | {KNIGHT, KNAVE, *PARITY}, key=lambda w: (-len(w), w))
 
 
-def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
     """A tokenizer of `vocabulary` tokens, its merges learned from `texts`."""
     atoms = "|".join(re.escape(w) for w in _atoms())
     pieces = rf"{atoms}|\n|[0-9]|[A-Z]|[a-z]+|[\u4e00-\u9fff]+|[^\u4e00-\u9fff0-9A-Za-z\n]"
@@ -54,6 +57,36 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, padding_side="left", model_max_length=2048
+    return _as_qwen2(tokenizer)
+
+
+def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
+    """The same tokens with the same ids as a ``Qwen2Tokenizer``, which is what ``AutoTokenizer`` makes of any Qwen2.
+
+    That class has a way of its own to cut a text into pieces, and keeps nothing of ours but the vocabulary and the
+    added tokens, which it finds before it cuts. So the atoms become added tokens.
+    """
+    model = json.loads(tokenizer.to_str())["model"]
+    vocabulary, merges = dict(model["vocab"]), [tuple(merge) for merge in model["merges"]]
+    parts = [tokenizer.decode([i]) for heading in HEADINGS for i in tokenizer.encode(heading).ids]
+    spelled = {_spelled(atom): atom for atom in [*_atoms(), *parts]}
+    learned = {spelling: atom for spelling, atom in spelled.items() if spelling in vocabulary}
+    for spelling, atom in learned.items():
+        vocabulary[atom] = vocabulary.pop(spelling)
+    merges = [merge for merge in merges if "".join(merge) not in learned]
+    qwen2 = Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=merges,
+        unk_token=None,
+        eos_token=END,
+        pad_token=PAD,
+        padding_side="left",
+        model_max_length=2048,
     )
+    qwen2.add_tokens([AddedToken(atom, normalized=False) for atom in learned.values()])
+    return qwen2
+
+
+def _spelled(text: str) -> str:
+    """`text` in the letters that stand for bytes in a byte-level vocabulary."""
+    return ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)[0][0]

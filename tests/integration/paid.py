@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 
 from augen.entries import Entry, QuestionItem, dump_pickle
 from augen.params import Params, check
@@ -25,7 +25,7 @@ KEYS = {
 
 def raw_params(changes: Mapping[str, Any]) -> dict[str, Any]:
     """params.yaml with `changes` by dotted key."""
-    raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
         *sections, name = key.split(".")
         section = raw
@@ -65,9 +65,7 @@ class Repository:
         dump_pickle(path / "data/entries_aug.pkl", [])
 
     def configure(self, changes: Mapping[str, Any]) -> None:
-        (self.path / "params.yaml").write_text(
-            yaml.safe_dump(raw_params(changes), allow_unicode=True), encoding="utf-8"
-        )
+        YAML(typ="safe").dump(raw_params(changes), self.path / "params.yaml")
 
     def environment(self, **changes: str) -> dict[str, str]:
         ours = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -101,7 +99,11 @@ class Repository:
 def chat_changes(provider: str, url: str, stage: str = "reason_true", **more: Any) -> dict[str, Any]:
     """`stage` written by `provider` at `url`, quickly."""
     base = url if provider == "qianfan" else f"{url}/v1"
+    hinted = {"reason_true.hinted": True} if stage == "reason_true" else {"reason_false.negatives": "hinted"}
     return {
+        **hinted,
+        f"{stage}.attempts": 3,
+        f"{stage}.temperature": 0.3,
         f"{stage}.backend": provider,
         f"{stage}.models": list(MODELS),
         f"providers.{provider}.base_url": base,

@@ -59,7 +59,7 @@ def test_a_reply_that_cannot_be_used_is_asked_for_again_and_then_given_up() -> N
 
 
 def writer(attempts: int) -> Writer:
-    return Writer("解答", "解释", lambda prompt: prompt, "local", 1, attempts, 0.3, 64)
+    return Writer("解答", "解释", None, "local", 1, attempts, 0.3, 64)
 
 
 ENTRY = Entry("甲比乙高。", [QuestionItem("谁高？", ["乙", "甲", "丙"], answer="B")], id="p")
@@ -67,7 +67,7 @@ ENTRY = Entry("甲比乙高。", [QuestionItem("谁高？", ["乙", "甲", "丙"
 
 def test_attempts_go_on_until_the_answer_is_the_right_one() -> None:
     script = Script("想一想。\n答案是：A", "没有答案", "甲高。\n答案是：B")
-    [entry], failures = explain_right([ENTRY], writer(3), script)
+    [entry], failures = explain_right([ENTRY], writer(3), script, hinted=True)
     assert (entry.questions[0].reasoning, entry.questions[0].author) == ("甲高。\n答案是：B", "writer-7b")
     assert failures == []
 
@@ -75,7 +75,7 @@ def test_attempts_go_on_until_the_answer_is_the_right_one() -> None:
 def test_what_was_wrong_with_every_attempt_is_kept() -> None:
     refused = Completion("", 0, "stop", refused="content_filter")
     script = Script("答案是：A", Completion("嗯", 64, "length"), refused, "嗯")
-    [entry], failures = explain_right([ENTRY], writer(4), script)
+    [entry], failures = explain_right([ENTRY], writer(4), script, hinted=True)
     assert entry.questions[0].reasoning is None and entry.questions[0].author is None
     cause = "answer A; no answer, cut off at max_tokens; refused: content_filter; no answer"
     assert failures == [Failure("p#1", cause, 4)]

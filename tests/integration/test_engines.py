@@ -1,0 +1,278 @@
+"""One contract for both engines, on a tiny random model: the same requests, the same promises."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from augen import engines
+from augen.engines import Completion, Engine, Request, open_engine, resolve
+from augen.engines.base import tokenize
+from augen.engines.transformers import choose
+from augen.errors import AugenError
+
+needs_vllm = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
+
+TEXTS = (
+    "请解答下面的逻辑单选题。",
+    "### 题目\n三个人比身高：甲比乙高，乙比丙高。",
+    "### 问题\n谁最高？\nA: 乙\nB: 甲\nC: 丙",
+    "### 分析过程\n甲比乙高，乙比丙高，所以甲最高。\n答案是：B",
+    "### 题目\n路网：东城到西城有路，西城到南城有路，南城到东城没有路。",
+    "no Chinese at all",
+)
+GREEDY = [Request(text, seed=0, temperature=0.0, top_p=1.0, max_tokens=16) for text in TEXTS]
+SAMPLED = [replace(request, seed=seed, temperature=1.0) for seed, request in enumerate(GREEDY)]
+
+
+@pytest.fixture(scope="module", params=["transformers", pytest.param("vllm", marks=needs_vllm)])
+def engine(request: pytest.FixtureRequest, tiny_model: Path, tiny_adapter: Path) -> Iterator[Engine]:
+    engine = open_engine(request.param, str(tiny_model), adapter=tiny_adapter, max_model_len=256, batch_size=4)
+    assert engine.name == request.param
+    yield engine
+    engine.close()
+    engine.close()
+
+
+def complete(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
+    """All completions in the order of `requests`; fails if an index comes twice or not at all."""
+    pairs = list(engine.generate(requests))
+    assert sorted(index for index, _ in pairs) == list(range(len(requests)))
+    return [completion for _, completion in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def with_adapter(requests: Sequence[Request]) -> list[Request]:
+    return [replace(request, adapter=True) for request in requests]
+
+
+def reference(model_path: Path, adapter: Path | None) -> list[str]:
+    """What ``model.generate`` writes for GREEDY, one prompt at a time."""
+    tokenizer = AutoTokenizer.from_pretrained(model_path)
+    model = AutoModelForCausalLM.from_pretrained(model_path)
+    if adapter:
+        model = PeftModel.from_pretrained(model, adapter)
+    texts = []
+    for request in GREEDY:
+        prompt = tokenizer(request.prompt, return_tensors="pt")
+        out = model.generate(**prompt, do_sample=False, max_new_tokens=request.max_tokens)
+        texts.append(tokenizer.decode(out[0, prompt.input_ids.shape[1] :], skip_special_tokens=True))
+    return texts
+
+
+def test_greedy_is_what_generate_writes(engine: Engine, tiny_model: Path) -> None:
+    expected = reference(tiny_model, None)
+    assert len(set(expected)) > 2  # the prompt matters
+    assert [completion.text for completion in complete(engine, GREEDY)] == expected
+
+
+def test_greedy_with_the_adapter_is_what_generate_writes(engine: Engine, tiny_model: Path, tiny_adapter: Path) -> None:
+    expected = reference(tiny_model, tiny_adapter)
+    assert expected != reference(tiny_model, None)
+    assert [completion.text for completion in complete(engine, with_adapter(GREEDY))] == expected
+
+
+def test_a_request_alone_and_among_others_is_completed_alike(engine: Engine) -> None:
+    requests = [*GREEDY, *SAMPLED, *with_adapter(SAMPLED), *with_adapter(GREEDY)]
+    together = complete(engine, requests)
+    alone = [complete(engine, [request])[0] for request in requests]
+    assert [together[i] for i, r in enumerate(requests) if r.temperature == 0] == [
+        alone[i] for i, r in enumerate(requests) if r.temperature == 0
+    ]
+    # Rounding may tip a sampled token; it must stay the exception.
+    differing = sum(one != other for one, other in zip(together, alone, strict=True))
+    assert differing <= 1
+    assert complete(engine, requests[::-1])[::-1][: len(GREEDY)] == together[: len(GREEDY)]
+
+
+def test_every_request_keeps_its_own_settings(engine: Engine) -> None:
+    prompt = SAMPLED[0].prompt
+    greedy = replace(GREEDY[0], max_tokens=12)
+    likeliest_only = Request(prompt, seed=5, temperature=1.0, top_p=1e-6, max_tokens=12)
+    short = replace(greedy, max_tokens=3)
+    wild = Request(prompt, seed=5, temperature=2.0, top_p=1.0, max_tokens=12)
+    first, same, start, other = complete(engine, [greedy, likeliest_only, short, wild])
+    assert first == same
+    assert first != other
+    assert start.tokens == 3
+    assert first.text.startswith(start.text.rstrip("\ufffd"))
+
+
+def test_the_seed_decides(engine: Engine) -> None:
+    request = replace(SAMPLED[0], max_tokens=24)
+    seeds = [1, 2, 3, 1, 2**62]
+    completions = complete(engine, [replace(request, seed=seed) for seed in seeds])
+    assert completions[0] == completions[3]
+    assert len({completion.text for completion in completions}) == 4
+
+
+def test_the_adapter_is_for_those_who_ask_for_it(engine: Engine) -> None:
+    plain = complete(engine, GREEDY)
+    tuned = complete(engine, with_adapter(GREEDY))
+    assert all(one.text != other.text for one, other in zip(plain, tuned, strict=True))
+    mixed = complete(engine, [r for pair in zip(GREEDY, with_adapter(GREEDY), strict=True) for r in pair])
+    assert (mixed[::2], mixed[1::2]) == (plain, tuned)
+
+
+def test_texts_end_where_the_model_ends_them_or_at_max_tokens(engine: Engine, tiny_model: Path) -> None:
+    # Together more prompt tokens than vLLM takes in one step.
+    prompt = "".join(TEXTS)
+    end = AutoTokenizer.from_pretrained(tiny_model).eos_token
+    requests = [Request(prompt, seed, temperature=1.5, top_p=1.0, max_tokens=60) for seed in range(60)]
+    completions = complete(engine, requests)
+    assert {completion.finish for completion in completions} == {"stop", "length"}
+    for completion in completions:
+        assert 1 <= completion.tokens <= 60
+        assert end not in completion.text
+        if completion.finish == "length":
+            assert completion.tokens == 60
+
+
+def test_a_prompt_that_leaves_no_room_is_refused_before_anything_is_drawn(engine: Engine) -> None:
+    too_long = replace(GREEDY[0], prompt="a" * 250, max_tokens=7)
+    fitting = replace(too_long, max_tokens=6)
+    assert complete(engine, [fitting])[0].tokens <= 6
+    with pytest.raises(AugenError, match=r"request 1 of 3: 250 prompt tokens and max_tokens 7 .* 256 \(so do 1 more"):
+        next(engine.generate([GREEDY[0], too_long, too_long]))
+
+
+def test_a_caller_that_stops_early_leaves_nothing_behind(engine: Engine) -> None:
+    drawing = engine.generate(SAMPLED)
+    next(drawing)
+    drawing.close()  # type: ignore[attr-defined]  # an iterator that is a generator
+    assert complete(engine, GREEDY[:2]) == complete(engine, GREEDY)[:2]
+
+
+def test_nothing_asked_nothing_given(engine: Engine) -> None:
+    assert complete(engine, []) == []
+
+
+@needs_vllm
+def test_vllm_with_lora_kernels_does_as_with_the_adapter_merged(
+    tiny_model: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of a GPU, on whatever there is here."""
+    import augen.engines.vllm as vllm_engine
+
+    monkeypatch.setattr(vllm_engine, "MERGE_ADAPTER", False)
+    engine = open_engine("vllm", str(tiny_model), adapter=tiny_adapter, max_model_len=256)
+    try:
+        texts = [completion.text for completion in complete(engine, with_adapter(GREEDY))]
+    finally:
+        engine.close()
+    assert texts == reference(tiny_model, tiny_adapter)
+
+
+@needs_vllm
+@pytest.mark.parametrize(("rank", "taken"), [(1, 1), (4, 8), (16, 16), (17, 32), (512, 512)])
+def test_vllm_takes_the_next_rank_it_knows(tmp_path: Path, rank: int, taken: int) -> None:
+    from augen.engines.vllm import lora_rank
+
+    (tmp_path / "adapter_config.json").write_text(f'{{"r": 1, "rank_pattern": {{"q_proj": {rank}}}}}')
+    assert lora_rank(tmp_path) == taken
+
+
+@needs_vllm
+def test_vllm_has_no_kernels_for_a_larger_rank(tmp_path: Path) -> None:
+    from augen.engines.vllm import lora_rank
+
+    (tmp_path / "adapter_config.json").write_text('{"r": 513}')
+    with pytest.raises(AugenError, match=r"rank 513 .* set infer.engine to transformers"):
+        lora_rank(tmp_path)
+
+
+# --- the transformers engine's own sampling
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    logits = torch.tensor([2.0, 0.0, 1.0, -1.0])
+    temperature, top_p, draws = 0.7, 0.9, 10_000
+    probabilities = (logits / temperature).softmax(dim=0)  # .74 .04 .18 .01: two hold 0.9, the others go
+    expected = torch.tensor([probabilities[0], 0.0, probabilities[2], 0.0])
+    expected /= expected.sum()
+
+    tokens = choose(
+        logits.expand(draws, -1),
+        torch.full((draws,), temperature),
+        torch.full((draws,), top_p),
+        torch.arange(draws) / draws,  # evenly over [0, 1)
+    )
+    shares = tokens.bincount(minlength=4) / draws
+    assert torch.allclose(shares, expected, atol=2 / draws)
+
+
+def test_no_draw_ends_beyond_the_last_likely_token() -> None:
+    logits = torch.tensor([[0.0, 0.0, -torch.inf]] * 2)
+    largest = torch.tensor([0.0, 1 - 2**-24])  # the ends of what torch.rand can give
+    assert choose(logits, torch.ones(2), torch.ones(2), largest).tolist() == [0, 1]
+
+
+def test_a_chat_prompt_does_not_get_a_second_beginning() -> None:
+    def encode(prompt: str, add_special_tokens: bool) -> SimpleNamespace:
+        return SimpleNamespace(input_ids=[1] * add_special_tokens + [2] * prompt.count("甲"))
+
+    encode.bos_token = "<s>"  # type: ignore[attr-defined]
+    assert tokenize(encode, ["甲甲", "<s>甲"]) == [[1, 2, 2], [2]]
+
+
+# --- opening
+
+
+def test_auto_is_vllm_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"vllm"}
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: name in installed or None)
+    assert resolve("auto") == "vllm"
+    installed.clear()
+    assert resolve("auto") == "transformers"
+
+
+def test_an_unknown_engine() -> None:
+    with pytest.raises(AugenError, match=r"infer\.engine: 'vlm' is no engine; take auto or one of vllm, transformers"):
+        open_engine("vlm", "model")
+
+
+def test_auto_goes_on_with_transformers_when_vllm_is_broken(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engines, "resolve", lambda name: "vllm")
+    monkeypatch.setitem(sys.modules, "augen.engines.vllm", None)
+    engine = open_engine("auto", str(tiny_model))
+    assert engine.name == "transformers"
+    assert "vllm is installed but cannot be imported" in capsys.readouterr().err
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["vllm", "transformers"])
+def test_a_named_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, f"augen.engines.{name}", None)
+    with pytest.raises(AugenError, match=rf"infer\.engine: {name} cannot be imported .*install requirements.txt"):
+        open_engine(name, "model")
+
+
+def test_transformers_does_not_quantize(tiny_model: Path) -> None:
+    with pytest.raises(AugenError, match=r"engine\.quantization: .* cannot do 'fp8'"):
+        open_engine("transformers", str(tiny_model), quantization="fp8")
+
+
+@pytest.mark.parametrize("name", ["transformers", pytest.param("vllm", marks=needs_vllm)])
+def test_a_model_that_is_not_there(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AugenError, match=rf"model\.generator: .*{tmp_path}/none"):
+        open_engine(name, f"{tmp_path}/none")
+
+
+def test_an_adapter_that_is_none(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(AugenError, match=f"{tmp_path}: not a LoRA adapter"):
+        open_engine("transformers", str(tiny_model), adapter=tmp_path)
+
+
+def test_the_adapter_of_an_engine_without_one(tiny_model: Path) -> None:
+    engine = open_engine("transformers", str(tiny_model))
+    with pytest.raises(AugenError, match="the engine was opened without one"):
+        complete(engine, with_adapter(GREEDY))
+    engine.close()

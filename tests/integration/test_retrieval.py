@@ -1,0 +1,164 @@
+"""Worked examples from a real Chroma, with a tiny static embedder, against brute force."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from augen.entries import Entry, QuestionItem, origin
+from augen.prompts import Example
+from augen.puzzles.dataset import puzzle_entries
+from augen.retrieval import Embedder, Retriever, Row, Vectors, query_text, read_index, rows_of, write_index
+
+CHARACTERS = "甲乙丙丁高矮快慢东西南北一二三四五六七八九十比到有路吗谁最"
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """One random vector per character; a text is their mean."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = {token: i for i, token in enumerate(["?", *CHARACTERS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("embedder")
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=16)], device="cpu").save_pretrained(
+        str(folder), create_model_card=False
+    )
+    return Embedder(str(folder))
+
+
+def solved(number: int, problem: str, question: str = "谁最高？") -> Row:
+    return Row(f"p{number}", problem, question, ["1", "2"], f"想{number}。\n答案是：A", "A")
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[Row]:
+    """120 problems of random characters, two questions each."""
+    rng = np.random.default_rng(1)
+    problems = ["".join(rng.choice(list(CHARACTERS), 12)) for _ in range(120)]
+    return [solved(i, problem, question) for i, problem in enumerate(problems) for question in ("谁最高？", "谁最慢？")]
+
+
+def embedded(rows: Sequence[Row], embedder: Embedder) -> Vectors:
+    return embedder.embed([query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows])
+
+
+@pytest.fixture(scope="session")
+def retriever(rows: list[Row], embedder: Embedder) -> Retriever:
+    return Retriever(rows, embedded(rows, embedder), embedder)
+
+
+def ask(problem: str, entry_id: str = "new", question: str = "谁最高？") -> tuple[str, QuestionItem, str]:
+    return problem, QuestionItem(question, ["3", "4"]), entry_id
+
+
+def brute_force(query: tuple[str, QuestionItem, str], rows: list[Row], embedder: Embedder, k: int) -> list[Example]:
+    """The k rows with the highest cosine, the highest last; equal ones by row number."""
+    [vector] = embedder.embed([query_text(query[0], query[1])])
+    similarity = embedded(rows, embedder) @ vector
+    allowed = [i for i, row in enumerate(rows) if row.origin != origin(query[2])]
+    nearest = sorted(allowed, key=lambda i: (round(1 - float(similarity[i]), 5), i))[:k]
+    return [rows[i].example for i in reversed(nearest)]
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_the_nearest_are_those_of_brute_force(
+    k: int, rows: list[Row], retriever: Retriever, embedder: Embedder
+) -> None:
+    rng = np.random.default_rng(2)
+    queries = [ask("".join(rng.choice(list(CHARACTERS), 10)), question="谁最快？") for _ in range(25)]
+    found = retriever.examples(queries, k)
+    assert found == [brute_force(query, rows, embedder, k) for query in queries]
+    assert all(len(shots) == k for shots in found)
+
+
+def test_the_most_similar_stands_last(rows: list[Row], retriever: Retriever) -> None:
+    [shots] = retriever.examples([ask(rows[10].problem, question=rows[10].question)], 3)
+    assert shots[-1] == rows[10].example and len(shots) == 3
+
+
+def test_examples_are_solved_questions(rows: list[Row], retriever: Retriever) -> None:
+    [[(problem, item)]] = retriever.examples([ask(rows[3].problem)], 1)
+    assert problem == rows[3].problem
+    assert item.reasoning and item.answer == "A" and item.reasoning.endswith("答案是：A")
+
+
+@pytest.mark.parametrize("copy", ["", "~1", "~12"])
+def test_never_an_example_of_the_same_problem(
+    copy: str, rows: list[Row], retriever: Retriever, embedder: Embedder
+) -> None:
+    queries = [ask(row.problem, f"{row.origin}{copy}", row.question) for row in rows[::9]]
+    for query, shots in zip(queries, retriever.examples(queries, 4), strict=True):
+        assert query[0] not in [problem for problem, _ in shots]
+        assert shots == brute_force(query, rows, embedder, 4)
+
+
+def test_more_examples_than_rows(embedder: Embedder) -> None:
+    few = [solved(0, "甲高。"), solved(1, "乙矮。"), solved(1, "丙快。")]
+    retriever = Retriever(few, embedded(few, embedder), embedder)
+    strange, own, one = retriever.examples([ask("甲矮。"), ask("甲矮。", "p1"), ask("甲矮。", "p0~1")], 50)
+    assert [len(shots) for shots in (strange, own, one)] == [3, 1, 2]
+    assert own == [few[0].example]
+
+
+def test_no_examples(rows: list[Row], retriever: Retriever, embedder: Embedder) -> None:
+    assert retriever.examples([ask("甲高。"), ask("乙高。")], 0) == [[], []]
+    assert retriever.examples([], 3) == []
+    empty = Retriever([], embedded([], embedder), embedder)
+    assert empty.examples([ask("甲高。")], 3) == [[]]
+    only_own = Retriever([solved(0, "甲高。")], embedded([solved(0, "甲高。")], embedder), embedder)
+    assert only_own.examples([ask("甲高。", "p0")], 1) == [[]]
+
+
+def test_equal_rows_come_in_their_order(embedder: Embedder) -> None:
+    equal = [solved(i, "甲高。") for i in range(4)]
+    retriever = Retriever(equal, embedded(equal, embedder), embedder)
+    assert retriever.examples([ask("甲高。")], 4) == [[row.example for row in reversed(equal)]]
+
+
+def test_two_retrievers_of_one_process_do_not_mix(embedder: Embedder) -> None:
+    left, right = [solved(0, "甲高。")], [solved(1, "甲高。"), solved(2, "乙高。")]
+    one, two = (Retriever(part, embedded(part, embedder), embedder) for part in (left, right))
+    assert one.examples([ask("甲高。")], 5) == [[left[0].example]]
+    assert two.examples([ask("甲高。")], 5) == [[right[1].example, right[0].example]]
+    assert one.examples([ask("甲高。")], 5) == [[left[0].example]], "after the other was used"
+
+
+def test_many_questions_at_once_are_answered_as_each_alone(rows: list[Row], retriever: Retriever) -> None:
+    queries = [ask(row.problem, question="谁最矮？") for row in rows[:20]]
+    assert retriever.examples(queries, 2) == [retriever.examples([query], 2)[0] for query in queries]
+
+
+# --- from entries to files and back
+
+
+def test_vectors_have_length_one(embedder: Embedder) -> None:
+    vectors = embedder.embed(["甲比乙高", "东西南北"])
+    assert vectors.shape == (2, 16) and vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-6)
+    assert len(embedder.embed([])) == 0
+
+
+def test_two_builds_write_the_same_bytes(embedder: Embedder, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        rows = rows_of(puzzle_entries(9, "index", "p"))
+        write_index(tmp_path / name, rows, embedded(rows, embedder))
+    for file in ("embeddings.npy", "rows.jsonl"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_an_index_read_back_finds_the_same(embedder: Embedder, tmp_path: Path) -> None:
+    entries: list[Entry] = puzzle_entries(18, "index", "p")
+    rows = rows_of(entries)
+    write_index(tmp_path, rows, embedded(rows, embedder))
+    queries = [(e.problem, item, e.id) for e in entries for item in e.questions]
+    fresh = Retriever(rows, embedded(rows, embedder), embedder).examples(queries, 2)
+    assert Retriever(*read_index(tmp_path), embedder).examples(queries, 2) == fresh
+    before = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    assert len(before) == 2, "a query leaves nothing behind"

@@ -1,0 +1,321 @@
+"""The round loop: what is drawn, what of it is stored, and how samples become answers."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augen.engines import Request
+from augen.entries import Entry, QuestionItem
+from augen.inference import (
+    Asked,
+    Drawn,
+    Rounds,
+    Sampling,
+    answered,
+    decisions,
+    questions_of,
+    run_rounds,
+    samples_jsonl,
+    unscored,
+)
+from augen.prompts import solve_prompt
+from augen.scoring import Scored
+from augen.voting import Decision
+from tests.fakes import FakeEngine, sampler_of
+
+OPTIONS = ["东", "西", "南", "北"]
+SAMPLING = Sampling(
+    "解答。", lambda prompt: prompt, seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapter=True
+)  # fmt: skip
+ROUNDS = Rounds(voters=5, max_resample=2, threshold=0.5, resample="slot", adaptive=False)
+
+
+def asked(count: int, **other: Any) -> list[Asked]:
+    return [
+        replace(Asked(f"p{i}#1", "dev", f"题目{i}。", QuestionItem("往哪走？", OPTIONS)), **other) for i in range(count)
+    ]
+
+
+def says(letter: str) -> Callable[[Request], str]:
+    return lambda request: f"走。\n答案是：{letter}"
+
+
+def varied(request: Request) -> str:
+    """A text that depends on the seed alone, now and then without an answer."""
+    letter = "ABCD?"[request.seed % 5]
+    return f"想{request.seed}。" + ("" if letter == "?" else f"\n答案是：{letter}")
+
+
+def by_text(samples: Sequence[Scored]) -> list[float]:
+    """A score that depends on the text alone."""
+    return [sum(map(ord, s.reasoning)) % 100 / 100 for s in samples]
+
+
+def constant(score: float) -> Callable[[Sequence[Scored]], list[float]]:
+    return lambda samples: [score] * len(samples)
+
+
+def run(
+    questions: list[Asked],
+    engine: FakeEngine,
+    folder: Path,
+    score: Any = unscored,
+    sampling: Sampling = SAMPLING,
+    **changes: Any,
+) -> list[list[Drawn]]:
+    with sampler_of(engine, folder) as sampler:
+        return run_rounds(questions, sampling, replace(ROUNDS, **changes), sampler, score)
+
+
+# --- which samples are drawn
+
+
+def test_one_sample_per_slot_when_all_are_accepted(tmp_path: Path) -> None:
+    engine = FakeEngine(says("B"))
+    history = run(asked(3), engine, tmp_path, constant(0.9))
+    assert [[(d.slot, d.round) for d in drawn] for drawn in history] == [[(s, 0) for s in range(1, 6)]] * 3
+    assert len(engine.asked) == 15 and engine.opened == 1
+    first = history[1][0]
+    assert (first.split, first.question, first.answer, first.score, first.accepted) == ("dev", "p1#1", "B", 0.9, True)
+    assert (first.text, first.tokens, first.finish) == ("走。\n答案是：B", len("走。\n答案是：B"), "stop")
+
+
+def test_every_sample_has_its_own_seed_and_its_request_is_as_asked_for(tmp_path: Path) -> None:
+    engine = FakeEngine(says("B"))
+    history = run(asked(3), engine, tmp_path, constant(0.1))
+    seeds = [d.seed for drawn in history for d in drawn]
+    assert len(set(seeds)) == len(seeds) == 3 * 5 * 3
+    assert {r.seed for r in engine.asked} == set(seeds)
+    assert {(r.temperature, r.top_p, r.max_tokens, r.adapter) for r in engine.asked} == {(1.0, 0.9, 32, True)}
+
+
+def test_more_voters_ask_the_engine_only_for_the_new_ones(tmp_path: Path) -> None:
+    five = run(asked(4), FakeEngine(varied), tmp_path, by_text)
+    engine = FakeEngine(varied)
+    seven = run(asked(4), engine, tmp_path, by_text, voters=7)
+    assert {d.slot for drawn in seven for d in drawn if d.seed in {r.seed for r in engine.asked}} == {6, 7}
+    assert len(engine.asked) == sum(d.slot > 5 for drawn in seven for d in drawn)
+    assert [[d for d in drawn if d.slot <= 5] for drawn in seven] == five
+
+
+def test_fewer_voters_open_no_engine(tmp_path: Path) -> None:
+    seven = run(asked(4), FakeEngine(varied), tmp_path, by_text, voters=7)
+    engine = FakeEngine(varied)
+    five = run(asked(4), engine, tmp_path, by_text, voters=5)
+    assert engine.opened == 0
+    assert five == [[d for d in drawn if d.slot <= 5] for drawn in seven]
+
+
+def test_another_threshold_draws_only_what_it_rejects_anew(tmp_path: Path) -> None:
+    mild = run(asked(6), FakeEngine(varied), tmp_path, by_text, threshold=0.3)
+    engine = FakeEngine(varied)
+    strict = run(asked(6), engine, tmp_path, by_text, threshold=0.7)
+    known = {d.seed for drawn in mild for d in drawn}
+    new = {d.seed for drawn in strict for d in drawn} - known
+    assert new and {r.seed for r in engine.asked} == new
+
+
+@pytest.mark.parametrize("max_resample", [0, 1, 3])
+def test_rejected_slots_are_drawn_again_up_to_max_resample(max_resample: int, tmp_path: Path) -> None:
+    history = run(asked(2), FakeEngine(says("B")), tmp_path, constant(0.2), max_resample=max_resample)
+    expected = [(slot, round_) for round_ in range(max_resample + 1) for slot in range(1, 6)]
+    assert [[(d.slot, d.round) for d in drawn] for drawn in history] == [expected] * 2
+    assert not any(d.accepted for drawn in history for d in drawn)
+
+
+def test_a_slot_closes_with_its_first_accepted_sample(tmp_path: Path) -> None:
+    def third_is_good(samples: Sequence[Scored]) -> list[float]:
+        return [0.9 if i == 2 else 0.1 for i in range(len(samples))]
+
+    [drawn] = run(asked(1), FakeEngine(says("B")), tmp_path, third_is_good, max_resample=1)
+    again = [(1, 1), (2, 1), (4, 1), (5, 1)]
+    assert [(d.slot, d.round) for d in drawn] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), *again]
+    assert [(d.slot, d.round) for d in drawn if d.accepted] == [(3, 0), (4, 1)]
+
+
+def test_a_sample_without_an_answer_is_rejected_whatever_its_score(tmp_path: Path) -> None:
+    [drawn] = run(asked(1), FakeEngine(lambda r: "想一想。"), tmp_path, constant(0.99), max_resample=1)
+    assert len(drawn) == 10
+    assert {(d.answer, d.accepted) for d in drawn} == {(None, False)}
+
+
+def test_without_a_scorer_every_answer_is_accepted(tmp_path: Path) -> None:
+    [drawn] = run(asked(1), FakeEngine(says("C")), tmp_path, unscored)
+    assert [(d.score, d.accepted) for d in drawn] == [(None, True)] * 5
+
+
+def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> None:
+    def only_first_question(samples: Sequence[Scored]) -> list[float]:
+        return [0.9 if s.problem == "题目0。" and i == 1 else 0.1 for i, s in enumerate(samples)]
+
+    history = run(
+        asked(2), FakeEngine(says("B")), tmp_path, only_first_question, resample="question", max_resample=1
+    )
+    assert [len(drawn) for drawn in history] == [5, 10]
+
+
+def test_adaptive_stops_when_the_lead_is_decided(tmp_path: Path) -> None:
+    [drawn] = run(asked(1), FakeEngine(says("B")), tmp_path, constant(0.9), voters=9, adaptive=True)
+    assert [(d.slot, d.round) for d in drawn] == [(1, 0), (2, 0), (3, 0), (4, 0)]
+
+
+def test_all_open_samples_of_all_questions_are_sent_together(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Counting(FakeEngine):
+        def generate(self, requests: Sequence[Request]) -> Any:
+            calls.append(len(requests))
+            return super().generate(requests)
+
+    run(asked(6), Counting(says("B")), tmp_path, constant(0.1), max_resample=1)
+    assert calls == [30, 30]
+
+
+def test_no_questions_open_no_engine(tmp_path: Path) -> None:
+    engine = FakeEngine(varied)
+    assert run([], engine, tmp_path) == []
+    assert engine.opened == 0
+
+
+# --- what the engine and the scorer are shown
+
+
+def test_the_prompt_holds_the_examples_and_is_wrapped(tmp_path: Path) -> None:
+    example = ("别的题目。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A"))
+    engine = FakeEngine(says("B"))
+    [question] = asked(1, examples=(example,))
+    run([question], engine, tmp_path, sampling=replace(SAMPLING, wrap=lambda p: f"<user>{p}<assistant>"))
+    expected = solve_prompt("解答。", "题目0。", question.item, [example])
+    assert {r.prompt for r in engine.asked} == {f"<user>{expected}<assistant>"}
+
+
+def shown_options(prompt: str) -> list[str]:
+    return re.findall(r"^[A-D]: (.+)$", prompt, re.MULTILINE)
+
+
+def answer_north(request: Request) -> str:
+    """Finds the option 北 wherever it stands."""
+    return f"往北。\n答案是：{'ABCD'[shown_options(request.prompt).index('北')]}"
+
+
+def test_shuffled_options_are_mapped_back(tmp_path: Path) -> None:
+    engine = FakeEngine(answer_north)
+    scored: list[Scored] = []
+
+    def score(samples: Sequence[Scored]) -> list[float]:
+        scored.extend(samples)
+        return [0.9] * len(samples)
+
+    history = run(asked(4), engine, tmp_path, score, sampling=replace(SAMPLING, shuffle_options=True))
+    assert {d.answer for drawn in history for d in drawn} == {"D"}, "北 is option D of the question itself"
+    orders = {tuple(shown_options(r.prompt)) for r in engine.asked}
+    assert len(orders) > 5 and all(sorted(order) == sorted(OPTIONS) for order in orders)
+    assert len({d.text for drawn in history for d in drawn}) > 1, "the text itself keeps the letter of the prompt"
+    for sample in scored:
+        letter = sample.reasoning[-1]
+        assert sample.question.options["ABCD".index(letter)] == "北", "the scorer sees the order that was shown"
+
+
+def test_a_slot_keeps_its_order_of_options_in_every_round() -> None:
+    shuffled = replace(SAMPLING, shuffle_options=True)
+    [question] = asked(1)
+    one, again = (shuffled.request(question, 3, round_) for round_ in (0, 1))
+    assert one.prompt == again.prompt and one.seed != again.seed
+    assert [shuffled.order(question, slot) for slot in range(1, 6)] != [[0, 1, 2, 3]] * 5
+
+
+def test_unshuffled_options_stand_as_they_are() -> None:
+    [question] = asked(1)
+    assert SAMPLING.order(question, 3) == [0, 1, 2, 3]
+    assert SAMPLING.shown(question, 3) == question.item
+
+
+@given(slot=st.integers(1, 50), position=st.integers(0, 3), shuffle=st.booleans())
+def test_the_letter_maps_back_to_the_option_that_was_shown(slot: int, position: int, shuffle: bool) -> None:
+    sampling = replace(SAMPLING, shuffle_options=shuffle)
+    [question] = asked(1)
+    chosen = sampling.shown(question, slot).options[position]
+    letter = sampling.answer(question, slot, f"答案是：{'ABCD'[position]}")
+    assert letter and question.item.options["ABCD".index(letter)] == chosen
+
+
+def test_a_letter_beyond_the_options_is_no_answer() -> None:
+    [question] = asked(1, item=QuestionItem("往哪走？", ["东", "西"]))
+    shuffled = replace(SAMPLING, shuffle_options=True)
+    assert SAMPLING.answer(question, 1, "答案是：C") is None
+    assert shuffled.answer(question, 1, "答案是：C") is None
+
+
+# --- from samples to files
+
+
+def drawn(question: str, slot: int, answer: str | None, score: float | None = 0.9, round_: int = 0) -> Drawn:
+    accepted = answer is not None and (score is None or score >= 0.5)
+    return Drawn("dev", question, slot, round_, 1, "…", answer, score, accepted, 3, "stop")
+
+
+def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
+    questions = asked(3)
+    text = samples_jsonl(run(questions, FakeEngine(varied), tmp_path, by_text))
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert list(rows[0]) == [
+        "split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish",
+    ]  # fmt: skip
+    ids = [q.id for q in questions]
+    order = [(ids.index(row["question"]), row["round"], row["slot"]) for row in rows]
+    assert order == sorted(order) and len(set(order)) == len(order)
+    assert max(row["round"] for row in rows) > 0
+    assert text.endswith("\n") and samples_jsonl([]) == ""
+
+
+def test_the_same_run_writes_the_same_bytes(tmp_path: Path) -> None:
+    first = samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "one", by_text))
+    assert samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "two", by_text)) == first
+    assert samples_jsonl(run(asked(4), FakeEngine(says("A")), tmp_path / "one", by_text)) == first, "from the store"
+
+
+def test_chinese_is_written_as_it_is() -> None:
+    assert "…" in samples_jsonl([[drawn("p#1", 1, "A")]])
+
+
+def test_decisions_by_question() -> None:
+    history = [[drawn("p0#1", 1, "B"), drawn("p0#1", 2, "B"), drawn("p0#1", 3, "C")], [drawn("p1#1", 1, "A", 0.1)]]
+    found = decisions(history, asked(2), "majority", "A", 0.5)
+    assert found["p0#1"] == Decision("B", {"B": 2.0, "C": 1.0}, "accepted")
+    assert (found["p1#1"].answer, found["p1#1"].basis) == ("A", "parsed")
+
+
+@pytest.mark.parametrize(("fallback", "options", "answer"), [("A", 2, "A"), ("B", 4, "B"), ("E", 3, "C"), ("Z", 2, "B")])
+def test_a_fallback_beyond_the_options_is_their_last_letter(fallback: str, options: int, answer: str) -> None:
+    questions = asked(1, item=QuestionItem("往哪走？", OPTIONS[:options]))
+    found = decisions([[drawn("p0#1", 1, None)]], questions, "weighted", fallback, 0.5)
+    assert found == {"p0#1": Decision(answer, {}, "fallback")}
+
+
+def entries() -> list[Entry]:
+    return [Entry(f"题目{i}。", [QuestionItem("问？", OPTIONS), QuestionItem("再问？", OPTIONS)], f"p{i}") for i in range(2)]
+
+
+def test_questions_in_order_with_their_examples() -> None:
+    examples = [[(f"例{i}。", QuestionItem("？", ["1", "2"]))] for i in range(4)]
+    found = questions_of(entries(), "test", examples)
+    assert [q.id for q in found] == ["p0#1", "p0#2", "p1#1", "p1#2"]
+    assert [q.examples[0][0] for q in found] == ["例0。", "例1。", "例2。", "例3。"]
+    assert {q.split for q in found} == {"test"} and found[3].problem == "题目1。"
+    assert all(q.examples == () for q in questions_of(entries(), "dev"))
+    with pytest.raises(ValueError, match="shorter"):
+        questions_of(entries(), "test", examples[:3])
+
+
+def test_answers_are_filled_in_and_nothing_else() -> None:
+    letters = {"p0#1": "A", "p0#2": "B", "p1#1": "C", "p1#2": "D"}
+    filled = answered(entries(), {key: Decision(letter, {}, "accepted") for key, letter in letters.items()})
+    assert [q.answer for e in filled for q in e.questions] == list(letters.values())
+    assert [replace(e, questions=[replace(q, answer=None) for q in e.questions]) for e in filled] == entries()

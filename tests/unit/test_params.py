@@ -1,0 +1,254 @@
+"""params.yaml: what is in it, and how each kind of fault in it is named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from augen.errors import AugenError
+from augen.params import Params, check, load
+
+ROOT = Path(__file__).parents[2]
+DEFAULT, PRODUCTION = ROOT / "params.yaml", ROOT / "params.production.yaml"
+TEXT = DEFAULT.read_text(encoding="utf-8")
+SECTIONS = tuple(Params.model_fields)
+
+
+def raw(text: str = TEXT) -> dict[str, Any]:
+    return YAML(typ="safe").load(text)
+
+
+def keys(value: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from keys(below, f"{prefix}{key}.")
+    else:
+        yield prefix.removesuffix(".")
+
+
+def faults(tmp_path: Path, text: str) -> list[str]:
+    """The message for a params file with `text`, line by line, without the file's name."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(AugenError) as caught:
+        load("seed", path=path)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(str(path)) for line in lines)
+    return [line.removeprefix(f"{path}").removeprefix(": ") for line in lines]
+
+
+def changed(key: str, value: Any) -> list[str]:
+    """The faults of the default params with one key, ``section.key``, set to `value`."""
+    params = raw()
+    *sections, name = key.split(".")
+    here = params
+    for section in sections:
+        here = here[section]
+    here[name] = value
+    with pytest.raises(AugenError) as caught:
+        check(params, "p.yaml")
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith("p.yaml: ") for line in lines)
+    return [line.removeprefix("p.yaml: ") for line in lines]
+
+
+# --- the files themselves
+
+
+def test_the_default_loads() -> None:
+    p = load(*SECTIONS, path=DEFAULT)
+    assert (p.seed, p.voters, p.infer.fallback) == (42, 5, "A")
+
+
+def test_both_files_have_the_same_keys() -> None:
+    if not PRODUCTION.is_file():
+        pytest.skip("there is no params.production.yaml yet")
+    load(*SECTIONS, path=PRODUCTION)
+    default, production = raw(), raw(PRODUCTION.read_text(encoding="utf-8"))
+    assert list(keys(default)) == list(keys(production)), "other keys, or in another order"
+
+
+def test_the_models_list_exactly_the_keys_of_the_file() -> None:
+    def declared(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from declared(inner, f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}"
+
+    assert sorted(declared(Params)) == sorted(keys(raw()))
+
+
+# --- a view
+
+
+def test_a_view_shows_only_what_was_asked_for() -> None:
+    p = load("seed", "infer", path=DEFAULT)
+    assert p.infer.threshold == 0.5
+    with pytest.raises(AttributeError, match=r"does not load 'finetune': add it to load\(…\) and to dvc.yaml"):
+        _ = p.finetune
+    with pytest.raises(AttributeError, match="does not load 'voters'"):
+        _ = p.voters
+
+
+def test_values_cannot_be_changed() -> None:
+    p = load("infer", path=DEFAULT)
+    with pytest.raises(ValueError, match="frozen"):
+        p.infer.threshold = 0.9
+
+
+def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path: Path) -> None:
+    assert faults(tmp_path, TEXT.replace("  rank: 16", "  rank: 0")) == [
+        "finetune.rank: input should be greater than or equal to 1, found 0"
+    ]
+
+
+# --- faults
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        # unknown keys
+        ("voter", 5, "voter: unknown key; did you mean 'voters'?"),
+        ("infer.treshold", 0.5, "infer.treshold: unknown key; did you mean 'threshold'?"),
+        ("rag.zzz", 1, "rag.zzz: unknown key; known here: k, embedder"),
+        # wrong types: nothing is converted
+        ("seed", "42", "seed: input should be a valid integer, found '42'"),
+        ("voters", 5.0, "voters: input should be a valid integer, found 5.0"),
+        ("infer.temperature", "hot", "infer.temperature: input should be a valid number, found 'hot'"),
+        ("infer.adapter", 1, "infer.adapter: input should be a valid boolean, found 1"),
+        ("infer.adapter", "false", "infer.adapter: input should be a valid boolean, found 'false'"),
+        ("prompt.solve", None, "prompt.solve: input should be a valid string, found None"),
+        ("voters", True, "voters: input should be a valid integer, found True"),
+        ("model.revision", 7, "model.revision: input should be a valid string, found 7"),
+        # impossible values
+        ("voters", 0, "voters: input should be greater than or equal to 1, found 0"),
+        ("max_resample", -1, "max_resample: input should be greater than or equal to 0, found -1"),
+        ("infer.top_p", 0.0, "infer.top_p: input should be greater than 0, found 0.0"),
+        ("infer.threshold", 1.5, "infer.threshold: input should be less than or equal to 1, found 1.5"),
+        ("infer.temperature", -0.1, "infer.temperature: input should be greater than or equal to 0, found -0.1"),
+        ("infer.vote", "most", "infer.vote: input should be 'majority', 'weighted' or 'best', found 'most'"),
+        ("infer.fallback", "a", "infer.fallback: string should match pattern '^[A-Z]$', found 'a'"),
+        ("prepare.dev_fraction", 1.0, "prepare.dev_fraction: input should be less than 1, found 1.0"),
+        ("prepare.limit", 0, "prepare.limit: input should be greater than or equal to 1, found 0"),
+        ("prepare.train", "", "prepare.train: string should have at least 1 character, found ''"),
+        ("scorer.learning_rate", float("nan"), "scorer.learning_rate: input should be a finite number, found nan"),
+        ("finetune.epochs", float("inf"), "finetune.epochs: input should be a finite number, found inf"),
+        ("infer.threshold", float("nan"), "infer.threshold: input should be a finite number, found nan"),
+        ("pretrain.hidden", 100, "pretrain.hidden: input should be a multiple of 32, found 100"),
+        # a section that is none
+        ("infer", 5, "infer: input should be a valid dictionary or instance of Infer, found 5"),
+        ("infer", None, "infer: input should be a valid dictionary or instance of Infer, found None"),
+    ],
+)
+def test_a_faulty_value_is_named_with_its_key(key: str, value: Any, message: str) -> None:
+    assert changed(key, value) == [message]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"translate": {"min_length_ratio": 2.0, "max_length_ratio": 2.0}},
+            "translate: min_length_ratio must be below max_length_ratio",
+        ),
+        (
+            {"scorer": {"optimizer": "lomo", "gradient_accumulation": 2}},
+            "scorer: optimizer lomo updates during backward: set gradient_accumulation to 1",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other(changes: dict[str, dict[str, Any]], message: str) -> None:
+    params = raw()
+    for section, values in changes.items():
+        params[section] |= values
+    with pytest.raises(AugenError) as caught:
+        check(params, "p.yaml")
+    assert str(caught.value) == f"p.yaml: {message}"
+
+
+def test_missing_keys_and_sections() -> None:
+    params = raw()
+    del params["voters"], params["rag"], params["infer"]["vote"]
+    with pytest.raises(AugenError) as caught:
+        check(params, "p.yaml")
+    see = "missing; see the commented params.yaml of the repository"
+    assert sorted(str(caught.value).splitlines()) == sorted(
+        f"p.yaml: {key}: {see}" for key in ("voters", "rag", "infer.vote")
+    )
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    found = faults(tmp_path, TEXT.replace("voters: 5", "voters: many\nvotes: 5").replace("  k: 1 ", "  k: -1 "))
+    assert [line.split(":")[0] for line in found] == ["voters", "rag.k", "votes"]
+
+
+def test_a_value_that_may_be_null() -> None:
+    params = raw()
+    params["filter"]["near_duplicates"] = params["engine"]["quantization"] = params["prepare"]["limit"] = None
+    assert check(params, "p.yaml").filter.near_duplicates is None
+
+
+def test_a_whole_number_is_a_number() -> None:
+    params = raw()
+    params["infer"]["temperature"] = 1
+    assert check(params, "p.yaml").infer.temperature == 1.0
+
+
+# --- YAML
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-5", 1e-5), ("1E-5", 1e-5), ("2.0e-4", 2e-4), ("0.001", 1e-3)])
+def test_numbers_as_dvc_writes_them(text: str, value: float, tmp_path: Path) -> None:
+    """``dvc exp run -S finetune.learning_rate=1e-5`` writes ``1e-5``, which YAML 1.1 reads as a text."""
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("learning_rate: 2.0e-3", f"learning_rate: {text}"), encoding="utf-8")
+    assert load("finetune", path=path).finetune.learning_rate == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), ("True", True), ("FALSE", False)])
+def test_true_and_false(text: str, value: bool, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("  adaptive: false", f"  adaptive: {text}"), encoding="utf-8")
+    assert load("infer", path=path).infer.adaptive is value
+
+
+@pytest.mark.parametrize("text", ["yes", "no", "on", "off", "y", '"true"', "'false'", "1", "0", "nein"])
+def test_what_is_not_true_or_false_is_not_guessed(text: str, tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, TEXT.replace("  adaptive: false", f"  adaptive: {text}"))
+    assert fault.startswith("infer.adaptive: input should be a valid boolean, found ")
+
+
+def test_a_key_given_twice(tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, TEXT + "\nvoters: 7\n")
+    line = len(TEXT.splitlines()) + 2
+    assert fault.startswith(f':{line}: not valid YAML: found duplicate key "voters"')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: [1\nvoters: 5\n", ":2: not valid YAML: expected ',' or ']'"),
+        ("seed: 1\n\tvoters: 5\n", ":2: not valid YAML: "),
+        ("", "expected a mapping of sections, found NoneType"),
+        ("- seed\n", "expected a mapping of sections, found list"),
+        ("seed", "expected a mapping of sections, found str"),
+    ],
+)
+def test_not_a_params_file(text: str, message: str, tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, text)
+    assert fault.startswith(message)
+
+
+def test_another_encoding_and_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(AugenError, match="not found; run from the repository's root"):
+        load("seed", path=path)
+    path.write_bytes(TEXT.encode("gbk"))
+    with pytest.raises(AugenError, match="not valid YAML: 'utf-8' codec"):
+        load("seed", path=path)

@@ -1,0 +1,81 @@
+"""The exact texts that models are given: a changed blank would make every trained model a worse one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augen.answers import parse_answer
+from augen.chat import wrapper
+from augen.entries import QuestionItem
+from augen.prompts import answer_line, completion, explain_prompt, question_block, solve_prompt, worked_example
+
+PROBLEM = "三个人比身高：甲比乙高，乙比丙高。"
+ITEM = QuestionItem("谁最高？", ["乙", "甲"], "甲比乙高，乙比丙高。\n所以：甲，选B。\n答案是：B", "B", "solver")
+EXAMPLE = ("2比1大。", QuestionItem("哪个大？", ["2", "1"], "2>1。\n答案是：A", "A"))
+
+
+def test_to_solve() -> None:
+    assert solve_prompt("请解答下面的逻辑单选题。", PROBLEM, ITEM) == (
+        "请解答下面的逻辑单选题。\n"
+        "\n"
+        "### 题目\n"
+        "三个人比身高：甲比乙高，乙比丙高。\n"
+        "\n"
+        "### 问题\n"
+        "谁最高？\n"
+        "A: 乙\n"
+        "B: 甲\n"
+        "\n"
+        "### 分析过程\n"
+    )
+
+
+def test_to_solve_with_a_worked_example() -> None:
+    assert solve_prompt("解答。", PROBLEM, ITEM, [EXAMPLE]) == (
+        "解答。\n"
+        "\n"
+        "### 题目\n2比1大。\n\n### 问题\n哪个大？\nA: 2\nB: 1\n\n### 分析过程\n2>1。\n答案是：A\n"
+        "\n"
+        f"### 题目\n{PROBLEM}\n\n### 问题\n谁最高？\nA: 乙\nB: 甲\n\n### 分析过程\n"
+    )
+
+
+def test_to_explain() -> None:
+    assert explain_prompt("解释。", PROBLEM, ITEM, "A") == (
+        f"解释。\n\n### 题目\n{PROBLEM}\n\n### 问题\n谁最高？\nA: 乙\nB: 甲\n\n### 答案\n答案是：A\n\n### 分析过程\n"
+    )
+
+
+def test_what_follows_a_prompt() -> None:
+    assert completion(" 甲最高。\n答案是：B\n", "<end>") == "甲最高。\n答案是：B<end>"
+
+
+def test_a_prompt_and_its_reasoning_are_a_worked_example() -> None:
+    """What a model has written after a prompt reads like the examples that it was shown."""
+    assert ITEM.reasoning
+    prompt = solve_prompt("解答。", PROBLEM, ITEM)
+    written = prompt + completion(ITEM.reasoning, "\n\n")
+    assert written == "解答。\n\n" + worked_example(PROBLEM, ITEM)
+
+
+def test_only_the_explaining_prompt_shows_the_answer() -> None:
+    assert "答案是" not in solve_prompt("解答。", PROBLEM, ITEM) + question_block(PROBLEM, ITEM)
+
+
+def test_a_worked_example_needs_a_reasoning() -> None:
+    with pytest.raises(ValueError, match="needs a reasoning"):
+        solve_prompt("解答。", PROBLEM, ITEM, [(PROBLEM, QuestionItem("谁？", ["甲", "乙"]))])
+
+
+@given(st.sampled_from("ABCDE"))
+def test_the_parser_reads_the_answer_line(letter: str) -> None:
+    assert parse_answer(answer_line(letter), 5) == letter
+
+
+def test_white_space_around_texts_changes_nothing() -> None:
+    padded = QuestionItem(" 谁最高？\n", ITEM.options)
+    assert solve_prompt("解答。\n", f"\n{PROBLEM} ", padded) == solve_prompt("解答。", PROBLEM, ITEM)
+
+
+def test_without_a_chat_template_a_prompt_stays_as_it_is() -> None:
+    assert wrapper("no/such/model", None, chat_template=False)("### 题目\n") == "### 题目\n"

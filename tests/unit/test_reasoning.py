@@ -1,0 +1,253 @@
+"""Reasoning for right and wrong answers, written by an engine that only pretends."""
+
+import doctest
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augen import reasoning
+from augen.engines import Request
+from augen.entries import Entry, QuestionItem, question_id
+from augen.prompts import explain_prompt, solve_prompt
+from augen.reasoning import Negatives, Writer, explain_right, explain_wrong, wrong_letters
+from tests.fakes import FakeEngine, sampler_of
+
+
+def writer(attempts: int = 3, seed: int = 1, **other: Any) -> Writer:
+    settings: dict[str, Any] = {
+        "solve": "解答。",
+        "explain": "解释。",
+        "wrap": lambda prompt: prompt,
+        "author": "a model",
+        "temperature": 0.3,
+        "max_tokens": 64,
+    }
+    return Writer(attempts=attempts, seed=seed, **(settings | other))
+
+
+def entry(*answers: str, id: str = "p", options: tuple[str, ...] = ("1", "2", "3", "4")) -> Entry:
+    return Entry("题目。", [QuestionItem(f"问{i}？", list(options), answer=a) for i, a in enumerate(answers)], id)
+
+
+def hinted(request: Request) -> str:
+    """The letter that an explaining prompt gives away."""
+    found = re.search("### 答案\n答案是：([A-Z])", request.prompt)
+    assert found
+    return found[1]
+
+
+def obedient(request: Request) -> str:
+    return f" 因为所以。\n答案是：{hinted(request)}\n"
+
+
+def stubborn(*letters: str | None) -> Callable[[Request], str]:
+    """Writes these answers one call after the other, the last one ever after; None writes none at all."""
+    left = list(letters)
+
+    def write(request: Request) -> str:
+        letter = left.pop(0) if len(left) > 1 else left[0]
+        return f"想一想。\n答案是：{letter}" if letter else "想一想。"
+
+    return write
+
+
+def right(entries: list[Entry], engine: FakeEngine, folder: Path, **settings: Any) -> list[Entry]:
+    with sampler_of(engine, folder) as sampler:
+        return explain_right(entries, writer(**settings), sampler)
+
+
+def wrong(entries: list[Entry], engine: FakeEngine, folder: Path, kind: Negatives, **settings: Any) -> list[Entry]:
+    with sampler_of(engine, folder) as sampler:
+        return explain_wrong(entries, writer(**settings), sampler, kind)
+
+
+def test_worked_examples() -> None:
+    result = doctest.testmod(reasoning)
+    assert result.attempted and not result.failed
+
+
+# --- right
+
+
+def test_the_right_answer_is_given_and_its_reasoning_kept(tmp_path: Path) -> None:
+    engine = FakeEngine(obedient)
+    [done] = right([entry("B", "C")], engine, tmp_path)
+    assert [q.reasoning for q in done.questions] == ["因为所以。\n答案是：B", "因为所以。\n答案是：C"]
+    assert [(q.answer, q.author) for q in done.questions] == [("B", "a model"), ("C", "a model")]
+    item = entry("B").questions[0]
+    request = next(r for r in engine.asked if "问0" in r.prompt)
+    assert request.prompt == explain_prompt("解释。", "题目。", item, "B")
+    assert (request.temperature, request.max_tokens, request.top_p, request.adapter) == (0.3, 64, 1.0, False)
+
+
+def test_attempts_end_as_soon_as_a_text_is_welcome(tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn("A", "B"))
+    [done] = right([entry("B")], engine, tmp_path, attempts=5)
+    assert len(engine.asked) == 2
+    assert done.questions[0].reasoning == "想一想。\n答案是：B"
+
+
+def test_only_open_questions_are_tried_again(tmp_path: Path) -> None:
+    engine = FakeEngine(lambda r: obedient(r) if "问0" in r.prompt else "想一想。\n答案是：A")
+    [done] = right([entry("B", "C")], engine, tmp_path, attempts=3)
+    assert sorted("问0" in r.prompt for r in engine.asked) == [False, False, False, True]
+    assert [bool(q.reasoning) for q in done.questions] == [True, False]
+
+
+def test_each_attempt_has_its_own_seed(tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn("A"))
+    right([entry("B", "C")], engine, tmp_path, attempts=3)
+    assert len({r.seed for r in engine.asked}) == 6
+
+
+def test_what_never_becomes_welcome_stays_without_reasoning(tmp_path: Path) -> None:
+    [done] = right([entry("B")], FakeEngine(stubborn("A")), tmp_path)
+    assert (done.questions[0].reasoning, done.questions[0].author, done.questions[0].answer) == (None, None, "B")
+
+
+def test_a_text_without_an_answer_is_not_welcome(tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn(None, None, "B"))
+    [done] = right([entry("B")], engine, tmp_path, attempts=3)
+    assert len(engine.asked) == 3
+    assert done.questions[0].reasoning == "想一想。\n答案是：B"
+
+
+def test_an_existing_reasoning_is_kept_and_nothing_asked(tmp_path: Path) -> None:
+    before = Entry("题目。", [QuestionItem("问？", ["1", "2"], "旧。\n答案是：A", "A", "solver")], "p")
+    engine = FakeEngine(obedient)
+    assert right([before], engine, tmp_path) == [before]
+    assert engine.opened == 0
+
+
+def test_a_question_without_answer_is_left_alone(tmp_path: Path) -> None:
+    unanswered = Entry("题目。", [QuestionItem("问？", ["1", "2"])], "p")
+    engine = FakeEngine(obedient)
+    assert right([unanswered], engine, tmp_path) == [unanswered]
+    assert wrong([unanswered], engine, tmp_path, "hinted") == [unanswered]
+    assert engine.opened == 0
+
+
+def test_prompts_are_wrapped(tmp_path: Path) -> None:
+    engine = FakeEngine(obedient)
+    right([entry("B")], engine, tmp_path, wrap=lambda prompt: f"<user>{prompt}<assistant>")
+    assert engine.asked[0].prompt.startswith("<user>解释。") and engine.asked[0].prompt.endswith("<assistant>")
+
+
+def test_the_input_is_not_changed(tmp_path: Path) -> None:
+    before = entry("B", "C")
+    right([before], FakeEngine(obedient), tmp_path)
+    wrong([before], FakeEngine(obedient), tmp_path, "hinted")
+    assert before == entry("B", "C")
+
+
+def test_a_second_run_asks_for_nothing(tmp_path: Path) -> None:
+    first = right([entry("B", "C")], FakeEngine(stubborn("A", "C", "B", "C")), tmp_path)
+    engine = FakeEngine(stubborn("D"))
+    assert right([entry("B", "C")], engine, tmp_path) == first
+    assert engine.opened == 0
+
+
+def test_more_attempts_ask_only_for_the_new_ones(tmp_path: Path) -> None:
+    right([entry("B")], FakeEngine(stubborn("A")), tmp_path, attempts=2)
+    engine = FakeEngine(obedient)
+    [done] = right([entry("B")], engine, tmp_path, attempts=3)
+    assert len(engine.asked) == 1 and done.questions[0].reasoning
+
+
+# --- wrong, hinted
+
+
+def test_the_hint_is_a_wrong_letter_and_becomes_the_answer(tmp_path: Path) -> None:
+    entries = [entry("B", "C", id=f"p{i}") for i in range(10)]
+    engine = FakeEngine(obedient)
+    done = wrong(entries, engine, tmp_path, "hinted")
+    for before, after in zip(entries, done, strict=True):
+        for old, new in zip(before.questions, after.questions, strict=True):
+            assert new.answer in set("ABCD") - {old.answer}
+            assert new.reasoning == f"因为所以。\n答案是：{new.answer}"
+            assert new.author == "a model"
+
+
+def test_every_wrong_letter_is_drawn_about_equally_often(tmp_path: Path) -> None:
+    engine = FakeEngine(obedient)
+    done = wrong([entry("B", id=f"p{i}") for i in range(300)], engine, tmp_path, "hinted")
+    counts = {letter: sum(e.questions[0].answer == letter for e in done) for letter in "ACD"}
+    assert sum(counts.values()) == 300
+    assert all(70 < count < 130 for count in counts.values()), counts  # 100 ± 3.7 standard errors
+
+
+def test_the_letter_belongs_to_the_question_and_the_seed(tmp_path: Path) -> None:
+    def letters(entries: list[Entry], seed: int) -> dict[str, str | None]:
+        done = wrong(entries, FakeEngine(obedient), tmp_path, "hinted", seed=seed)
+        return {question_id(e, 0): e.questions[0].answer for e in done}
+
+    entries = [entry("B", id=f"p{i}") for i in range(20)]
+    one = letters(entries, seed=1)
+    assert letters(entries[::-1][:5], seed=1) == {key: one[key] for key in list(one)[::-1][:5]}
+    assert letters(entries, seed=2) != one
+
+
+def test_an_option_that_says_the_same_as_the_right_one_is_never_argued_against(tmp_path: Path) -> None:
+    equal = [entry("A", id=f"p{i}", options=("3", "4", "3")) for i in range(20)]
+    done = wrong(equal, FakeEngine(obedient), tmp_path, "hinted")
+    assert {e.questions[0].answer for e in done} == {"B"}
+
+
+def test_where_all_options_are_equal_nothing_is_asked(tmp_path: Path) -> None:
+    engine = FakeEngine(obedient)
+    [done] = wrong([entry("A", options=("3", "3"))], engine, tmp_path, "hinted")
+    assert engine.opened == 0
+    assert (done.questions[0].reasoning, done.questions[0].answer) == (None, None)
+
+
+@pytest.mark.parametrize("letter", ["B", None])
+def test_hinted_keeps_only_what_ends_in_the_hint(letter: str | None, tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn(letter))  # B is right, None is no answer
+    [done] = wrong([entry("B")], engine, tmp_path, "hinted", attempts=2)
+    assert len(engine.asked) == 2
+    assert (done.questions[0].reasoning, done.questions[0].answer, done.questions[0].author) == (None, None, None)
+
+
+def test_an_existing_reasoning_is_no_obstacle(tmp_path: Path) -> None:
+    solved = Entry("题目。", [QuestionItem("问？", ["1", "2"], "旧。\n答案是：A", "A", "solver")], "p")
+    [done] = wrong([solved], FakeEngine(obedient), tmp_path, "hinted")
+    assert done.questions[0].reasoning == "因为所以。\n答案是：B"
+
+
+# --- wrong, sampled
+
+
+def test_sampled_solves_without_a_hint_and_keeps_what_went_wrong(tmp_path: Path) -> None:
+    engine = FakeEngine(lambda r: f"想。\n答案是：{'A' if '问0' in r.prompt else 'B'}")
+    [done] = wrong([entry("B", "B")], engine, tmp_path, "sampled")
+    assert [(q.answer, q.reasoning) for q in done.questions] == [("A", "想。\n答案是：A"), (None, None)]
+    assert [q.author for q in done.questions] == ["a model", None]
+    item = entry("B").questions[0]
+    assert next(r.prompt for r in engine.asked if "问0" in r.prompt) == solve_prompt("解答。", "题目。", item)
+
+
+@pytest.mark.parametrize("letter", [None, "E"])
+def test_sampled_does_not_keep_a_text_without_a_wrong_option(letter: str | None, tmp_path: Path) -> None:
+    [done] = wrong([entry("B")], FakeEngine(stubborn(letter)), tmp_path, "sampled")
+    assert done.questions[0].reasoning is None
+
+
+def test_sampled_does_not_keep_an_equal_option(tmp_path: Path) -> None:
+    [done] = wrong([entry("A", options=("3", "4", "3"))], FakeEngine(stubborn("C")), tmp_path, "sampled")
+    assert done.questions[0].reasoning is None
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "letters"),
+    [
+        (["1", "2", "3", "4"], "C", ["A", "B", "D"]),
+        (["1", "2"], "A", ["B"]),
+        (["1", "1", "2"], "A", ["C"]),
+        (["1", "2"], None, []),
+    ],
+)
+def test_wrong_letters(options: list[str], answer: str | None, letters: list[str]) -> None:
+    assert wrong_letters(QuestionItem("问？", options, answer=answer)) == letters

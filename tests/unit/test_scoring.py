@@ -1,0 +1,187 @@
+"""The scorer's input and its stored scores; the model itself is tested in tests/integration."""
+
+import doctest
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augen import scoring
+from augen.entries import QuestionItem
+from augen.errors import AugenError
+from augen.prompts import solve_prompt
+from augen.scoring import Format, Scored, by_length, read_format, stored_scores, write_format
+from augen.store import Store
+
+END = 0
+
+
+class Characters:
+    """A tokenizer with one token per character."""
+
+    eos_token_id = END
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict[str, list[int]]:
+        assert not add_special_tokens
+        return {"input_ids": [ord(c) for c in text]}
+
+
+def encoded(format_: Format, problem: str, reasoning: str) -> str:
+    ids = format_.encode(Characters(), problem, QuestionItem("谁高？", ["甲", "乙"]), reasoning)
+    return "".join(map(chr, ids))
+
+
+def test_worked_examples() -> None:
+    result = doctest.testmod(scoring)
+    assert result.attempted and not result.failed
+
+
+# --- input
+
+
+def test_full_input_is_the_prompt_without_its_instruction_and_the_reasoning() -> None:
+    text = encoded(Format("full", 10_000), "甲比乙高。", "甲高。\n答案是：A")
+    assert text == "### 题目\n甲比乙高。\n\n### 问题\n谁高？\nA: 甲\nB: 乙\n\n### 分析过程\n甲高。\n答案是：A"
+    prompt = solve_prompt("解答。", "甲比乙高。", QuestionItem("谁高？", ["甲", "乙"]))
+    assert text == prompt.removeprefix("解答。\n\n") + "甲高。\n答案是：A"
+
+
+def test_reasoning_input_is_the_reasoning_alone() -> None:
+    assert encoded(Format("reasoning", 100), "甲比乙高。", " 甲高。\n答案是：A\n") == "甲高。\n答案是：A"
+
+
+def test_the_problem_is_cut_at_its_end_and_nothing_else() -> None:
+    whole = encoded(Format("full", 10_000), "一二三四五六七八九十", "甲高。")
+    cut = encoded(Format("full", len(whole) - 4), "一二三四五六七八九十", "甲高。")
+    assert cut == whole.replace("七八九十", "")
+
+
+words = st.text(st.characters(categories=["Lo", "Nd"], max_codepoint=0x9FFF), max_size=60)
+
+
+@given(problem=words, reasoning=words, max_length=st.integers(1, 150), kind=st.sampled_from(["full", "reasoning"]))
+def test_the_end_of_the_reasoning_always_stays(problem: str, reasoning: str, max_length: int, kind: str) -> None:
+    format_ = Format(kind, max_length)  # type: ignore[arg-type]
+    text = encoded(format_, problem, reasoning)
+    assert 1 <= len(text) <= max_length
+    shown = min(len(reasoning), max_length)
+    assert text.endswith(reasoning[len(reasoning) - shown :])
+    head, tail = format_.parts(problem, QuestionItem("谁高？", ["甲", "乙"]), reasoning)
+    if len(head + tail) <= max_length:
+        assert text == (head + tail or chr(END))
+    elif len(tail) <= max_length:
+        assert text == head[: max_length - len(tail)] + tail
+    else:
+        assert text == tail[-max_length:]
+
+
+def test_nothing_to_read_is_the_end_of_text_token() -> None:
+    """A row without tokens could not be padded to a batch."""
+    assert Format("reasoning", 10).encode(Characters(), "甲。", QuestionItem("？", ["1", "2"]), " \n") == [END]
+
+
+# --- batches
+
+
+@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 1000))
+def test_batches_hold_every_row_once_and_not_too_many_tokens(lengths: list[int], batch_tokens: int) -> None:
+    batches = by_length(lengths, batch_tokens)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        longest = max(lengths[i] for i in batch)
+        assert len(batch) == 1 or longest * len(batch) <= batch_tokens
+    order = [lengths[i] for batch in batches for i in batch]
+    assert order == sorted(order, reverse=True), "the largest first, so that memory runs out at once or never"
+
+
+# --- the folder
+
+
+def test_the_format_comes_back_as_written(tmp_path: Path) -> None:
+    write_format(tmp_path, Format("reasoning", 77))
+    assert read_format(tmp_path) == Format("reasoning", 77)
+    assert json.loads((tmp_path / "scorer.json").read_text()) == {"input": "reasoning", "max_length": 77}
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"input": "full"}', '{"input": "full", "length": 1}'])
+def test_what_is_not_a_scorer(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "scorer.json").write_text(content)
+    with pytest.raises(AugenError, match="not a scorer .*run `dvc repro train_scorer`"):
+        read_format(tmp_path)
+
+
+# --- stored scores
+
+
+def sample(number: int) -> Scored:
+    return Scored("题目。", QuestionItem("问？", ["1", "2"]), f"想{number}。")
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[list[Scored]]:
+    """What every scorer that is loaded is asked to score, call by call; the score of 想5。 is 0.5."""
+    calls: list[list[Scored]] = []
+
+    def scores(samples: Sequence[Scored]) -> list[float]:
+        calls.append(list(samples))
+        return [int(s.reasoning[1:-1]) / 10 for s in samples]
+
+    monkeypatch.setattr(scoring, "Scorer", lambda folder: SimpleNamespace(scores=scores))
+    return calls
+
+
+def scorer_folder(folder: Path, weights: str = "weights") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_text(weights)
+    write_format(folder, Format("full", 512))
+    return folder
+
+
+def test_each_sample_is_scored_once(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+    folder = scorer_folder(tmp_path / "scorer")
+    with Store(tmp_path / "responses.sqlite") as store:
+        score = stored_scores(folder, store)
+        assert score([sample(3), sample(1), sample(3)]) == [0.3, 0.1, 0.3]
+        assert loaded == [[sample(3), sample(1)]]
+        assert score([sample(1), sample(2)]) == [0.1, 0.2]
+        assert loaded[1:] == [[sample(2)]]
+
+
+def test_stored_scores_load_no_scorer(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+    folder = scorer_folder(tmp_path / "scorer")
+    with Store(tmp_path / "responses.sqlite") as store:
+        stored_scores(folder, store)([sample(4)])
+    loaded.clear()
+    with Store(tmp_path / "responses.sqlite") as store:
+        assert stored_scores(folder, store)([sample(4)]) == [0.4]
+        assert stored_scores(folder, store)([]) == []
+    assert loaded == []
+
+
+def test_another_scorer_scores_anew(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+    folder = scorer_folder(tmp_path / "scorer")
+    with Store(tmp_path / "responses.sqlite") as store:
+        stored_scores(folder, store)([sample(4)])
+        stored_scores(scorer_folder(tmp_path / "scorer", "other weights"), store)([sample(4)])
+        write_format(folder, Format("reasoning", 512))
+        stored_scores(folder, store)([sample(4)])
+    assert len(loaded) == 3
+
+
+def test_any_difference_between_samples_counts(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+    one = sample(1)
+    others = [
+        Scored("别的。", one.question, one.reasoning),
+        Scored(one.problem, QuestionItem("别问？", ["1", "2"]), one.reasoning),
+        Scored(one.problem, QuestionItem("问？", ["2", "1"]), one.reasoning),
+    ]
+    assert len({json.dumps(asdict(s)) for s in others}) == 3
+    with Store(tmp_path / "responses.sqlite") as store:
+        stored_scores(scorer_folder(tmp_path / "scorer"), store)([one, *others])
+    assert loaded == [[one, *others]]
