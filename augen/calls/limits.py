@@ -4,7 +4,10 @@ The window is a log: what was sent in the last period counts, and a request goes
 aiolimiter, the usual choice, is a leaky bucket: 5 per second lets 9 through in the first second (5 at once, then
 one every 0.2 s), which a provider that counts 5 in any second answers with 429. Hence these lines.
 
-A period is stretched by `MARGIN`, because requests do not arrive in the rhythm in which they left.
+Requests do not arrive in the rhythm in which they left, and a provider counts what arrives. Therefore a period is
+stretched by `MARGIN`; requests that may leave at once leave a little apart, or they would hold each other up; a grant
+counts from when its request really left (`left`); and a limit per minute is kept within every second too, as some
+providers do without saying so.
 """
 
 import asyncio
@@ -16,7 +19,8 @@ from typing import Literal
 
 from augen.errors import AugenError
 
-MARGIN = 0.02
+MARGIN = 0.015
+APART = 0.25  # of the distance at which requests would be spread evenly
 Kind = Literal["requests", "characters", "tokens"]
 
 
@@ -57,7 +61,7 @@ class Window:
             if too_much <= 0:
                 break
             too_much -= grant.amount
-            at = grant.at + self.period_s
+            at = max(at, grant.at + self.period_s)  # they stand in the order of their turns, hardly of their times
         return at
 
     def add(self, amount: float, now: float) -> Grant:
@@ -77,9 +81,16 @@ class Limiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._windows = [(limit, Window(limit.amount, limit.period_s * (1 + MARGIN))) for limit in limits]
+        limits = list(limits)
+        self._windows = [
+            (limit, Window(limit.amount, limit.period_s * (1 + MARGIN)))
+            for given in limits
+            for limit in (given, *_within_a_second(given))
+        ]
+        distances = [limit.period_s / limit.amount for limit in limits if limit.kind == "requests"]
+        self._apart_s = APART * max(distances, default=0.0)
         self._clock, self._sleep = clock, sleep
-        self._paused_until = float("-inf")
+        self._not_before = float("-inf")  # a pause ends, or the next request may leave
         self._turn = asyncio.Lock()
 
     async def acquire(self, **amounts: float) -> dict[Kind, list[Grant]]:
@@ -95,14 +106,22 @@ class Limiter:
             for limit, window in self._windows:
                 if amount := amounts.get(limit.kind):
                     grants.setdefault(limit.kind, []).append(window.add(amount, now))
+            self._not_before = max(self._not_before, now + self._apart_s)
             return grants
+
+    def left(self, grants: dict[Kind, list[Grant]]) -> None:
+        """Say that the request of `grants` leaves now, perhaps a while after it was let through; from any thread."""
+        now = self._clock()
+        for of_kind in grants.values():
+            for grant in of_kind:
+                grant.at = now
 
     def pause(self, seconds: float) -> None:
         """Let nothing through for `seconds` from now; a longer pause that is running stays."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        self._not_before = max(self._not_before, self._clock() + seconds)
 
     def _free_at(self, amounts: dict[str, float]) -> float:
-        at = max(self._clock(), self._paused_until)
+        at = max(self._clock(), self._not_before)
         for limit, window in self._windows:
             amount = amounts.get(limit.kind, 0)
             try:
@@ -113,6 +132,14 @@ class Limiter:
                     f"{limit.period_s:.0f} s; shorten it (max_tokens), or raise that limit under providers"
                 ) from None
         return at
+
+
+def _within_a_second(limit: Limit) -> list[Limit]:
+    """The same rate over about a second (or one request), for a limit of requests over a longer time."""
+    if limit.kind != "requests" or limit.period_s <= 1:
+        return []
+    amount = max(1, int(limit.amount / limit.period_s))
+    return [Limit(limit.kind, amount, amount * limit.period_s / limit.amount)]
 
 
 def settle(grants: dict[Kind, list[Grant]], kind: Kind, actual: float) -> None:

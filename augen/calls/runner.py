@@ -47,8 +47,8 @@ from augen.errors import AugenError
 from augen.store import Store
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before sending again; random below these bounds
-COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.5, 60.0  # pauses for everybody, where the provider names none
-MAX_COOL_DOWNS = 15
+COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses for everybody, where the provider names none
+MAX_COOL_DOWNS = 17
 UNUSABLE_RETRIES = 3
 POLL_S = 0.25  # how often to look whether another process has its answer
 GO_ON = "what arrived is stored; run `dvc repro` again to go on"
@@ -263,10 +263,15 @@ class Runner:
     async def _send(self, provider: Provider, items: Sequence[Item], grants: dict[Kind, list[Grant]]) -> None:
         keys = [item.key for item in items]
         payloads = [item.payload for item in items]
+
+        def send() -> Sequence[Value]:
+            self._limiter.left(grants)
+            return provider.send(payloads)
+
         sent_at = time.monotonic()
         self.account.requests += 1
         try:
-            values = await asyncio.get_running_loop().run_in_executor(self._pool, provider.send, payloads)
+            values = await asyncio.get_running_loop().run_in_executor(self._pool, send)
             if len(values) != len(items):
                 raise Unusable("wrong count", f"{len(values)} answers to {len(items)} items")
             answers = dict(zip(keys, values, strict=True))

@@ -45,6 +45,7 @@ class Tencent:
         self._secrets = required(NAME, KEYS)
         self._settings = settings
         self._of_thread = threading.local()  # the SDK's session must not be shared
+        self._client()  # the SDK is loaded now: if the first request waited for that, the next would come too soon
 
     def send(self, payloads: Sequence[Payload]) -> list[Value]:
         import requests

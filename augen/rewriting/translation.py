@@ -20,6 +20,7 @@ from augen.rewriting.packing import Packer, is_blank, parts
 from augen.store import request_key
 
 LANGUAGE = "zh"
+CHUNK = 200  # texts looked up and packed at a time: the first requests leave before the last text is looked at
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,8 @@ class Translator:
 
     def __init__(self, runner: Runner, identity: dict[str, Any], pivot: str, characters_per_request: int) -> None:
         self._runner = runner
-        self._identity = identity
-        self._there, self._back = Leg(LANGUAGE, pivot), Leg(pivot, LANGUAGE)
-        self._limit = characters_per_request
+        self._there = _Way(runner, identity, Leg(LANGUAGE, pivot), characters_per_request)
+        self._back = _Way(runner, identity, Leg(pivot, LANGUAGE), characters_per_request)
 
     def __call__(self, drafts: Sequence[Draft], /) -> Iterator[Sequence[str]]:
         texts = list(dict.fromkeys(text for draft in drafts for text in draft.texts))
@@ -47,72 +47,89 @@ class Translator:
             yield draft.texts if None in rewritten else [text for text in rewritten if text is not None]
 
     def _rewritten(self, text: str) -> str | None:
-        there = self._translated(text, self._there)
-        return None if there is None else self._translated(there, self._back)
+        there = self._there.translated(text)
+        return None if there is None else self._back.translated(there)
 
     async def _round_trips(self, texts: Sequence[str]) -> None:
         """Get every part of every text into the runner's values, in both directions."""
-        there, back = _Way(self, self._there), _Way(self, self._back)
-        self._runner.look_up(item for text in texts for item in self._items(text, self._there))
+        for start in range(0, len(texts), CHUNK):
+            await self._there.ask(texts[start : start + CHUNK])
+        self._there.finish()
+        ready: list[str] = []
         for text in texts:
-            there.ask(text)
-        there.finish()
-        for text in texts:
-            await there.answered(text)
-            translated = self._translated(text, self._there)
-            if translated is not None:
-                self._runner.look_up(self._items(translated, self._back))
-                back.ask(translated)
-        back.finish()
+            if ready and not self._there.is_answered(text):
+                await self._turn_back(ready)
+                ready = []
+            await self._there.answered(text)
+            ready.append(text)
+        await self._turn_back(ready)
+        self._back.finish()
 
-    def _translated(self, text: str, leg: Leg) -> str | None:
-        """`text` put together again from the translations of its parts; None if one was refused."""
-        out = []
-        for part in parts(text, self._limit):
-            if is_blank(part):
-                out.append(part)
-            elif value := self._runner.values.get(self._item(part, leg).key):
-                out.append(value["text"])
-            else:
-                return None
-        return "".join(out)
-
-    def _items(self, text: str, leg: Leg) -> list[Item]:
-        return [self._item(part, leg) for part in parts(text, self._limit) if not is_blank(part)]
-
-    def _item(self, part: str, leg: Leg) -> Item:
-        payload = {"text": part, "source": leg.source, "target": leg.target}
-        return Item(request_key({"kind": "translation", **self._identity, **payload}), payload, characters=len(part))
+    async def _turn_back(self, texts: Sequence[str]) -> None:
+        translated = [self._there.translated(text) for text in texts]
+        await self._back.ask([text for text in translated if text is not None])
 
 
 class _Way:
-    """One leg of a run: fills requests in the order of the texts, starts each when it is full."""
+    """One leg: fills requests in the order of the texts, starts each when it is full, puts texts together again."""
 
-    def __init__(self, translator: Translator, leg: Leg) -> None:
-        self._translator, self._leg = translator, leg
-        self._packer = Packer[Item](translator._limit)
-        self._asked: set[str] = set()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    def __init__(self, runner: Runner, identity: dict[str, Any], leg: Leg, limit: int) -> None:
+        self._runner, self._identity, self._leg, self._limit = runner, identity, leg, limit
+        self._packer = Packer[Item](limit)
+        self._cut: dict[str, list[str | Item]] = {}  # of each text its parts; white space needs no item
+        self._tasks: dict[str, asyncio.Task[None] | None] = {}  # None: waits for its pack to be full
 
-    def ask(self, text: str) -> None:
-        for item in self._translator._items(text, self._leg):
-            if item.key not in self._asked and item.key not in self._translator._runner.values:
-                self._asked.add(item.key)
+    async def ask(self, texts: Sequence[str]) -> None:
+        """Start a request for what is missing of `texts`, as far as it fills one."""
+        items = [item for text in texts for item in self._items(text)]
+        self._runner.look_up(items)
+        for item in items:
+            if item.key not in self._tasks and item.key not in self._runner.values:
+                self._tasks[item.key] = None
                 self._start(self._packer.add(item, item.characters))
+        await asyncio.sleep(0)  # let requests leave
 
     def finish(self) -> None:
         """Start the last request, though it is not full."""
         self._start(self._packer.rest())
 
+    def is_answered(self, text: str) -> bool:
+        return all(item.key in self._runner.values for item in self._items(text))
+
     async def answered(self, text: str) -> None:
-        for item in self._translator._items(text, self._leg):
+        for item in self._items(text):
             if task := self._tasks.get(item.key):
                 await task
 
+    def translated(self, text: str) -> str | None:
+        """`text` put together from the translations of its parts; None if one was refused."""
+        out = []
+        for part in self._parts(text):
+            if isinstance(part, str):
+                out.append(part)
+            elif value := self._runner.values.get(part.key):
+                out.append(value["text"])
+            else:
+                return None
+        return "".join(out)
+
     def _start(self, pack: list[Item] | None) -> None:
         if pack:
-            task = self._translator._runner.start(pack)
+            task = self._runner.start(pack)
             self._tasks.update((item.key, task) for item in pack)
+
+    def _items(self, text: str) -> list[Item]:
+        return [part for part in self._parts(text) if isinstance(part, Item)]
+
+    def _parts(self, text: str) -> list[str | Item]:
+        if text not in self._cut:
+            cut = parts(text, self._limit)
+            self._cut[text] = [part if is_blank(part) else self._item(part) for part in cut]
+        return self._cut[text]
+
+    def _item(self, part: str) -> Item:
+        payload = {"text": part, "source": self._leg.source, "target": self._leg.target}
+        return Item(request_key({"kind": "translation", **self._identity, **payload}), payload, characters=len(part))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,15 @@ class Repository:
 
     def stage(self, stage: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return self.run(sys.executable, "-m", f"stages.{stage}", timeout_s=120, **environment)
+
+
+def assert_no_secrets(folder: Path, *outputs: str, secrets: Iterable[str]) -> None:
+    """No file below `folder` (store, reports, outs) and none of `outputs` holds any of `secrets`."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name.startswith("responses.sqlite") for path in files)
+    for secret in secrets:
+        assert not [output for output in outputs if secret in output]
+        assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
 def chat_changes(provider: str, url: str, stage: str = "reason_true", **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from augen.engines.base import Completion, Request
 from augen.entries import load_pickle
 from augen.errors import AugenError
 from augen.providers.openai import OpenAI
-from tests.integration.paid import KEYS, Repository, chat_changes, params, problems
+from tests.integration.paid import KEYS, Repository, assert_no_secrets, chat_changes, params, problems
 from tests.servers.base import Settings
 from tests.servers.chat import MODELS, OpenAIServer
 
@@ -144,6 +144,10 @@ def test_wrong_reasonings_argue_for_wrong_answers(server: OpenAIServer, tmp_path
     items = [i for e in load_pickle(repository.path / "data/reasoned/entries_false.pkl") for i in e.questions]
     assert len(items) == 10
     assert all(item.answer in ("B", "C") and item.reasoning and item.author in MODELS for item in items)
+    wrong = repository.stage("reason_false", OPENAI_API_KEY="sk-wrong-key-98765", AUGEN_CACHE="other.sqlite")
+    assert wrong.returncode == 1 and "check OPENAI_API_KEY" in wrong.stderr
+    outputs = done.stdout + done.stderr, wrong.stdout + wrong.stderr
+    assert_no_secrets(repository.path, *outputs, secrets=[*KEYS.values(), "sk-wrong-key-98765"])
 
 
 def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path) -> None:

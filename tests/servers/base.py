@@ -151,6 +151,7 @@ class Server:
         if request.command == "GET":
             return self.answer(request, None), ""
         if not self._admitted("requests", 1):
+            self._count("too fast")
             return self.too_fast(), ""
         with self._lock:
             self.arrivals.append(time.monotonic())
