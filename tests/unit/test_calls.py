@@ -176,7 +176,7 @@ def test_a_provider_that_answers_nobody_is_not_asked_for_ever(store: Store) -> N
     provider = Provider([Passing("HTTP 500")] * 1000)
     with a_runner(store, provider) as runner, pytest.raises(AugenError, match="no answers any more"):
         runner.fetch(singles(500))
-    assert 1000 - len(provider.script) <= 20
+    assert 1000 - len(provider.script) <= runner_module.MAX_COOL_DOWNS + 8
 
 
 @pytest.mark.parametrize("error", [Refused("content_filter"), Unusable("empty reply")])
