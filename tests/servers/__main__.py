@@ -25,10 +25,10 @@ export QIANFAN_BEARER_TOKEN={QIANFAN_TOKEN}
 export OPENAI_API_KEY={OPENAI_KEY}
 
 dvc exp run translate -S translate.backend=tencent -S providers.tencent.base_url=http://127.0.0.1:{PORTS["tencent"]}
-dvc exp run reason_true -S reason_true.backend=qianfan -S 'reason_true.models=[{",".join(MODELS)}]' \\
-    -S providers.qianfan.base_url=http://127.0.0.1:{PORTS["qianfan"]}
-dvc exp run reason_true -S reason_true.backend=openai -S 'reason_true.models=[{MODELS[0]}]' \\
-    -S providers.openai.base_url=http://127.0.0.1:{PORTS["openai"]}/v1
+dvc exp run reason_true -S reason_true.backend=qianfan -S reason_true.hinted=true \\
+    -S 'reason_true.models=[{",".join(MODELS)}]' -S providers.qianfan.base_url=http://127.0.0.1:{PORTS["qianfan"]}
+dvc exp run reason_true -S reason_true.backend=openai -S reason_true.hinted=true \\
+    -S 'reason_true.models=[{MODELS[0]}]' -S providers.openai.base_url=http://127.0.0.1:{PORTS["openai"]}/v1
 """,
         flush=True,
     )
