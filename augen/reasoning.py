@@ -13,6 +13,7 @@ the failures that are returned beside the entries, with what was wrong with each
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
@@ -66,7 +67,7 @@ class Task:
     id: str
     item: QuestionItem
     prompt: str
-    welcome: Sequence[str]  # letters
+    welcome: AbstractSet[str]
 
 
 def explain_right(
@@ -84,7 +85,7 @@ def explain_right(
                 if hinted
                 else solve_prompt(writer.solve, entry.problem, item)
             )
-            tasks.append(Task(key, item, prompt, [item.answer]))
+            tasks.append(Task(key, item, prompt, {item.answer}))
     written, failures = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:
@@ -105,9 +106,9 @@ def explain_wrong(
         if negatives == "hinted":
             letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
             prompt = explain_prompt(writer.explain, entry.problem, item, letter)
-            tasks.append(Task(key, item, prompt, [letter]))
+            tasks.append(Task(key, item, prompt, {letter}))
         else:
-            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), wrong))
+            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), set(wrong)))
     written, failures = _write(tasks, writer, sampler, "wrong reasonings")
 
     def argued(item: QuestionItem, key: str) -> QuestionItem:

@@ -23,6 +23,7 @@ from transformers import (
 
 from augen import params
 from augen.entries import Entry
+from augen.errors import AugenError
 from augen.metrics import calibration, calibration_error, scorer_quality
 from augen.scoring import Format, Scored, write_format
 from augen.training import quiet, split_by_problem, training_arguments
@@ -80,7 +81,15 @@ class Trained:
 
 
 def train_scorer(items: Sequence[Labelled], section: params.Scorer, seed: int, scratch: Path) -> Trained:
-    """Train on a part of the problems, measure on the held-out rest."""
+    """Train on a part of the problems, measure on the held-out rest; AugenError if either lacks a class."""
+    train, held_out = split_by_problem(items, lambda item: item.problem_id, section.held_out, seed)
+    for name, part in (("to train on", train), ("held out", held_out)):
+        right = sum(i.right for i in part)
+        if not 0 < right < len(part):
+            raise AugenError(
+                f"{right} right and {len(part) - right} wrong reasonings {name}: both kinds are needed; "
+                "reports/filter.json says what was dropped, scorer.held_out how many problems are held out"
+            )
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(section.base)
     if tokenizer.pad_token is None:
@@ -91,7 +100,6 @@ def train_scorer(items: Sequence[Labelled], section: params.Scorer, seed: int, s
     model.config.pad_token_id = tokenizer.pad_token_id
 
     format_ = Format(section.input, section.max_length)
-    train, held_out = split_by_problem(items, lambda item: item.problem_id, section.held_out, seed)
 
     def rows(part: Sequence[Labelled]) -> list[dict[str, Any]]:
         return [

@@ -1,14 +1,31 @@
-"""An engine that only pretends, behind the real sampler and store."""
+"""An engine that only pretends, behind the real sampler and store, and a window that counts characters."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from augen import params
+from augen.chat import Window
 from augen.engines import Completion, Request
 from augen.sampling import Identity, Sampler
 from augen.store import Store
 
 IDENTITY = Identity("fake", "sha256:generator", "float32", None, None)
+
+
+class FakeWindow(Window):
+    """A token is a character; `before` and `after` are the chat template."""
+
+    def __init__(self, max_model_len: int = 10_000, before: str = "", after: str = "") -> None:
+        model = params.Model(generator="models/none", revision=None, dtype="float32")
+        super().__init__(model, chat_template=False, max_model_len=max_model_len)
+        self.before, self.after = before, after
+
+    def wrap(self, prompt: str) -> str:
+        return f"{self.before}{prompt}{self.after}"
+
+    def length(self, text: str) -> int:
+        return len(text)
 
 
 class FakeEngine:

@@ -165,19 +165,18 @@ def kin(first: str, second: str) -> str | None:
     if second in PARENTS:
         fathers_side = PARENTS[second] == "m"
         if first in PARENTS:
-            return {"m": "爷爷", "f": "奶奶"}[PARENTS[first]] if fathers_side else {"爸爸": "外公", "妈妈": "外婆"}[first]
+            return ("爷爷" if first == "爸爸" else "奶奶") if fathers_side else ("外公" if first == "爸爸" else "外婆")
         if first in SIBLINGS and SIBLINGS[first] == "f":
             return "姑姑" if fathers_side else "姨妈"
         if first in SIBLINGS:
             return ("伯伯" if first == "哥哥" else "叔叔") if fathers_side else "舅舅"
     if second in CHILDREN and first in CHILDREN:
-        return ("" if CHILDREN[second] == "m" else "外") + ("孙子" if first == "儿子" else "孙女")
+        sons_side = CHILDREN[second] == "m"
+        return ("孙子" if first == "儿子" else "孙女") if sons_side else ("外孙" if first == "儿子" else "外孙女")
     return None
 
 
 class Kinship:
-    SHORT = {"外孙子": "外孙"}  # the usual word
-
     def __init__(self, problem: str) -> None:
         self.facts: set[tuple[str, str, str]] = set()
         for sentence in sentences(problem):
@@ -192,7 +191,7 @@ class Kinship:
 
     def _together(self, relations: set[tuple[str, str, str]]) -> set[tuple[str, str | None, str]]:
         return {
-            (x, self._kin(first, second), z)
+            (x, kin(first, second), z)
             for (x, first, y), (other, second, z) in itertools.product(relations, repeat=2)
             if y == other and x != z
         }
@@ -207,9 +206,7 @@ class Kinship:
         siblings = {pair for x, r, y in self.facts if r in SIBLINGS for pair in ((x, y), (y, x))}
         while True:
             more_siblings = {(a, b) for (p, a), (q, b) in itertools.product(parents, repeat=2) if p == q and a != b}
-            more_siblings |= {
-                (a, d) for (a, b), (c, d) in itertools.product(siblings, repeat=2) if b == c and a != d
-            }
+            more_siblings |= {(a, d) for (a, b), (c, d) in itertools.product(siblings, repeat=2) if b == c and a != d}
             more_parents = {(p, b) for (p, a), (c, b) in itertools.product(parents, siblings) if a == c}
             if more_siblings <= siblings and more_parents <= parents:
                 break
@@ -223,10 +220,6 @@ class Kinship:
             for x, y in pairs
             if (x, y) not in told and sex.get(x, its_sex) == its_sex
         }
-
-    def _kin(self, first: str, second: str) -> str | None:
-        found = kin(first, second)
-        return self.SHORT.get(found, found) if found else None
 
     def right(self, question: str, option: str) -> bool:
         if found := match("<N>是<N>的什么人？", question):
@@ -242,7 +235,7 @@ class Kinship:
         if found := match("<N>是<N>的(.+)", line):
             return (found[0], found[2], found[1]) in self.facts | self.derived
         if found := match("(..)的(..)是(.+)", line):
-            return self._kin(found[1], found[0]) == found[2]
+            return kin(found[1], found[0]) == found[2]
         return False
 
 
@@ -397,9 +390,7 @@ class Ordering:
         people = sorted({x for pair in over for x in pair})
         assert problem.split("\n")[0].find(f"{len(people)}个人") >= 0, problem
         self.over = over
-        self.rows = [
-            row for row in itertools.permutations(people) if all(row.index(a) < row.index(b) for a, b in over)
-        ]
+        self.rows = [row for row in itertools.permutations(people) if all(row.index(a) < row.index(b) for a, b in over)]
         assert self.rows, "a contradiction"
 
     def right(self, question: str, option: str) -> bool:

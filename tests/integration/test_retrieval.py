@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from augen.entries import Entry, QuestionItem, origin
+from augen.errors import AugenError
 from augen.prompts import Example
 from augen.puzzles.dataset import puzzle_entries
 from augen.retrieval import Embedder, Retriever, Row, Vectors, query_text, read_index, rows_of, write_index
@@ -116,10 +117,20 @@ def test_no_examples(rows: list[Row], retriever: Retriever, embedder: Embedder) 
     assert only_own.examples([ask("甲高。", "p0")], 1) == [[]]
 
 
-def test_equal_rows_come_in_their_order(embedder: Embedder) -> None:
-    equal = [solved(i, "甲高。") for i in range(4)]
-    retriever = Retriever(equal, embedded(equal, embedder), embedder)
-    assert retriever.examples([ask("甲高。")], 4) == [[row.example for row in reversed(equal)]]
+@pytest.mark.parametrize("k", [1, 3, 30])
+def test_of_equally_near_rows_the_first_are_taken(k: int, embedder: Embedder) -> None:
+    """Chroma alone would return any of them, others in every process."""
+    equal = [solved(i, "甲高。") for i in range(30)] + [solved(30, "东南。")]
+    vectors = embedded(equal, embedder)
+    for _ in range(3):
+        shots = Retriever(equal, vectors, embedder).examples([ask("甲高。"), ask("甲高。", "p1")], k)
+        others = [row.example for row in equal if row.origin != "p1"]
+        assert shots == [[row.example for row in equal[:k]][::-1], others[:k][::-1]]
+
+
+def test_a_missing_embedder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AugenError, match=r"rag\.embedder: .*nowhere cannot be loaded"):
+        Embedder(str(tmp_path / "nowhere"))
 
 
 def test_two_retrievers_of_one_process_do_not_mix(embedder: Embedder) -> None:

@@ -28,12 +28,10 @@ from augen.inference import (
 from augen.prompts import solve_prompt
 from augen.scoring import Scored
 from augen.voting import Decision
-from tests.fakes import FakeEngine, sampler_of
+from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 OPTIONS = ["东", "西", "南", "北"]
-SAMPLING = Sampling(
-    "解答。", lambda prompt: prompt, seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapter=True
-)  # fmt: skip
+SAMPLING = Sampling("解答。", FakeWindow(), seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapter=True)
 ROUNDS = Rounds(voters=5, max_resample=2, threshold=0.5, resample="slot", adaptive=False)
 
 
@@ -155,9 +153,7 @@ def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> 
     def only_first_question(samples: Sequence[Scored]) -> list[float]:
         return [0.9 if s.problem == "题目0。" and i == 1 else 0.1 for i, s in enumerate(samples)]
 
-    history = run(
-        asked(2), FakeEngine(says("B")), tmp_path, only_first_question, resample="question", max_resample=1
-    )
+    history = run(asked(2), FakeEngine(says("B")), tmp_path, only_first_question, resample="question", max_resample=1)
     assert [len(drawn) for drawn in history] == [5, 10]
 
 
@@ -191,9 +187,34 @@ def test_the_prompt_holds_the_examples_and_is_wrapped(tmp_path: Path) -> None:
     example = ("别的题目。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A"))
     engine = FakeEngine(says("B"))
     [question] = asked(1, examples=(example,))
-    run([question], engine, tmp_path, sampling=replace(SAMPLING, wrap=lambda p: f"<user>{p}<assistant>"))
+    wrapping = replace(SAMPLING, window=FakeWindow(before="<user>", after="<assistant>"))
+    run([question], engine, tmp_path, sampling=wrapping)
     expected = solve_prompt("解答。", "题目0。", question.item, [example])
     assert {r.prompt for r in engine.asked} == {f"<user>{expected}<assistant>"}
+
+
+def test_examples_that_do_not_fit_are_dropped_the_least_similar_first(tmp_path: Path) -> None:
+    examples = [(f"例{i}。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A")) for i in range(3)]
+    [question] = asked(1, examples=tuple(examples))
+    two = solve_prompt("解答。", "题目0。", question.item, examples[1:])
+    for room, kept in ((len(two), examples[1:]), (len(two) - 1, examples[2:])):
+        engine = FakeEngine(says("B"))
+        tight = replace(SAMPLING, window=FakeWindow(room + SAMPLING.max_tokens))
+        run([question], engine, tmp_path, sampling=tight)
+        assert {r.prompt for r in engine.asked} == {solve_prompt("解答。", "题目0。", question.item, kept)}
+
+
+def test_a_question_that_does_not_fit_gets_empty_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    questions = [*asked(1), *asked(1, id="long#1", problem="长" * 500)]
+    engine = FakeEngine(says("B"))
+    tight = replace(SAMPLING, window=FakeWindow(300))
+    short, long = run(questions, engine, tmp_path, constant(0.9), sampling=tight, voters=2, max_resample=1)
+    assert [(d.slot, d.round, d.answer) for d in short] == [(1, 0, "B"), (2, 0, "B")]
+    assert [(d.slot, d.round) for d in long] == [(1, 0), (2, 0), (1, 1), (2, 1)]
+    assert {(d.text, d.answer, d.accepted, d.tokens, d.finish) for d in long} == {("", None, False, 0, "length")}
+    assert len(engine.asked) == 2
+    assert decisions([short, long], questions, "weighted", "C", 0.5)["long#1"].basis == "fallback"
+    assert "1 questions are too long for engine.max_model_len" in capsys.readouterr().out
 
 
 def shown_options(prompt: str) -> list[str]:
@@ -227,7 +248,7 @@ def test_a_slot_keeps_its_order_of_options_in_every_round() -> None:
     shuffled = replace(SAMPLING, shuffle_options=True)
     [question] = asked(1)
     one, again = (shuffled.request(question, 3, round_) for round_ in (0, 1))
-    assert one.prompt == again.prompt and one.seed != again.seed
+    assert one and again and one.prompt == again.prompt and one.seed != again.seed
     assert [shuffled.order(question, slot) for slot in range(1, 6)] != [[0, 1, 2, 3]] * 5
 
 
@@ -292,7 +313,9 @@ def test_decisions_by_question() -> None:
     assert (found["p1#1"].answer, found["p1#1"].basis) == ("A", "parsed")
 
 
-@pytest.mark.parametrize(("fallback", "options", "answer"), [("A", 2, "A"), ("B", 4, "B"), ("E", 3, "C"), ("Z", 2, "B")])
+@pytest.mark.parametrize(
+    ("fallback", "options", "answer"), [("A", 2, "A"), ("B", 4, "B"), ("E", 3, "C"), ("Z", 2, "B")]
+)
 def test_a_fallback_beyond_the_options_is_their_last_letter(fallback: str, options: int, answer: str) -> None:
     questions = asked(1, item=QuestionItem("往哪走？", OPTIONS[:options]))
     found = decisions([[drawn("p0#1", 1, None)]], questions, "weighted", fallback, 0.5)
@@ -300,7 +323,8 @@ def test_a_fallback_beyond_the_options_is_their_last_letter(fallback: str, optio
 
 
 def entries() -> list[Entry]:
-    return [Entry(f"题目{i}。", [QuestionItem("问？", OPTIONS), QuestionItem("再问？", OPTIONS)], f"p{i}") for i in range(2)]
+    items = [QuestionItem("问？", OPTIONS), QuestionItem("再问？", OPTIONS)]
+    return [Entry(f"题目{i}。", items, f"p{i}") for i in range(2)]
 
 
 def test_questions_in_order_with_their_examples() -> None:

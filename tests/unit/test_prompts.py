@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augen.answers import parse_answer
-from augen.chat import wrapper
 from augen.entries import QuestionItem
 from augen.prompts import answer_line, completion, explain_prompt, question_block, solve_prompt, worked_example
 
@@ -75,7 +74,3 @@ def test_the_parser_reads_the_answer_line(letter: str) -> None:
 def test_white_space_around_texts_changes_nothing() -> None:
     padded = QuestionItem(" 谁最高？\n", ITEM.options)
     assert solve_prompt("解答。\n", f"\n{PROBLEM} ", padded) == solve_prompt("解答。", PROBLEM, ITEM)
-
-
-def test_without_a_chat_template_a_prompt_stays_as_it_is() -> None:
-    assert wrapper("no/such/model", None, chat_template=False)("### 题目\n") == "### 题目\n"

@@ -23,7 +23,7 @@ from augen.puzzles import AUTHOR, FAMILIES, WORDINGS, NotProved, Puzzle, make
 from augen.puzzles.base import Query, pose
 from augen.puzzles.dataset import puzzle_entries
 from augen.puzzles.solver import fact, prove
-from tests.puzzle_readers import READERS, Kinship, kin
+from tests.puzzle_readers import READERS, Kinship, Reader, kin
 
 ROOT = Path(__file__).parents[2]
 DIFFICULTIES = range(1, 6)
@@ -39,6 +39,11 @@ def puzzles(family: str) -> list[Puzzle]:
         for w in range(WORDINGS)
         for n in range(3)
     ]
+
+
+@cache
+def reader(family: str, problem: str) -> Reader:
+    return READERS[family](problem)
 
 
 def asked(family: str) -> Iterator[tuple[Puzzle, int, QuestionItem]]:
@@ -57,8 +62,8 @@ def test_every_family_has_a_reader() -> None:
 @families
 def test_exactly_the_stated_option_is_right(family: str) -> None:
     for puzzle, _, item in asked(family):
-        reader = READERS[family](puzzle.entry.problem)
-        right = [letter_of(i) for i, option in enumerate(item.options) if reader.right(item.question, option)]
+        read = reader(family, puzzle.entry.problem)
+        right = [letter_of(i) for i, option in enumerate(item.options) if read.right(item.question, option)]
         assert right == [item.answer], (puzzle.entry.problem, item)
 
 
@@ -66,7 +71,7 @@ def test_exactly_the_stated_option_is_right(family: str) -> None:
 def test_every_step_of_the_reasoning_is_true(family: str) -> None:
     for puzzle, _, item in asked(family):
         assert item.reasoning
-        assert READERS[family](puzzle.entry.problem).true(steps(item.reasoning)), (puzzle.entry.problem, item)
+        assert reader(family, puzzle.entry.problem).true(steps(item.reasoning)), (puzzle.entry.problem, item)
 
 
 @families
@@ -133,7 +138,7 @@ def test_a_wrong_reasoning_argues_for_the_wanted_option(family: str) -> None:
         option = item.options[LETTERS.index(letter)]
         assert text.splitlines()[-2:] == [f"所以：{option}，选{letter}。", f"答案是：{letter}"]
         assert parse_answer(text, len(item.options)) == letter
-        misled += not READERS[family](puzzle.entry.problem).true(steps(text))
+        misled += not reader(family, puzzle.entry.problem).true(steps(text))
     assert misled, "no step of any wrong reasoning is false: all are right reasonings with another conclusion"
 
 
@@ -212,7 +217,7 @@ def test_a_proof_has_the_answer_and_its_steps_in_order() -> None:
         "answer(1). answer(2).",  # two in one model
         "1{answer(1); answer(2)}1.",  # possible, but not certain
         "answer(1) :- p. {p}.",  # an answer in only some models
-        "answer(1). 1{step(1,"a"); step(1,"b")}1.",  # two derivations
+        'answer(1). 1{step(1,"a"); step(1,"b")}1.',  # two derivations
         "answer(1). :- answer(1).",  # a contradiction
         "answer(1). 1{p(1..65)}1.",  # too many models to enumerate
     ],

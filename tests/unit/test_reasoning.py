@@ -13,14 +13,14 @@ from augen.engines import Request
 from augen.entries import Entry, QuestionItem, question_id
 from augen.prompts import explain_prompt, solve_prompt
 from augen.reasoning import Negatives, Writer, explain_right, explain_wrong, wrong_letters
-from tests.fakes import FakeEngine, sampler_of
+from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 
 def writer(attempts: int = 3, seed: int = 1, **other: Any) -> Writer:
     settings: dict[str, Any] = {
         "solve": "解答。",
         "explain": "解释。",
-        "wrap": lambda prompt: prompt,
+        "window": FakeWindow(),
         "author": "a model",
         "temperature": 0.3,
         "max_tokens": 64,
@@ -54,14 +54,16 @@ def stubborn(*letters: str | None) -> Callable[[Request], str]:
     return write
 
 
-def right(entries: list[Entry], engine: FakeEngine, folder: Path, **settings: Any) -> list[Entry]:
+def right(
+    entries: list[Entry], engine: FakeEngine, folder: Path, with_hint: bool = True, **settings: Any
+) -> list[Entry]:
     with sampler_of(engine, folder) as sampler:
-        return explain_right(entries, writer(**settings), sampler)
+        return explain_right(entries, writer(**settings), sampler, with_hint)[0]
 
 
 def wrong(entries: list[Entry], engine: FakeEngine, folder: Path, kind: Negatives, **settings: Any) -> list[Entry]:
     with sampler_of(engine, folder) as sampler:
-        return explain_wrong(entries, writer(**settings), sampler, kind)
+        return explain_wrong(entries, writer(**settings), sampler, kind)[0]
 
 
 def test_worked_examples() -> None:
@@ -83,9 +85,18 @@ def test_the_right_answer_is_given_and_its_reasoning_kept(tmp_path: Path) -> Non
     assert (request.temperature, request.max_tokens, request.top_p, request.adapter) == (0.3, 64, 1.0, False)
 
 
-def test_attempts_end_as_soon_as_a_text_is_welcome(tmp_path: Path) -> None:
+def test_without_a_hint_the_question_is_solved_until_it_is_right(tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn("A", None, "B"))
+    [done] = right([entry("B")], engine, tmp_path, with_hint=False, attempts=4)
+    assert {r.prompt for r in engine.asked} == {solve_prompt("解答。", "题目。", entry("B").questions[0])}
+    assert len(engine.asked) == 3
+    assert (done.questions[0].reasoning, done.questions[0].answer) == ("想一想。\n答案是：B", "B")
+
+
+@pytest.mark.parametrize("with_hint", [True, False])
+def test_attempts_end_as_soon_as_a_text_is_welcome(with_hint: bool, tmp_path: Path) -> None:
     engine = FakeEngine(stubborn("A", "B"))
-    [done] = right([entry("B")], engine, tmp_path, attempts=5)
+    [done] = right([entry("B")], engine, tmp_path, with_hint, attempts=5)
     assert len(engine.asked) == 2
     assert done.questions[0].reasoning == "想一想。\n答案是：B"
 
@@ -132,8 +143,23 @@ def test_a_question_without_answer_is_left_alone(tmp_path: Path) -> None:
 
 def test_prompts_are_wrapped(tmp_path: Path) -> None:
     engine = FakeEngine(obedient)
-    right([entry("B")], engine, tmp_path, wrap=lambda prompt: f"<user>{prompt}<assistant>")
+    right([entry("B")], engine, tmp_path, window=FakeWindow(before="<user>", after="<assistant>"))
     assert engine.asked[0].prompt.startswith("<user>解释。") and engine.asked[0].prompt.endswith("<assistant>")
+
+
+def test_a_question_that_is_too_long_is_not_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [entry("B", id="short"), Entry("长" * 200, entry("B").questions, "long")]
+    room = len(explain_prompt("解释。", "题目。", entry("B").questions[0], "B"))
+    for kind in ("true", "hinted"):
+        engine = FakeEngine(obedient)
+        window = FakeWindow(room + 64)  # and not a character more than the short one needs
+        if kind == "true":
+            short, long = right(entries, engine, tmp_path, window=window)
+        else:
+            short, long = wrong(entries, engine, tmp_path, "hinted", window=window)
+        assert len(engine.asked) == 1
+        assert short.questions[0].reasoning and not long.questions[0].reasoning
+        assert "1 questions are too long for engine.max_model_len" in capsys.readouterr().out
 
 
 def test_the_input_is_not_changed(tmp_path: Path) -> None:

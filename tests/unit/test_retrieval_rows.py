@@ -101,9 +101,7 @@ def test_a_missing_file(name: str, index: Path) -> None:
     assert fault(index).startswith(f"{index / name}: cannot be read")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x93NUMPY", b"not an array", b"PK\x03\x04 a zip file"]
-)
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"not an array", b"PK\x03\x04 a zip file"])
 def test_damaged_vectors(content: bytes, index: Path) -> None:
     (index / "embeddings.npy").write_bytes(content)
     assert fault(index).startswith(f"{index / 'embeddings.npy'}: cannot be read")

@@ -112,7 +112,7 @@ def test_the_format_comes_back_as_written(tmp_path: Path) -> None:
 def test_what_is_not_a_scorer(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "scorer.json").write_text(content)
-    with pytest.raises(AugenError, match="not a scorer .*run `dvc repro train_scorer`"):
+    with pytest.raises(AugenError, match=r"not a scorer .*run `dvc repro train_scorer`"):
         read_format(tmp_path)
 
 

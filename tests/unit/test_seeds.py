@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from augen import seeds
 from augen.seeds import seed_of
 
-parts = st.lists(st.integers(-(10**9), 10**9) | st.text(st.characters(codec="utf-8", exclude_characters="\x1f")), min_size=1)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x1f"))
+parts = st.lists(st.integers(-(10**9), 10**9) | texts, min_size=1)
 
 
 def test_worked_examples() -> None:

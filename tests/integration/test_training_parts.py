@@ -1,0 +1,356 @@
+"""Both trainings on a tiny random model: what moves and what does not, and that what is saved is what was trained."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    TrainingArguments,
+)
+
+from augen import params
+from augen.chat import Window
+from augen.entries import Entry, QuestionItem
+from augen.errors import AugenError
+from augen.finetuning import Adapter, Lesson, finetune, lessons
+from augen.prompts import Example, completion, solve_prompt
+from augen.retrieval import Retriever
+from augen.scorer_training import Labelled, Trained, class_weights, labelled, save_scorer, train_scorer
+from augen.scoring import Scored, Scorer
+from augen.training import split_by_problem, training_arguments
+
+END = "<|endoftext|>"
+SHARED: dict[str, Any] = {
+    "held_out": 0.2,
+    "epochs": 3,
+    "batch_size": 4,
+    "gradient_accumulation": 1,
+    "learning_rate": 2e-4,
+    "scheduler": "constant",
+    "warmup": 0.0,
+    "optimizer": "adamw_torch",
+    "bf16": False,
+}
+
+
+def scorer_section(base: Path, **changes: Any) -> params.Scorer:
+    return params.Scorer(**(SHARED | {"base": str(base), "input": "full", "max_length": 160} | changes))
+
+
+def finetune_section(**changes: Any) -> params.Finetune:
+    return params.Finetune(**(SHARED | {"rank": 4, "alpha": 8, "dropout": 0.0, "max_length": 300} | changes))
+
+
+def item(number: int) -> QuestionItem:
+    return QuestionItem("谁高？", ["甲", "乙"], f"{'甲' * (number % 5)}高。\n答案是：A", "A", "solver")
+
+
+def entry(number: int, problem_id: str = "") -> Entry:
+    return Entry(f"甲比乙高{number}。", [item(number)], problem_id or f"p{number}")
+
+
+def reasonings() -> list[Labelled]:
+    """Of ten problems one right and one wrong reasoning each, of different lengths, and copies of two of them."""
+    entries = [entry(n) for n in range(10)] + [entry(0, "p0~1"), entry(1, "p1~1")]
+    wrong = [
+        Entry(e.problem, [QuestionItem("谁高？", ["甲", "乙"], "乙高，" * (n % 4) + "\n答案是：B", "B", "model")], e.id)
+        for n, e in enumerate(entries)
+    ]
+    return labelled(entries, right=True) + labelled(wrong, right=False)
+
+
+def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+# --- the scorer
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    scratch = tmp_path_factory.mktemp("scratch")
+    return train_scorer(reasonings(), scorer_section(tiny_model), seed=1, scratch=scratch)
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Trained, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scorer")
+    save_scorer(trained, scorer_section(tiny_model), folder)
+    return folder
+
+
+def untrained(base: Path, seed: int) -> torch.nn.Module:
+    """The classifier as training finds it: its new head is drawn from the seed."""
+    torch.manual_seed(seed)
+    return AutoModelForSequenceClassification.from_pretrained(base, num_labels=2, dtype=torch.float32)
+
+
+def test_every_weight_of_the_scorer_moves(trained: Trained, tiny_model: Path) -> None:
+    before = weights(untrained(tiny_model, seed=1))
+    assert moved(before, weights(trained.model)) == set(before)
+
+
+def test_the_same_seed_trains_the_same_scorer(trained: Trained, tiny_model: Path, tmp_path: Path) -> None:
+    again = train_scorer(reasonings(), scorer_section(tiny_model), seed=1, scratch=tmp_path)
+    assert not moved(weights(trained.model), weights(again.model))
+    assert again.metrics == trained.metrics
+
+
+def test_the_scorer_learns_what_tells_right_from_wrong(trained: Trained) -> None:
+    assert trained.metrics["auc"] == trained.metrics["accuracy"] == 1.0
+    assert trained.metrics["balanced_loss"] < 0.5
+    assert not trained.metrics["learned_nothing"]
+    [*_, last] = [row for row in trained.history if "eval_auc" in row]
+    assert (last["eval_auc"], last["eval_accuracy"]) == (1.0, 1.0)
+
+
+def test_all_reasonings_of_a_problem_are_held_out_together(trained: Trained) -> None:
+    metrics = trained.metrics
+    assert metrics["train"] + metrics["held_out"] == 24
+    assert metrics["held_out"] in (4, 6, 8)  # 2 of 10 problems, up to 2 of them with a copy; right and wrong
+    assert {name: (row["texts"], row["right"]) for name, row in metrics["by_author"].items()} == {
+        "model": (metrics["held_out"] // 2, 0),
+        "solver": (metrics["held_out"] // 2, metrics["held_out"] // 2),
+    }
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_reasonings_of_one_kind_cannot_train_a_scorer(right: bool, tiny_model: Path, tmp_path: Path) -> None:
+    items = [r for r in reasonings() if r.right == right]
+    with pytest.raises(AugenError, match=r"(\d+ right and 0|0 right and \d+) wrong reasonings to train on: both kinds"):
+        train_scorer(items, scorer_section(tiny_model), seed=1, scratch=tmp_path)
+
+
+def test_a_held_out_part_of_one_kind_measures_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    items = labelled([entry(n) for n in range(10)], right=True)
+    wrong_of = {r.problem_id for r in items} - {"p3"}
+    mixed = [r for r in reasonings() if r.right or r.problem_id in wrong_of]
+    lone = [seed for seed in range(40) if _held_out(mixed, seed) == {"p3"}]
+    with pytest.raises(AugenError, match="1 right and 0 wrong reasonings held out"):
+        train_scorer(mixed, scorer_section(tiny_model, held_out=0.05), seed=lone[0], scratch=tmp_path)
+
+
+def _held_out(items: Sequence[Labelled], seed: int) -> set[str]:
+    return {r.problem_id for r in split_by_problem(items, lambda r: r.problem_id, 0.05, seed)[1]}
+
+
+def test_the_log_has_curves(trained: Trained) -> None:
+    assert any("loss" in row for row in trained.history)
+    assert any("eval_loss" in row and "eval_auc" in row for row in trained.history)
+    assert all(row["step"] > 0 for row in trained.history)
+
+
+def direct(folder: Path, sample: Scored) -> float:
+    """P(right) by the plain model, without any padding."""
+    scorer = Scorer(folder)
+    ids = scorer.format.encode(scorer.tokenizer, sample.problem, sample.question, sample.reasoning)
+    with torch.inference_mode():
+        logits = scorer.model(input_ids=torch.tensor([ids])).logits[0]
+    return float(logits.softmax(-1)[1])
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_score_does_not_depend_on_the_batch(side: str, folder: Path) -> None:
+    samples = [r.sample for r in reasonings()]
+    alone, together = Scorer(folder, batch_tokens=1), Scorer(folder)
+    alone.tokenizer.padding_side = together.tokenizer.padding_side = side
+    scores = together.scores(samples)
+    assert scores == pytest.approx(alone.scores(samples), abs=1e-5)
+    assert scores[5] == pytest.approx(direct(folder, samples[5]), abs=1e-5)
+    assert len({round(score, 4) for score in scores}) > 5, "different texts have different scores"
+    assert together.scores(samples[::-1]) == pytest.approx(scores[::-1], abs=1e-5)
+
+
+def test_the_saved_scorer_scores_as_the_trained_one(trained: Trained, folder: Path) -> None:
+    scorer = Scorer(folder)
+    assert not moved(weights(trained.model), weights(scorer.model))
+    assert (scorer.format.input, scorer.format.max_length) == ("full", 160)
+    scores = scorer.scores([r.sample for r in reasonings()])
+    right = [score for score, r in zip(scores, reasonings(), strict=True) if r.right]
+    wrong = [score for score, r in zip(scores, reasonings(), strict=True) if not r.right]
+    assert min(right) > max(wrong)
+
+
+def test_nothing_to_score(folder: Path) -> None:
+    scorer = Scorer(folder)
+    assert scorer.scores([]) == []
+    [empty] = scorer.scores([Scored("甲。", QuestionItem("谁？", ["1", "2"]), "")])
+    assert 0 <= empty <= 1
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 10_000])
+def test_an_empty_text_alone_can_be_scored(
+    batch_tokens: int, trained: Trained, tiny_model: Path, tmp_path: Path
+) -> None:
+    save_scorer(trained, scorer_section(tiny_model, input="reasoning"), tmp_path)
+    samples = [Scored("甲。", QuestionItem("谁？", ["1", "2"]), text) for text in ("", "甲高。", " ")]
+    scores = Scorer(tmp_path, batch_tokens).scores(samples)
+    assert scores[0] == pytest.approx(scores[2], abs=1e-5) and all(0 <= score <= 1 for score in scores)
+
+
+def test_a_classifier_with_other_labels_is_refused(folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    three = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=3)
+    three.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path)
+    (tmp_path / "scorer.json").write_bytes((folder / "scorer.json").read_bytes())
+    with pytest.raises(AugenError, match="a scorer has 2 labels, this model has 3"):
+        Scorer(tmp_path)
+
+
+def test_lomo_trains_every_weight(tiny_model: Path, tmp_path: Path) -> None:
+    section = scorer_section(tiny_model, optimizer="lomo", learning_rate=1e-3)
+    trained = train_scorer(reasonings(), section, seed=1, scratch=tmp_path)
+    before = weights(untrained(tiny_model, seed=1))
+    assert moved(before, weights(trained.model)) == set(before)
+    assert trained.metrics["balanced_loss"] < 2
+
+
+def first_step(history: list[dict[str, Any]]) -> tuple[float, float]:
+    [step] = [row for row in history if row["step"] == 1 and "loss" in row]
+    return step["loss"], step["grad_norm"]
+
+
+def test_accumulated_batches_are_one_batch(tiny_model: Path, tmp_path: Path) -> None:
+    """Two batches of 4 make the step that one batch of 8 makes, with the same loss on the curve."""
+    one, two = (
+        train_scorer(
+            reasonings(),
+            scorer_section(tiny_model, batch_size=8 // parts, gradient_accumulation=parts, epochs=1),
+            seed=1,
+            scratch=tmp_path,
+        )
+        for parts in (1, 2)
+    )
+    assert first_step(two.history) == pytest.approx(first_step(one.history), rel=1e-3)
+
+
+@pytest.mark.parametrize("right", [[True, False], [True] * 7 + [False], [False] * 30 + [True] * 2])
+def test_each_class_is_half_of_the_loss(right: list[bool]) -> None:
+    weight = class_weights(right)
+    total = [sum(float(weight[label]) for r in right if r == bool(label)) for label in (0, 1)]
+    assert total == pytest.approx([len(right) / 2, len(right) / 2])
+
+
+@pytest.mark.parametrize(("warmup", "steps"), [(0.0, 0), (0.05, 2), (0.5, 15), (1.0, 30)])
+def test_warmup_is_a_share_of_the_steps(warmup: float, steps: int, tiny_model: Path, tmp_path: Path) -> None:
+    section = scorer_section(tiny_model, warmup=warmup, epochs=3)
+    arguments = TrainingArguments(**training_arguments(section, 1, tmp_path, examples=40))
+    assert arguments.get_warmup_steps(30) == steps
+
+
+# --- the adapter
+
+
+class Shots:
+    """A retriever that finds the same examples for every question."""
+
+    def __init__(self, *examples: Example) -> None:
+        self.found = list(examples)
+
+    def examples(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[Example]]:
+        return [self.found[:k] for _ in questions]
+
+
+def taught(base: Path, *examples: Example, max_length: int = 300, entries: Sequence[Entry] = ()) -> list[Lesson]:
+    model = params.Model(generator=str(base), revision=None, dtype="float32")
+    window = Window(model, chat_template=False, max_model_len=max_length)
+    entries = entries or [entry(n) for n in range(10)]
+    return lessons(entries, cast(Retriever, Shots(*examples)), len(examples), "解答。", window)
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapter:
+    model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
+    return finetune(taught(tiny_model), model, finetune_section(), seed=1, scratch=tmp_path_factory.mktemp("scratch"))
+
+
+def test_only_the_adapter_moves(adapter: Adapter, tiny_model: Path) -> None:
+    base = weights(AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32))
+    tuned = {
+        name.removeprefix("base_model.model.").replace(".base_layer", ""): value
+        for name, value in weights(adapter.trainer.model).items()
+    }
+    lora = {name: tuned.pop(name) for name in list(tuned) if "lora_" in name}
+    assert not moved(base, tuned)
+    linear = [name for name in base if name.endswith("proj.weight")]
+    assert len(lora) == 2 * len(linear), "an A and a B for every linear layer"
+    assert all(bool(value.any()) for value in lora.values()), "B begins at zero: each has moved"
+
+
+def test_the_saved_adapter_is_the_trained_one(adapter: Adapter, tiny_model: Path, tmp_path: Path) -> None:
+    adapter.save(tmp_path)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    tokens = AutoTokenizer.from_pretrained(tiny_model)("### 题目\n甲比乙高。", return_tensors="pt")
+    with torch.inference_mode():
+        plain = base(**tokens).logits
+        loaded = PeftModel.from_pretrained(base, tmp_path).eval()(**tokens).logits
+        trained = adapter.trainer.model.eval()(**tokens).logits
+    assert torch.allclose(loaded, trained, atol=1e-5)
+    assert not torch.allclose(loaded, plain, atol=1e-3)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["r"] == 4
+    assert (tmp_path / "adapter_model.safetensors").is_file()
+
+
+def test_only_the_reasoning_is_learned(adapter: Adapter, tiny_model: Path) -> None:
+    """The labels are the reasoning and the end of text, token by token as they are sampled after the prompt."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    learned = {completion(lesson.reasoning, END) for lesson in taught(tiny_model)}
+    for row in adapter.trainer.train_dataset:
+        labels = adapter.trainer.data_collator([row])["labels"][0].tolist()
+        assert tokenizer.decode([label for label in labels if label != -100]) in learned
+        assert labels[-1] == tokenizer.eos_token_id
+
+
+def test_lessons_are_what_inference_asks(tiny_model: Path) -> None:
+    lesson = taught(tiny_model)[3]
+    assert lesson == Lesson("p3", solve_prompt("解答。", "甲比乙高3。", item(3)), "甲甲甲高。\n答案是：A")
+
+
+def test_the_held_out_loss_is_reported(adapter: Adapter) -> None:
+    metrics = adapter.metrics
+    assert (metrics["lessons"], metrics["held_out"]) == (8, 2)
+    assert 0 < metrics["held_out_loss"] < 10
+    assert 0 <= metrics["held_out_token_accuracy"] <= 1
+    losses = [row["loss"] for row in adapter.history if "loss" in row]
+    assert losses[-1] < losses[0]
+
+
+def test_examples_that_do_not_fit_are_left_out_of_a_lesson(tiny_model: Path) -> None:
+    shots = [("例。", item(1)), ("例子。", item(2))]
+    full = solve_prompt("解答。", "甲比乙高0。", item(0), shots)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    room = len(tokenizer(full)["input_ids"]) + len(tokenizer(item(0).reasoning)["input_ids"]) + 1
+    one = [entry(0)]
+    assert taught(tiny_model, *shots, max_length=room, entries=one)[0].prompt == full
+    shorter = taught(tiny_model, *shots, max_length=room - 1, entries=one)[0].prompt
+    assert shorter == solve_prompt("解答。", "甲比乙高0。", item(0), shots[1:])
+
+
+def test_a_lesson_that_does_not_fit_is_left_out(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = Entry("甲" * 400, [item(1)], "long")
+    assert [lesson.problem_id for lesson in taught(tiny_model, entries=[entry(0), long])] == ["p0"]
+    assert "1 lessons; 1 questions are too long for finetune.max_length" in capsys.readouterr().out
+
+
+def test_questions_without_reasoning_teach_nothing(tiny_model: Path) -> None:
+    unsolved = Entry("甲。", [QuestionItem("谁？", ["1", "2"], answer="A")], "p0")
+    assert taught(tiny_model, entries=[unsolved]) == []
+
+
+def test_order_of_lessons_does_not_matter_for_the_split(tiny_model: Path) -> None:
+    found = taught(tiny_model)
+    shuffled = Random(1).sample(found, len(found))
+    assert {lesson.problem_id for lesson in shuffled} == {lesson.problem_id for lesson in found}

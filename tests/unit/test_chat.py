@@ -1,0 +1,35 @@
+"""What fits into a generator's window."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augen import params
+from augen.chat import Window
+from tests.fakes import FakeWindow
+
+TEXT = "甲比乙高。"  # 5 characters, 15 bytes
+
+
+@pytest.mark.parametrize(("room", "fits"), [(4, False), (5, True), (15, True), (16, True), (100, True)])
+def test_a_text_fits_if_its_tokens_do(room: int, fits: bool) -> None:
+    assert FakeWindow(room + 7).fits(TEXT, new=7) is fits
+
+
+def test_a_short_text_needs_no_tokenizer() -> None:
+    model = params.Model(generator="no/such/model", revision=None, dtype="float32")
+    window = Window(model, chat_template=False, max_model_len=30)
+    assert window.wrap(TEXT) == TEXT
+    assert window.fits(TEXT, new=14)
+
+
+@given(lengths=st.lists(st.integers(1, 9), max_size=5), room=st.integers(0, 60))
+def test_as_many_of_the_last_examples_as_fit(lengths: list[int], room: int) -> None:
+    examples = [("例" * n, None) for n in lengths]
+
+    def prompt(shots: object) -> str:
+        return "".join(problem for problem, _ in shots) + TEXT  # type: ignore[attr-defined]
+
+    text = FakeWindow(room + 3, before="<", after=">").fitted(prompt, examples, new=3)  # type: ignore[arg-type]
+    kept = [n for n in range(len(lengths) + 1) if sum(lengths[n:]) + len(TEXT) + 2 <= room]
+    assert text == (f"<{prompt(examples[kept[0] :])}>" if kept else None)
