@@ -1,14 +1,15 @@
 # make repro    install if needed, run the pipeline, print what each step gained
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, types, unit tests
-# make bench    speed, as ratios against something in the same run
+# make bench    speed, as ratios against something in the same run; PART=calls for paid calls alone
+# make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check clean-venv
+.PHONY: repro test check bench demo-apis clean-venv
 
 repro: $(INSTALLED)
 	dvc repro
@@ -23,6 +24,12 @@ check: $(INSTALLED)
 	ruff format --check .
 	mypy
 	python -m pytest tests/unit
+
+bench: $(INSTALLED)
+	python -m benchmarks.$(PART)
+
+demo-apis: $(INSTALLED)
+	python -m tests.servers
 
 # uv installs in seconds what takes pip minutes. It does not read pip's configuration, where a folder of wheels
 # may be named, so that is passed on. --no-deps: the pins are complete, and two of them disagree on paper only.

@@ -12,7 +12,7 @@ A stage says which sections it reads, and can read no others, so that ``dvc.yaml
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -25,6 +25,7 @@ Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Letter = Annotated[str, Field(pattern="^[A-Z]$")]
 Path_ = Annotated[str, Field(min_length=1)]
@@ -90,34 +91,108 @@ class Baseline(Section):
     max_tokens: Positive
 
 
+class ProviderLimits(Section):
+    """What all providers have: how fast, how many at once, how patient."""
+
+    base_url: str | None
+    requests_per_second: Rate | None
+    requests_per_minute: Rate | None
+    concurrency: Positive
+    timeout_s: Rate
+    retries: Count
+
+
+class Tencent(ProviderLimits):
+    base_url: Path_
+    region: Path_
+    characters_per_request: Positive
+    price: Amount
+
+
+class Price(Section):
+    model: Path_
+    prompt: Amount
+    reply: Amount
+
+
+class Chat(ProviderLimits):
+    tokens_per_minute: Rate | None
+    prices: list[Price]
+
+
+class Qianfan(Chat):
+    iam_url: str | None
+
+
+class Providers(Section):
+    tencent: Tencent
+    qianfan: Qianfan
+    openai: Chat
+
+
+Languages = Annotated[list[Path_], Field(min_length=2, max_length=2)]
+
+
+class Nmt(Section):
+    there: Path_
+    there_languages: Languages | None
+    back: Path_
+    back_languages: Languages | None
+    beams: Positive
+    batch_size: Positive
+    max_chars: Positive
+    max_new_tokens: Positive
+
+
+class Llm(Section):
+    provider: Literal["qianfan", "openai"]
+    models: list[Path_]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
 class Translate(Section):
-    backend: Literal["synonyms", "none"]
+    backend: Literal["synonyms", "tencent", "nmt", "llm", "none"]
     copies: Positive
     rate: Share
     min_length_ratio: Rate
     max_length_ratio: Rate
+    pivot: Path_
+    nmt: Nmt
+    llm: Llm
 
     @model_validator(mode="after")
     def _ordered(self) -> "Translate":
         if self.min_length_ratio >= self.max_length_ratio:
             raise ValueError("min_length_ratio must be below max_length_ratio")
+        if self.backend == "llm" and not self.llm.models:
+            raise ValueError("backend llm needs at least one name in llm.models")
         return self
 
 
-class ReasonTrue(Section):
-    backend: Literal["local"]
+class Reason(Section):
+    """What the writing of right and of wrong reasonings has in common."""
+
+    backend: Literal["local", "qianfan", "openai"]
+    models: list[Path_]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+    @model_validator(mode="after")
+    def _somebody_to_ask(self) -> "Reason":
+        if self.backend != "local" and not self.models:
+            raise ValueError(f"backend {self.backend} needs at least one name in models")
+        return self
+
+
+class ReasonTrue(Reason):
     hinted: bool
-    attempts: Positive
-    temperature: Temperature
-    max_tokens: Positive
 
 
-class ReasonFalse(Section):
-    backend: Literal["local"]
+class ReasonFalse(Reason):
     negatives: Literal["hinted", "sampled"]
-    attempts: Positive
-    temperature: Temperature
-    max_tokens: Positive
 
 
 class Filter(Section):
@@ -184,6 +259,7 @@ class Params(Section):
     pretrain: Pretrain
     prepare: Prepare
     baseline: Baseline
+    providers: Providers
     translate: Translate
     reason_true: ReasonTrue
     reason_false: ReasonFalse
@@ -255,5 +331,7 @@ def _describe(error: Any, raw: dict[str, Any]) -> str:
 def _keys(location: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = Params
     for part in location:
-        model = cast(type[BaseModel], model.model_fields[str(part)].annotation)
+        if isinstance(part, str):  # a number is a place in a list, whose elements are of the type just found
+            found = model.model_fields[part].annotation
+            model = cast(type[BaseModel], get_args(found)[0] if get_origin(found) is list else found)
     return list(model.model_fields)

@@ -1,4 +1,4 @@
-"""Reasoning for right and for wrong answers, written by a model that draws through a `Sampler`.
+"""Reasoning for right and for wrong answers, written by a model that draws through a `Sampler` or `ChatSampler`.
 
 Right, hinted: the model is given the right answer and explains it, until what it wrote ends in that answer.
 Right, not hinted: it solves the question until it finds the right answer (rejection sampling, as in STaR, Zelikman
@@ -8,7 +8,8 @@ Wrong, ``sampled``: it solves the question without any hint, and what ends in a 
 right and wrong texts come from one pen and a scorer cannot learn who wrote a text (Cobbe et al. 2021,
 https://arxiv.org/abs/2110.14168).
 
-A question for which nothing usable was written keeps ``reasoning=None``; the filter counts it.
+A question for which nothing usable was written keeps ``reasoning=None``; the filter counts it, and it is among
+the failures that are returned beside the entries, with what was wrong with each attempt.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +19,12 @@ from random import Random
 from typing import Literal
 
 from augen.answers import parse_answer
+from augen.calls.failures import Failure
 from augen.chat import Window
-from augen.engines import Request
+from augen.engines import Completion, Request
 from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.prompts import explain_prompt, solve_prompt
-from augen.sampling import Sampler
+from augen.sampling import Draws
 from augen.seeds import seed_of
 
 Negatives = Literal["hinted", "sampled"]
@@ -34,8 +36,8 @@ class Writer:
 
     solve: str
     explain: str
-    window: Window
-    author: str
+    window: Window | None  # of the local generator; None: a provider wraps prompts itself, and says what is too long
+    author: str  # of completions that do not name their own
     seed: int
     attempts: int
     temperature: float
@@ -52,6 +54,8 @@ class Writer:
 
     def fitting(self, tasks: Sequence["Task"]) -> list["Task"]:
         """`tasks` with their prompts wrapped, without those that are too long for the generator."""
+        if self.window is None:
+            return list(tasks)
         wrapped = [replace(task, prompt=self.window.wrap(task.prompt)) for task in tasks]
         return [task for task in wrapped if self.window.fits(task.prompt, self.max_tokens)]
 
@@ -66,7 +70,9 @@ class Task:
     welcome: AbstractSet[str]
 
 
-def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler, hinted: bool) -> list[Entry]:
+def explain_right(
+    entries: Sequence[Entry], writer: Writer, sampler: Draws, hinted: bool
+) -> tuple[list[Entry], list[Failure]]:
     """Every question with a reasoning that ends in its own answer, where `writer.attempts` tries gave one.
 
     Questions that already carry a reasoning (solver-verified puzzles) keep it.
@@ -80,17 +86,17 @@ def explain_right(entries: Sequence[Entry], writer: Writer, sampler: Sampler, hi
                 else solve_prompt(writer.solve, entry.problem, item)
             )
             tasks.append(Task(key, item, prompt, {item.answer}))
-    written = _write(tasks, writer, sampler, "right reasonings")
+    written, failures = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:
-        if item.reasoning:
-            return item
-        return replace(item, reasoning=written.get(key), author=writer.author if key in written else None)
+        return item if item.reasoning else _signed(item, written.get(key), writer)
 
-    return _mapped(entries, explained)
+    return _mapped(entries, explained), failures
 
 
-def explain_wrong(entries: Sequence[Entry], writer: Writer, sampler: Sampler, negatives: Negatives) -> list[Entry]:
+def explain_wrong(
+    entries: Sequence[Entry], writer: Writer, sampler: Draws, negatives: Negatives
+) -> tuple[list[Entry], list[Failure]]:
     """Every question with a reasoning that ends in a wrong answer; ``answer`` is then that wrong letter."""
     tasks = []
     for entry, item, key in _questions(entries):
@@ -103,14 +109,13 @@ def explain_wrong(entries: Sequence[Entry], writer: Writer, sampler: Sampler, ne
             tasks.append(Task(key, item, prompt, {letter}))
         else:
             tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), set(wrong)))
-    written = _write(tasks, writer, sampler, "wrong reasonings")
+    written, failures = _write(tasks, writer, sampler, "wrong reasonings")
 
     def argued(item: QuestionItem, key: str) -> QuestionItem:
-        text = written.get(key)
-        answer = parse_answer(text, len(item.options))
-        return replace(item, reasoning=text, answer=answer, author=writer.author if text else None)
+        signed = _signed(item, written.get(key), writer)
+        return replace(signed, answer=parse_answer(signed.reasoning, len(item.options)))
 
-    return _mapped(entries, argued)
+    return _mapped(entries, argued), failures
 
 
 def wrong_letters(item: QuestionItem) -> list[str]:
@@ -125,23 +130,51 @@ def wrong_letters(item: QuestionItem) -> list[str]:
     return [letter_of(i) for i, option in enumerate(item.options) if option != right]
 
 
-def _write(tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str) -> dict[str, str]:
+def _write(
+    tasks: Sequence[Task], writer: Writer, sampler: Draws, label: str
+) -> tuple[dict[str, Completion], list[Failure]]:
     """The first welcome text of each task; a task without one is tried again, `writer.attempts` times in all."""
-    written: dict[str, str] = {}
+    written: dict[str, Completion] = {}
+    causes: dict[str, list[str]] = {task.id: [] for task in tasks}
     open_tasks = writer.fitting(tasks)
-    if len(open_tasks) < len(tasks):
-        print(f"{label}: {len(tasks) - len(open_tasks):,} questions are too long for engine.max_model_len")
+    too_long = {task.id for task in tasks} - {task.id for task in open_tasks}
+    if too_long:
+        print(f"{label}: {len(too_long):,} questions are too long for engine.max_model_len")
     for attempt in range(writer.attempts):
         if not open_tasks:
             break
         requests = [(writer.request(t.prompt, label, t.id, attempt), {"attempt": attempt}) for t in open_tasks]
         completions = sampler.draw(requests, f"{label}, attempt {attempt + 1} of {writer.attempts}")
         for task, completion in zip(open_tasks, completions, strict=True):
-            if parse_answer(completion.text, len(task.item.options)) in task.welcome:
-                written[task.id] = completion.text.strip()
+            answer = parse_answer(completion.text, len(task.item.options))
+            if answer in task.welcome:
+                written[task.id] = completion
+            else:
+                causes[task.id].append(_cause(completion, answer))
         open_tasks = [task for task in open_tasks if task.id not in written]
     print(f"{label}: {len(written):,} of {len(tasks):,} questions")
-    return written
+    failures = [
+        Failure(id, "; ".join(causes[id]) or "too long for engine.max_model_len", len(causes[id]))
+        for id in causes
+        if id not in written
+    ]
+    return written, failures
+
+
+def _cause(completion: Completion, answer: str | None) -> str:
+    """Why an attempt failed."""
+    if completion.refused:
+        return f"refused: {completion.refused}"
+    if answer is not None:
+        return f"answer {answer}"
+    return "no answer, cut off at max_tokens" if completion.finish == "length" else "no answer"
+
+
+def _signed(item: QuestionItem, completion: Completion | None, writer: Writer) -> QuestionItem:
+    """`item` with what was written for it and who wrote it; both None where nothing was."""
+    if completion is None:
+        return replace(item, reasoning=None, author=None)
+    return replace(item, reasoning=completion.text.strip(), author=completion.author or writer.author)
 
 
 def _questions(entries: Sequence[Entry]) -> Iterator[tuple[Entry, QuestionItem, str]]:

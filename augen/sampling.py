@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -23,6 +23,14 @@ from augen.engines.base import Completion, Engine, Request
 from augen.store import Store, request_key
 
 Item = tuple[Request, Mapping[str, Any]]  # a request, and which of the samples with this request it is
+
+
+class Draws(Protocol):
+    """What writes texts on request: `Sampler` with a local engine, `augen.calls.chat.ChatSampler` with a paid one."""
+
+    def draw(self, items: Sequence[Item], label: str) -> list[Completion]:
+        """The completion of each item, in the order of `items`."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ The copies tell the same puzzles in other words; copies whose meaning may have m
 from augen.entries import dump_pickle, load_pickle
 from augen.params import load
 from augen.rewriting import KEPT, rewrite
-from augen.rewriting.synonyms import Synonyms
+from augen.rewriting.backends import open_rewriter
 from augen.stage import run
 
 
 def main() -> None:
-    params = load("seed", "translate")
+    params = load("seed", "providers", "translate")
     p = params.translate
     entries = load_pickle("data/entries_raw.pkl")
     if p.backend == "none":
@@ -21,13 +21,14 @@ def main() -> None:
         print("translate.backend is none: no copies")
         return
 
-    copies, counts = rewrite(
-        entries,
-        Synonyms(rate=p.rate, seed=params.seed),
-        copies=p.copies,
-        min_length_ratio=p.min_length_ratio,
-        max_length_ratio=p.max_length_ratio,
-    )
+    with open_rewriter("translate", params) as rewriter:
+        copies, counts = rewrite(
+            entries,
+            rewriter,
+            copies=p.copies,
+            min_length_ratio=p.min_length_ratio,
+            max_length_ratio=p.max_length_ratio,
+        )
     dump_pickle("data/entries_aug.pkl", copies)
 
     print(f"{len(entries)} problems, {p.copies} copies asked for of each: {counts[KEPT]} kept")

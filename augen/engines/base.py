@@ -26,6 +26,8 @@ class Completion:
     text: str
     tokens: int  # generated, the end-of-text token included
     finish: Literal["stop", "length"]  # stop: the model ended its text; length: max_tokens were reached
+    author: str | None = None  # which model wrote it, where a sampler asks several
+    refused: str | None = None  # why there is no text, where a provider will not write one
 
 
 class Engine(Protocol):

@@ -18,9 +18,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from augen.entries import Entry, QuestionItem
 
 # How much better another order of the options must fit, in bigram similarity summed over the options.
@@ -301,6 +298,9 @@ def reordered(before: Sequence[str], after: Sequence[str]) -> bool:
     Compares the best assignment of new options to old ones with the given one, by similarity of their
     character bigrams (Dice).
     """
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment  # half a second, which only those pay who compare
+
     grid = np.array([[similarity(old, new) for new in after] for old in before])
     if not grid.size:
         return False

@@ -58,12 +58,12 @@ def right(
     entries: list[Entry], engine: FakeEngine, folder: Path, with_hint: bool = True, **settings: Any
 ) -> list[Entry]:
     with sampler_of(engine, folder) as sampler:
-        return explain_right(entries, writer(**settings), sampler, with_hint)
+        return explain_right(entries, writer(**settings), sampler, with_hint)[0]
 
 
 def wrong(entries: list[Entry], engine: FakeEngine, folder: Path, kind: Negatives, **settings: Any) -> list[Entry]:
     with sampler_of(engine, folder) as sampler:
-        return explain_wrong(entries, writer(**settings), sampler, kind)
+        return explain_wrong(entries, writer(**settings), sampler, kind)[0]
 
 
 def test_worked_examples() -> None:

@@ -1,0 +1,39 @@
+"""The rewriting backend that ``translate.backend`` in params.yaml names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from augen import params
+from augen.rewriting import Rewriter
+
+
+@contextmanager
+def open_rewriter(stage: str, p: params.Params) -> Iterator[Rewriter]:
+    """The backend, ready to be used; whatever it opens is closed again. Only its own modules are imported."""
+    settings = p.translate
+    match settings.backend:
+        case "tencent":
+            from augen.rewriting.translation import tencent_translator
+
+            with tencent_translator(p.providers, settings.pivot, stage) as translator:
+                yield translator
+        case "nmt":
+            from augen.rewriting.nmt import Nmt
+            from augen.store import Store, default_path
+
+            with Store(default_path()) as store:
+                yield Nmt(settings.nmt, store)
+        case "llm":
+            from augen.calls.chat import chat_sampler
+            from augen.calls.failures import keep_failures
+            from augen.rewriting.llm import LlmRewriter, Sampling
+
+            llm = settings.llm
+            with chat_sampler(llm.provider, p.providers, llm.models, stage) as sampler:
+                rewriter = LlmRewriter(sampler, Sampling(p.seed, llm.attempts, llm.temperature, llm.max_tokens))
+                yield rewriter
+            keep_failures(stage, rewriter.failures)
+        case _:
+            from augen.rewriting.synonyms import Synonyms
+
+            yield Synonyms(rate=settings.rate, seed=p.seed)

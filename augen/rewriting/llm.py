@@ -1,0 +1,89 @@
+"""Rewriting by a chat model: all texts of a problem in one request, so that they are rewritten alike.
+
+The texts go as a JSON list and come back as one. A reply that holds no list of as many texts is asked for again;
+where no attempt gave one the draft stays as it is, and is dropped as unchanged.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from augen.calls.failures import Failure
+from augen.engines.base import Request
+from augen.rewriting import Draft
+from augen.sampling import Draws
+from augen.seeds import seed_of
+
+PROMPT = """\
+下面的 JSON 列表是一道逻辑题的全部文字：先是题目，然后依次是每个问题及其选项。请用不同的说法改写它们，使题意丝毫不变。
+
+要求：
+1. 人名、地名、字母、符号和数字原样保留，顺序也不变。
+2. 肯定与否定、先后、大小、“所有”“至少”“只有”等逻辑关系不变，不增加也不减少条件。
+3. 同一个词在各处改写成同一个词；选项之间仍然互不相同，选项不合并、不换位。
+4. 不解题，不解释。
+
+只输出一个 JSON 列表，恰好包含 {count} 个字符串，与原列表逐项对应。
+
+{texts}
+"""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the model is asked."""
+
+    seed: int
+    attempts: int
+    temperature: float
+    max_tokens: int
+
+
+class LlmRewriter:
+    """A `Rewriter` that draws from `sampler`; `failures` lists the drafts that no attempt rewrote."""
+
+    def __init__(self, sampler: Draws, sampling: Sampling) -> None:
+        self._sampler, self._sampling = sampler, sampling
+        self.failures: list[Failure] = []
+
+    def __call__(self, drafts: Sequence[Draft], /) -> Iterator[Sequence[str]]:
+        rewritten: dict[str, list[str]] = {}
+        waiting = list(drafts)
+        for attempt in range(self._sampling.attempts):
+            if not waiting:
+                break
+            items = [(self._request(draft, attempt), {"attempt": attempt}) for draft in waiting]
+            completions = self._sampler.draw(items, f"rewriting, attempt {attempt + 1} of {self._sampling.attempts}")
+            for draft, completion in zip(waiting, completions, strict=True):
+                if texts := parse_texts(completion.text, len(draft.texts)):
+                    rewritten[draft.id] = texts
+            waiting = [draft for draft in waiting if draft.id not in rewritten]
+        self.failures += [Failure(d.id, "no list of as many texts", self._sampling.attempts) for d in waiting]
+        for draft in drafts:
+            yield rewritten.get(draft.id, draft.texts)
+
+    def _request(self, draft: Draft, attempt: int) -> Request:
+        texts = json.dumps(draft.texts, ensure_ascii=False, indent=0)
+        return Request(
+            prompt=PROMPT.format(count=len(draft.texts), texts=texts),
+            seed=seed_of(self._sampling.seed, "rewriting", draft.id, attempt),
+            temperature=self._sampling.temperature,
+            top_p=1.0,
+            max_tokens=self._sampling.max_tokens,
+        )
+
+
+def parse_texts(reply: str, count: int) -> list[str] | None:
+    """The list of exactly `count` texts that `reply` holds, perhaps in a code block, or None.
+
+    >>> parse_texts('好的：\\n```json\\n["甲", "乙"]\\n```', 2)
+    ['甲', '乙']
+    """
+    start, end = reply.find("["), reply.rfind("]")
+    try:
+        texts = json.loads(reply[start : end + 1])
+    except json.JSONDecodeError:
+        return None
+    if isinstance(texts, list) and len(texts) == count and all(isinstance(text, str) for text in texts):
+        return texts
+    return None

@@ -1,0 +1,158 @@
+"""Paid calls at the limits that their providers set: make bench PART=calls
+
+Against loopback servers with 300 ms latency that count as the providers do, through the real SDKs:
+
+1. rewriting: all training problems zh → ja → zh at TMT's 5 requests a second of less than 6,000 characters, as share
+   of the characters that these limits let through, and against asking one request at a time, 5 problems and one kind
+   of field in each;
+2. reasoning: 1,421 of them at a limit per minute, as share of that limit;
+3. trouble: the same rewriting with 10 % 429, 5 % 500, 2 % cut replies, 1 % wrong counts and 1 % hangs.
+
+Takes about three minutes, most of it waiting. The real problems are used where they are at hand.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from augen.calls.chat import chat_sampler
+from augen.calls.errors import SlowDown
+from augen.engines.base import Request
+from augen.entries import Entry, read_jsonl
+from augen.prompts import explain_prompt
+from augen.providers.tencent import Tencent
+from augen.rewriting import Draft, texts_of
+from augen.rewriting.guards import is_about_translation
+from augen.rewriting.translation import tencent_translator
+from tests.integration.paid import KEYS, ROOT, chat_changes, params
+from tests.servers.base import Settings
+from tests.servers.chat import MODELS, QianfanServer
+from tests.servers.tencent import TencentServer
+
+LATENCY_S = 0.3
+PER_SECOND, PER_REQUEST = 5, 5999
+PER_MINUTE = 1200  # instead of Qianfan's 300, so that it ends in a minute
+REASONINGS = 1421
+TROUBLE = {"429": 0.10, "500": 0.05, "truncated": 0.02, "wrong_count": 0.01, "hang": 0.01}
+REAL = ROOT.parent / "shared/data/round1_train_data.jsonl"
+
+
+def main() -> None:
+    os.environ.update(KEYS)
+    import qianfan  # noqa: F401  # takes a second or more, of minutes when the limits are not scaled
+    import tencentcloud.common.common_client  # noqa: F401
+
+    source = REAL if REAL.is_file() else ROOT / "data/raw/train.jsonl"
+    if source != REAL:
+        print(f"{REAL} is not there: {source} is used instead")
+    entries = [entry for entry in read_jsonl(source, answers="optional") if not is_about_translation(entry)]
+    drafts = [Draft(f"{entry.id}~1", texts_of(entry)) for entry in entries]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["AUGEN_CACHE"] = f"{folder}/responses.sqlite"
+        os.chdir(folder)
+        rewriting(entries, drafts)
+        reasoning(entries)
+        trouble(drafts)
+
+
+def rewriting(entries: Sequence[Entry], drafts: Sequence[Draft]) -> None:
+    with TencentServer(Settings(latency_s=LATENCY_S, requests_per_second=PER_SECOND)) as server:
+        seconds = translated(server, drafts)
+        characters, requests = sum(server.sizes), len(server.sizes)
+    allowed = PER_SECOND * PER_REQUEST  # characters per second
+    rate = characters / seconds
+    print(f"rewriting: {len(drafts)} problems, {characters:,} characters in {requests} requests, {seconds:.1f} s")
+    print(f"  {rate:,.0f} characters/s are {rate / allowed:.1%} of the {allowed:,} that the limits allow")
+    print(f"  requests that were told to slow down: {server.outcomes['too fast']}")
+
+    one_by_one = list(batches(entries))
+    shown = one_by_one[: max(1, len(one_by_one) // 15)]
+    with TencentServer(Settings(latency_s=LATENCY_S, requests_per_second=PER_SECOND)) as server:
+        provider = Tencent(settings(server))
+        started = time.monotonic()
+        for batch in shown:
+            there = send(provider, batch, "zh", "ja")
+            send(provider, there, "ja", "zh")
+        slow = (time.monotonic() - started) * len(one_by_one) / len(shown)
+    print(f"  one request at a time, 5 problems and one kind of field each: {2 * len(one_by_one)} requests,")
+    print(f"  {slow:.0f} s (from {2 * len(shown)} of them): {slow / seconds:.1f} times as long")
+
+
+def batches(entries: Sequence[Entry]) -> Iterator[list[str]]:
+    """The texts of five problems, of their questions, of their options, each in a request of its own."""
+    for start in range(0, len(entries), 5):
+        five = entries[start : start + 5]
+        items = [item for entry in five for item in entry.questions]
+        yield [entry.problem for entry in five]
+        yield [item.question for item in items]
+        yield [option for item in items for option in item.options]
+
+
+def send(provider: Tencent, texts: Sequence[str], source: str, target: str) -> list[str]:
+    payloads = [{"text": text, "source": source, "target": target} for text in texts]
+    while True:
+        try:
+            return [value["text"] for value in provider.send(payloads)]
+        except SlowDown:
+            time.sleep(0.1)
+
+
+def reasoning(entries: Sequence[Entry]) -> None:
+    prompts = [
+        explain_prompt("请解释。", entry.problem, item, item.answer or "A")
+        for entry in entries
+        for item in entry.questions
+    ]
+    requests = [
+        (Request(prompts[i % len(prompts)], i, 0.3, 1.0, 256), {"attempt": 0, "sample": i}) for i in range(REASONINGS)
+    ]
+    with QianfanServer(Settings(LATENCY_S, PER_MINUTE / 60, PER_MINUTE)) as server:
+        limits = {"requests_per_minute": PER_MINUTE, "tokens_per_minute": None, "timeout_s": 10.0}
+        changes = {f"providers.qianfan.{name}": value for name, value in limits.items()}
+        p = params(chat_changes("qianfan", server.url) | changes)
+        started = time.monotonic()
+        with chat_sampler("qianfan", p.providers, MODELS, "reasoning") as sampler:
+            completions = sampler.draw(requests, "reasoning")
+        seconds = time.monotonic() - started
+    rate = len(completions) / seconds * 60
+    print(f"reasoning: {len(completions):,} in {seconds:.1f} s")
+    print(f"  {rate:,.0f} a minute are {rate / PER_MINUTE:.1%} of the {PER_MINUTE:,} that the limit allows")
+    print(f"  requests that were told to slow down: {server.outcomes['too fast']}")
+
+
+def trouble(drafts: Sequence[Draft]) -> None:
+    with TencentServer(Settings(LATENCY_S, PER_SECOND, faults=TROUBLE, hang_s=30, seed=1)) as server:
+        seconds = translated(server, drafts, **{"providers.tencent.timeout_s": 3.0})
+    usage = json.loads(Path("reports/usage.json").read_text(encoding="utf-8"))["rewriting"]
+    twice = sum(count - 1 for count in server.answered.values())
+    print(f"trouble: {usage['requests']} requests, {sum(usage['retries'].values())} sent again, {seconds:.1f} s")
+    print(
+        f"  {usage['paid']['answers']:,} answers in the account, {len(server.answered):,} texts, {twice} of them twice"
+    )
+    arrivals = [at - server.arrivals[0] for at in server.arrivals]
+    quarters = [sum(q * arrivals[-1] / 4 <= at <= (q + 1) * arrivals[-1] / 4 for at in arrivals) for q in range(4)]
+    print(f"  requests let through in each quarter of the time: {', '.join(map(str, quarters))}")
+
+
+def settings(server: TencentServer, **more: Any) -> Any:
+    return params({"providers.tencent.base_url": server.url, **more}).providers.tencent
+
+
+def translated(server: TencentServer, drafts: Sequence[Draft], **more: Any) -> float:
+    """Seconds for rewriting `drafts`; checks that each comes back as a rewriting of itself."""
+    providers = params({"providers.tencent.base_url": server.url, **more}).providers
+    with tencent_translator(providers, "ja", "rewriting") as translator:
+        started = time.monotonic()
+        rewritten = list(translator(drafts))
+        seconds = time.monotonic() - started
+    for draft, texts in zip(drafts, rewritten, strict=True):
+        assert list(texts) == [server.translated(f"{text}", "zh") for text in draft.texts], draft.id
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What the tests of paid calls share: params with changes, environments with keys, small repositories."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from augen.entries import Entry, QuestionItem, dump_pickle
+from augen.params import Params, check
+from tests.servers.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
+from tests.servers.tencent import SECRET_ID, SECRET_KEY
+
+ROOT = Path(__file__).parents[2]
+KEYS = {
+    "TENCENTCLOUD_SECRET_ID": SECRET_ID,
+    "TENCENTCLOUD_SECRET_KEY": SECRET_KEY,
+    "QIANFAN_BEARER_TOKEN": QIANFAN_TOKEN,
+    "OPENAI_API_KEY": OPENAI_KEY,
+}
+
+
+def raw_params(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """params.yaml with `changes` by dotted key."""
+    raw: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        section = raw
+        for part in sections:
+            section = section[part]
+        assert name in section, key
+        section[name] = value
+    return raw
+
+
+def params(changes: Mapping[str, Any]) -> Params:
+    return check(raw_params(changes), "params.yaml")
+
+
+def problems(count: int) -> list[Entry]:
+    """Different problems of two questions each."""
+
+    def question(number: int, ball: int) -> QuestionItem:
+        text = f"选择题 {number}：第{ball}个盒子里有球，哪个说法正确？"
+        return QuestionItem(text, ["都是空的", f"有{ball}个球", "不知道"], answer="A")
+
+    def problem(ball: int) -> str:
+        return f"下面有{ball + 1}个盒子，如果第{ball}个盒子里有球，那么其余的盒子都是空的。"
+
+    return [Entry(problem(n + 1), [question(1, n + 1), question(2, n + 1)], id=f"train_{n:03d}") for n in range(count)]
+
+
+class Repository:
+    """A folder in which a stage's script can run: params.yaml, entries, and a dvc.yaml that marks its root."""
+
+    def __init__(self, path: Path, entries: list[Entry], changes: Mapping[str, Any]) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self.configure(changes)
+        (path / "dvc.yaml").touch()
+        dump_pickle(path / "data/entries_raw.pkl", entries)
+        dump_pickle(path / "data/entries_aug.pkl", [])
+
+    def configure(self, changes: Mapping[str, Any]) -> None:
+        YAML(typ="safe").dump(raw_params(changes), self.path / "params.yaml")
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        ours = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        kept = {k: v for k, v in os.environ.items() if k not in ("AUGEN_CACHE", "DVC_ROOT") and k not in KEYS}
+        return kept | ours | KEYS | changes
+
+    def start(self, stage: str, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", f"stages.{stage}"],
+            cwd=self.path,
+            env=self.environment(**environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *command: str, timeout_s: float, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+
+    def stage(self, stage: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return self.run(sys.executable, "-m", f"stages.{stage}", timeout_s=120, **environment)
+
+
+def assert_no_secrets(folder: Path, *outputs: str, secrets: Iterable[str]) -> None:
+    """No file below `folder` (store, reports, outs) and none of `outputs` holds any of `secrets`."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name.startswith("responses.sqlite") for path in files)
+    for secret in secrets:
+        assert not [output for output in outputs if secret in output]
+        assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
+def chat_changes(provider: str, url: str, stage: str = "reason_true", **more: Any) -> dict[str, Any]:
+    """`stage` written by `provider` at `url`, quickly."""
+    base = url if provider == "qianfan" else f"{url}/v1"
+    hinted = {"reason_true.hinted": True} if stage == "reason_true" else {"reason_false.negatives": "hinted"}
+    return {
+        **hinted,
+        f"{stage}.attempts": 3,
+        f"{stage}.temperature": 0.3,
+        f"{stage}.backend": provider,
+        f"{stage}.models": list(MODELS),
+        f"providers.{provider}.base_url": base,
+        f"providers.{provider}.requests_per_minute": None,
+        f"providers.{provider}.timeout_s": 2.0,
+        **more,
+    }

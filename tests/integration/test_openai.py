@@ -1,0 +1,167 @@
+"""Reasonings and rewriting through the real openai SDK against a compatible server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augen.calls.chat import chat_sampler
+from augen.calls.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.engines.base import Completion, Request
+from augen.entries import load_pickle
+from augen.errors import AugenError
+from augen.providers.openai import OpenAI
+from tests.integration.paid import KEYS, Repository, assert_no_secrets, chat_changes, params, problems
+from tests.servers.base import Settings
+from tests.servers.chat import MODELS, OpenAIServer
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    with OpenAIServer(Settings(hang_s=10)) as server:
+        yield server
+
+
+def changes(server: OpenAIServer, **more: Any) -> dict[str, Any]:
+    return chat_changes("openai", server.url, **{"providers.openai.timeout_s": 1.0, **more})
+
+
+def send(server: OpenAIServer, model: str = MODELS[0], text: str = "### 答案\n答案是：C") -> Any:
+    payload = {"model": model, "temperature": 0.3, "top_p": 1.0, "max_tokens": 64, "seed": 1}
+    provider = OpenAI(params(changes(server)).providers.openai)
+    return provider.send([{**payload, "messages": [{"role": "user", "content": text}]}])
+
+
+def draw(server: OpenAIServer, requests: list[tuple[Request, dict[str, Any]]], **more: Any) -> list[Completion]:
+    with chat_sampler("openai", params(changes(server, **more)).providers, MODELS, "reason_true") as sampler:
+        return sampler.draw(requests, "test")
+
+
+def request(text: str, seed: int = 1, **more: Any) -> Request:
+    return Request(text, **{"seed": seed, "temperature": 0.3, "top_p": 1.0, "max_tokens": 64, **more})
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "cause"),
+    [
+        ("429", SlowDown, "HTTP 429"),
+        ("500", Passing, "HTTP 500"),
+        ("reset", Passing, "connection"),
+        ("hang", Passing, "timeout"),
+        ("truncated", Passing, "broken reply"),
+        ("wrong_count", Unusable, "no text in the reply"),
+        ("empty", Passing, "broken reply"),
+    ],
+)
+def test_every_fault_is_told_from_the_others(
+    server: OpenAIServer, fault: str, error: type[CallError], cause: str
+) -> None:
+    server.settings.script.append(fault)
+    with pytest.raises(error) as raised:
+        send(server)
+    assert type(raised.value) is error
+    assert raised.value.cause.startswith(cause)
+    if isinstance(raised.value, SlowDown):
+        assert raised.value.retry_after_s == 1.0
+    assert len(server.arrivals) == 1  # the SDK itself sends nothing again
+
+
+def test_what_cannot_pass_says_what_to_do(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Misconfigured, match=r"model_not_found.*is 'no-such-model' one of its models"):
+        send(server, model="no-such-model")
+    with pytest.raises(Refused, match="data_inspection_failed"):
+        send(server, text="违禁词")
+    server.settings.quota = 0
+    with pytest.raises(QuotaUsedUp, match="insufficient_quota"):
+        send(server)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-key-98765")
+    with pytest.raises(Misconfigured, match="check OPENAI_API_KEY") as raised:
+        send(server)
+    assert "sk-wrong-key-98765" not in str(raised.value)
+
+
+def test_every_sample_is_its_own_and_is_paid_once(server: OpenAIServer) -> None:
+    """Anything that can change an answer makes another request of it, the index included."""
+    base = request("问题")
+    different: list[tuple[Request, dict[str, Any]]] = [
+        (base, {"slot": 1, "round": 0}),
+        (base, {"slot": 2, "round": 0}),
+        (base, {"slot": 1, "round": 1}),
+        (request("问题", seed=2), {"slot": 1, "round": 0}),
+        (request("问题？"), {"slot": 1, "round": 0}),
+        (request("问题", temperature=0.4), {"slot": 1, "round": 0}),
+        (request("问题", top_p=0.9), {"slot": 1, "round": 0}),
+        (request("问题", max_tokens=65), {"slot": 1, "round": 0}),
+    ]
+    first = draw(server, different)
+    assert server.answered.total() == len(different)
+    assert draw(server, [different[0], *reversed(different)]) == [first[0], *reversed(first)]
+    assert server.answered.total() == len(different)
+    draw(server, [(base, {"slot": 3, "round": 0}), *different])  # one voter more: one sample more
+    assert server.answered.total() == len(different) + 1
+
+
+def test_a_failed_attempt_goes_to_the_next_model(server: OpenAIServer) -> None:
+    completions = draw(server, [(request("问题"), {"attempt": n}) for n in range(4)])
+    authors = [completion.author for completion in completions]
+    assert authors[0] != authors[1] and authors[:2] == authors[2:]
+
+
+def test_a_refused_prompt_is_an_empty_completion_beside_good_ones(server: OpenAIServer) -> None:
+    good, refused = draw(server, [(request("问题"), {}), (request("违禁词"), {})])
+    assert good.text and good.refused is None
+    assert refused.text == "" and "data_inspection_failed" in str(refused.refused)
+
+
+def test_tokens_per_minute_hold_and_what_was_not_used_is_given_back(server: OpenAIServer) -> None:
+    """Of 64 + 2 reserved tokens about 50 are used: more fit into a minute than the reservations would allow."""
+    requests: list[tuple[Request, dict[str, Any]]] = [(request(f"{n:02d}"), {}) for n in range(12)]
+    completions = draw(
+        server, requests, **{"providers.openai.tokens_per_minute": 700, "providers.openai.concurrency": 1}
+    )
+    assert sum(completion.tokens for completion in completions) <= 700 < 12 * 66
+
+
+def test_more_tokens_than_a_whole_limit_are_named(server: OpenAIServer) -> None:
+    with pytest.raises(AugenError, match="tokens exceeds the limit of 50"):
+        draw(server, [(request("问题"), {})], **{"providers.openai.tokens_per_minute": 50})
+
+
+def test_wrong_reasonings_argue_for_wrong_answers(server: OpenAIServer, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repo", problems(5), chat_changes("openai", server.url, stage="reason_false"))
+    done = repository.stage("reason_false")
+    assert done.returncode == 0, done.stderr
+    items = [i for e in load_pickle(repository.path / "data/reasoned/entries_false.pkl") for i in e.questions]
+    assert len(items) == 10
+    assert all(item.answer in ("B", "C") and item.reasoning and item.author in MODELS for item in items)
+    wrong = repository.stage("reason_false", OPENAI_API_KEY="sk-wrong-key-98765", AUGEN_CACHE="other.sqlite")
+    assert wrong.returncode == 1 and "check OPENAI_API_KEY" in wrong.stderr
+    outputs = done.stdout + done.stderr, wrong.stdout + wrong.stderr
+    assert_no_secrets(repository.path, *outputs, secrets=[*KEYS.values(), "sk-wrong-key-98765"])
+
+
+def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path) -> None:
+    settings = {
+        "translate.backend": "llm",
+        "providers.openai.base_url": f"{server.url}/v1",
+        "translate.llm": {
+            "provider": "openai", "models": [MODELS[1]], "attempts": 2, "temperature": 0.7, "max_tokens": 512
+        },
+    }  # fmt: skip
+    repository = Repository(tmp_path / "repo", problems(5), settings)
+    done = repository.stage("translate")
+    assert done.returncode == 0, done.stderr
+    copies = load_pickle(repository.path / "data/entries_aug.pkl")
+    assert [copy.id for copy in copies] == [f"train_{n:03d}~1" for n in range(5)]
+    assert all("假如" in copy.problem and "如果" not in copy.problem for copy in copies)
+    assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == 5

@@ -1,0 +1,325 @@
+"""The call runner, with providers made of a few lines: nothing twice, nothing lost, clean ends."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augen.calls import runner as runner_module
+from augen.calls.account import Account
+from augen.calls.claims import Claims
+from augen.calls.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.calls.failures import Failure, keep_failures
+from augen.calls.limits import Limit
+from augen.calls.runner import Item, Payload, Runner, Value
+from augen.calls.secrets import required, scrubbed
+from augen.errors import AugenError
+from augen.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "responses.sqlite") as store:
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FIRST_WAIT_S": 0.001, "LONGEST_WAIT_S": 0.01, "COOL_DOWN_S": 0.001, "POLL_S": 0.01}.items():
+        monkeypatch.setattr(runner_module, name, value)
+    monkeypatch.setattr(runner_module, "LONGEST_COOL_DOWN_S", 0.01)
+
+
+class Provider:
+    """Answers after the errors of `script` (None: an answer) are used up."""
+
+    def __init__(self, script: Sequence[CallError | Misconfigured | None] = (), latency_s: float = 0.0) -> None:
+        self.script = list(script)
+        self.latency_s = latency_s
+        self.sent: Counter[str] = Counter()
+        self.in_flight = self.most_in_flight = 0
+        self._lock = threading.Lock()
+
+    def send(self, payloads: Sequence[Payload]) -> list[Value]:
+        with self._lock:
+            error = self.script.pop(0) if self.script else None
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        time.sleep(self.latency_s)
+        with self._lock:
+            self.in_flight -= 1
+            if error:
+                raise copy(error)
+            self.sent.update(payload["text"] for payload in payloads)
+        return [{"text": payload["text"] * 2, "characters": 1} for payload in payloads]
+
+
+def items(*texts: str) -> list[Item]:
+    return [Item(f"key of {text}", {"text": text}, characters=1) for text in texts]
+
+
+def a_runner(store: Store, provider: Any, **settings: Any) -> Runner:
+    settings = {"concurrency": 4, "retries": 5, "limits": [], "label": "test", **settings}
+    account = Account("fake", lambda value: value["characters"] * 0.5)
+    return Runner("fake", lambda: provider, store, account, **settings)
+
+
+def singles(count: int) -> list[list[Item]]:
+    return [[item] for item in items(*map(str, range(count)))]
+
+
+def test_every_item_is_answered_and_stored_and_counted_once(store: Store) -> None:
+    provider = Provider()
+    with a_runner(store, provider) as runner:
+        runner.fetch([items("a", "b"), items("c")])
+        assert {key: value["text"] for key, value in runner.values.items()} == {
+            "key of a": "aa",
+            "key of b": "bb",
+            "key of c": "cc",
+        }
+        assert runner.account.requests == 2
+        assert (runner.account.paid.answers, runner.account.paid.cost) == (3, 1.5)
+    assert store.get_many(["key of b"])["key of b"]["text"] == "bb"
+
+
+def test_what_is_stored_is_not_sent_and_the_provider_not_even_opened(store: Store) -> None:
+    with a_runner(store, Provider()) as runner:
+        runner.fetch(singles(3))
+
+    def open_provider() -> Provider:
+        raise AssertionError("opened")
+
+    account = Account("fake", lambda value: None)
+    with Runner("fake", open_provider, store, account, [], concurrency=2, retries=0, label="") as runner:
+        runner.fetch(singles(3))
+        assert len(runner.values) == 3
+        assert (account.requests, account.paid.answers, account.stored.answers) == (0, 0, 3)
+
+
+def test_an_item_that_occurs_in_two_parcels_is_sent_once(store: Store) -> None:
+    provider = Provider(latency_s=0.02)
+    with a_runner(store, provider) as runner:
+        runner.fetch([items("a"), items("a", "b"), items("b"), items("a")])
+    assert provider.sent == {"a": 1, "b": 1}
+
+
+def test_the_first_request_goes_alone_then_no_more_than_concurrency(store: Store) -> None:
+    provider = Provider(latency_s=0.02)
+    starts: list[int] = []
+    with a_runner(store, provider, concurrency=3) as runner:
+        send = provider.send
+
+        def watched(payloads: Sequence[Payload]) -> list[Value]:
+            starts.append(provider.in_flight)
+            answers = send(payloads)
+            if not provider.sent.total() - 1:
+                assert len(starts) == 1
+            return answers
+
+        provider.send = watched  # type: ignore[method-assign]
+        runner.fetch(singles(12))
+    assert provider.most_in_flight == 3
+
+
+@pytest.mark.parametrize("error", [Passing("HTTP 500"), SlowDown("HTTP 429"), Unusable("wrong count")])
+def test_what_may_pass_is_sent_again(store: Store, error: CallError) -> None:
+    provider = Provider([error, error, None, error])
+    with a_runner(store, provider) as runner:
+        runner.fetch(singles(4))
+        assert runner.account.retries == {error.cause: 3}
+        assert runner.account.paid.answers == 4
+    assert set(provider.sent.values()) == {1}
+
+
+def test_slowing_down_is_not_counted_as_a_failed_try(store: Store) -> None:
+    provider = Provider([SlowDown("HTTP 429")] * 10)
+    with a_runner(store, provider, retries=0) as runner:
+        runner.fetch(singles(2))
+    assert provider.sent.total() == 2
+
+
+def test_slowing_down_pauses_everybody_for_as_long_as_the_provider_says(store: Store) -> None:
+    provider = Provider([None, SlowDown("HTTP 429", retry_after_s=0.3)])
+    start = time.monotonic()
+    with a_runner(store, provider) as runner:
+        runner.fetch(singles(6))
+    assert time.monotonic() - start >= 0.3
+
+
+def test_slow_down_without_end_ends_the_run(store: Store) -> None:
+    provider = Provider([None] + [SlowDown("HTTP 429")] * 1000)
+    with a_runner(store, provider, concurrency=1) as runner, pytest.raises(AugenError, match="1 of 3 are done"):
+        runner.fetch(singles(3))
+
+
+def test_one_that_gets_no_answer_keeps_nobody_from_theirs_but_the_run_is_no_success(store: Store) -> None:
+    class Picky(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Value]:
+            if payloads[0]["text"] == "3":
+                raise Passing("HTTP 500")
+            return super().send(payloads)
+
+    with a_runner(store, Picky()) as runner:
+        with pytest.raises(AugenError, match=r"1 of 8 got no answer.*HTTP 500.*failed\.jsonl.*dvc repro"):
+            runner.fetch(singles(8))
+        assert len(runner.values) == 7
+        assert runner.failures == [Failure("key of 3", "HTTP 500", 6)]
+
+
+def test_a_provider_that_answers_nobody_is_not_asked_for_ever(store: Store) -> None:
+    provider = Provider([Passing("HTTP 500")] * 1000)
+    with a_runner(store, provider) as runner, pytest.raises(AugenError, match="no answers any more"):
+        runner.fetch(singles(500))
+    assert 1000 - len(provider.script) <= runner_module.MAX_COOL_DOWNS + 8
+
+
+@pytest.mark.parametrize("error", [Refused("content_filter"), Unusable("empty reply")])
+def test_one_refused_item_is_found_in_its_parcel_and_the_rest_is_answered(store: Store, error: CallError) -> None:
+    class Picky(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Value]:
+            if any(payload["text"] == "c" for payload in payloads):
+                raise copy(error)
+            return super().send(payloads)
+
+    with a_runner(store, Picky()) as runner:
+        runner.fetch([items(*"abcdef")])
+        assert runner.refused == {"key of c": error.cause}
+        assert len(runner.values) == 5
+        assert runner.account.refused == {error.cause: 1}
+    assert store.get_many(["key of c"]) == {}
+
+
+def test_quota_stops_at_once_says_how_far_it_got_and_keeps_what_was_in_flight(store: Store) -> None:
+    provider = Provider([None] * 7 + [QuotaUsedUp("NoFreeAmount")] + [None] * 100, latency_s=0.05)
+    with a_runner(store, provider) as runner, pytest.raises(AugenError, match="the quota is used up") as stopped:
+        runner.fetch(singles(40))
+    done = provider.sent.total()
+    assert 7 <= done <= 11  # those that were on their way
+    assert f"(NoFreeAmount); {done} of 40 are done; what arrived is stored; run `dvc repro` again" in str(stopped.value)
+    assert len(store.get_many(f"key of {n}" for n in range(40))) == provider.sent.total()
+
+    again = Provider()
+    with a_runner(store, again) as runner:
+        runner.fetch(singles(40))
+    assert not (again.sent & provider.sent)
+    assert (again.sent + provider.sent).total() == 40
+
+
+def test_a_wrong_key_costs_one_request(store: Store) -> None:
+    provider = Provider([Misconfigured("check FAKE_KEY")] * 100)
+    with a_runner(store, provider) as runner:
+        with pytest.raises(Misconfigured, match="FAKE_KEY"):
+            runner.fetch(singles(20))
+        assert runner.account.requests == 1
+
+
+def test_a_count_that_is_not_that_of_the_items_is_never_taken(store: Store) -> None:
+    class Short(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Value]:
+            return super().send(payloads)[:1]
+
+    with a_runner(store, Short()) as runner:
+        runner.fetch([items(*"abcd")])
+        assert {key: value["text"] for key, value in runner.values.items()} == {f"key of {t}": t * 2 for t in "abcd"}
+
+
+def test_two_runners_at_once_pay_for_nothing_twice(store: Store) -> None:
+    provider = Provider(latency_s=0.01)
+    done: list[int] = []
+
+    def work() -> None:
+        with Store(store.path) as own, a_runner(own, provider) as runner:
+            runner.fetch(singles(60))
+            done.append(len(runner.values))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert done == [60, 60, 60]
+    assert provider.sent == {str(n): 1 for n in range(60)}
+
+
+def test_a_claim_of_somebody_who_gave_up_is_taken_over(store: Store) -> None:
+    other = Claims(store)
+    other.take(["key of 0"])
+    provider = Provider()
+    timer = threading.Timer(0.3, lambda: Claims(store)._connection.execute("DELETE FROM claims"))
+    timer.start()
+    with a_runner(store, provider) as runner:
+        runner.fetch(singles(3))
+    assert provider.sent == {"0": 1, "1": 1, "2": 1}
+
+
+def test_the_limiter_holds_over_several_fetches(store: Store) -> None:
+    provider = Provider()
+    start = time.monotonic()
+    with a_runner(store, provider, limits=[Limit("requests", 2, 0.2)]) as runner:
+        runner.fetch(singles(2))
+        runner.fetch(singles(5))
+    assert time.monotonic() - start >= 0.4
+
+
+def test_the_rate_recovers_after_trouble(store: Store) -> None:
+    """Pauses grow while nothing but trouble comes, and start small again after an answer."""
+    provider = Provider([None, *[SlowDown("HTTP 429")] * 5, None, SlowDown("HTTP 429")])
+    with a_runner(store, provider, concurrency=1) as runner:
+        runner.fetch(singles(4))
+        assert runner._cool_downs == 0
+
+
+# --- account and failures
+
+
+def test_accounts_of_stages_stand_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "reports/usage.json"
+    account = Account("qianfan", lambda value: None if value["author"] == "b" else 0.25)
+    account.arrived({"author": "a", "prompt_tokens": 10, "tokens": 5})
+    account.found({"author": "b", "prompt_tokens": 1, "tokens": 2})
+    account.retries["HTTP 429"] += 2
+    account.keep("reason_true", path)
+    account.keep("reason_false", path)
+    account.keep("reason_true", path)
+    kept = json.loads(path.read_text())
+    assert list(kept) == ["reason_false", "reason_true"]
+    assert kept["reason_true"]["paid"]["cost"] == 0.25
+    assert kept["reason_true"]["from_store"] == {
+        "answers": 1, "characters": 0, "prompt_tokens": 1, "tokens": 2, "cost": 0.0, "unpriced": 1
+    }  # fmt: skip
+    assert "2 sent again (2 HTTP 429)" in str(account)
+
+
+def test_failures_of_a_stage_replace_only_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "reports/failed.jsonl"
+    keep_failures("translate", [], path)
+    assert not path.exists()
+    keep_failures("translate", [Failure("train_1", "refused", 1)], path)
+    keep_failures("reason_true", [Failure("train_2#1", "answer B; no answer", 2)], path)
+    keep_failures("translate", [], path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [{"stage": "reason_true", "request": "train_2#1", "cause": "answer B; no answer", "attempts": 2}]
+
+
+# --- secrets
+
+
+def test_a_missing_key_is_named_with_all_ways_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY", "QIANFAN_BEARER_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QIANFAN_ACCESS_KEY", "only one of the two")
+    with pytest.raises(Misconfigured, match="set QIANFAN_BEARER_TOKEN, or QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY"):
+        required("qianfan", ["QIANFAN_BEARER_TOKEN"], ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"])
+    monkeypatch.setenv("QIANFAN_SECRET_KEY", " s ")
+    assert required("qianfan", ["QIANFAN_BEARER_TOKEN"], ["QIANFAN_SECRET_KEY"]) == {"QIANFAN_SECRET_KEY": "s"}
+
+
+def test_a_quoted_key_is_cut_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-123456")
+    assert scrubbed("Incorrect API key provided: sk-123456.") == "Incorrect API key provided: $OPENAI_API_KEY."

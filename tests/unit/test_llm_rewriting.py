@@ -1,0 +1,88 @@
+"""Rewriting by a chat model, and writing reasonings: attempts, and what is said of those that failed."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from augen.calls.failures import Failure
+from augen.engines.base import Completion
+from augen.entries import Entry, QuestionItem
+from augen.reasoning import Writer, explain_right, explain_wrong
+from augen.rewriting import Draft
+from augen.rewriting.llm import LlmRewriter, Sampling, parse_texts
+from augen.sampling import Item
+
+
+class Script:
+    """Draws what is written: completions by how often a prompt has been seen before."""
+
+    def __init__(self, *completions: str | Completion) -> None:
+        self.completions = completions
+        self.seen: dict[str, int] = {}
+
+    def draw(self, items: Sequence[Item], label: str) -> list[Completion]:
+        drawn = []
+        for request, index in items:
+            times = self.seen.get(request.prompt, 0)
+            assert index["attempt"] == times
+            self.seen[request.prompt] = times + 1
+            text = self.completions[times]
+            drawn.append(text if isinstance(text, Completion) else Completion(text, 5, "stop", "writer-7b"))
+        return drawn
+
+
+@pytest.mark.parametrize(
+    ("reply", "texts"),
+    [
+        ('["甲", "乙"]', ["甲", "乙"]),
+        ('好的，改写如下：\n```json\n["甲 [1, 2]", "乙"]\n```\n', ["甲 [1, 2]", "乙"]),
+        ('["甲"]', None),
+        ('["甲", "乙", "丙"]', None),
+        ('["甲", 2]', None),
+        ('{"texts": ["甲", "乙"]', ["甲", "乙"]),
+        ('["甲", "乙', None),
+        ("我不能改写。", None),
+        ("", None),
+    ],
+)
+def test_only_a_list_of_as_many_texts_is_taken(reply: str, texts: list[str] | None) -> None:
+    assert parse_texts(reply, 2) == texts
+
+
+def test_a_reply_that_cannot_be_used_is_asked_for_again_and_then_given_up() -> None:
+    script = Script("no", json.dumps(["one", "two"]))
+    drafts = [Draft("p~1", ("a", "b")), Draft("q~1", ("c",))]
+    rewriter = LlmRewriter(script, Sampling(seed=1, attempts=2, temperature=0.7, max_tokens=64))
+    assert [list(texts) for texts in rewriter(drafts)] == [["one", "two"], ["c"]]
+    assert rewriter.failures == [Failure("q~1", "no list of as many texts", 2)]
+
+
+def writer(attempts: int) -> Writer:
+    return Writer("解答", "解释", None, "local", 1, attempts, 0.3, 64)
+
+
+ENTRY = Entry("甲比乙高。", [QuestionItem("谁高？", ["乙", "甲", "丙"], answer="B")], id="p")
+
+
+def test_attempts_go_on_until_the_answer_is_the_right_one() -> None:
+    script = Script("想一想。\n答案是：A", "没有答案", "甲高。\n答案是：B")
+    [entry], failures = explain_right([ENTRY], writer(3), script, hinted=True)
+    assert (entry.questions[0].reasoning, entry.questions[0].author) == ("甲高。\n答案是：B", "writer-7b")
+    assert failures == []
+
+
+def test_what_was_wrong_with_every_attempt_is_kept() -> None:
+    refused = Completion("", 0, "stop", refused="content_filter")
+    script = Script("答案是：A", Completion("嗯", 64, "length"), refused, "嗯")
+    [entry], failures = explain_right([ENTRY], writer(4), script, hinted=True)
+    assert entry.questions[0].reasoning is None and entry.questions[0].author is None
+    cause = "answer A; no answer, cut off at max_tokens; refused: content_filter; no answer"
+    assert failures == [Failure("p#1", cause, 4)]
+
+
+def test_the_mistakes_of_a_model_are_signed_and_carry_their_wrong_answer() -> None:
+    [entry], failures = explain_wrong([ENTRY], writer(2), Script("答案是：B", "答案是：C"), "sampled")
+    item = entry.questions[0]
+    assert (item.answer, item.reasoning, item.author) == ("C", "答案是：C", "writer-7b")
+    assert failures == []
