@@ -14,7 +14,7 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -29,6 +29,10 @@ Amount = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Letter = Annotated[str, Field(pattern="^[A-Z]$")]
 Path_ = Annotated[str, Field(min_length=1)]
+# One name, or a list of names: always read as a list.
+Names = Annotated[
+    list[Path_], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), Field(min_length=1)
+]
 Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 
 
@@ -83,6 +87,7 @@ class Prepare(Section):
     limit: Positive | None
     dev_fraction: Fraction
     synthetic: Count
+    families: Names
 
 
 class Baseline(Section):

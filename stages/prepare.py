@@ -11,7 +11,7 @@ from random import Random
 from augen.entries import Entry, dump_pickle, read_jsonl, write_jsonl
 from augen.errors import AugenError
 from augen.params import load
-from augen.puzzles.dataset import puzzle_entries
+from augen.puzzles.dataset import families_named, puzzle_entries
 from augen.stage import run
 
 
@@ -20,7 +20,11 @@ def main() -> None:
     labelled = read_jsonl(p.prepare.train, answers="required")[: p.prepare.limit]
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
     train, dev = split(labelled, p.prepare.dev_fraction, p.seed)
-    synthetic = puzzle_entries(p.prepare.synthetic, f"synthetic {p.seed}", "synthetic")
+    try:
+        families = families_named(p.prepare.families)
+    except AugenError as fault:
+        raise AugenError(f"prepare.families: {fault}") from None
+    synthetic = puzzle_entries(p.prepare.synthetic, f"synthetic {p.seed}", "synthetic", families)
 
     dump_pickle("data/entries_raw.pkl", train + synthetic)
     write_jsonl("data/dev.jsonl", dev)

@@ -1,11 +1,15 @@
-"""Write puzzles as raw JSON Lines: ``python -m augen.puzzles --count 300 --seed train --out data/raw/train.jsonl``."""
+"""Write puzzles as raw JSON Lines: ``python -m augen.puzzles --count 1000 --seed 7 --out more.jsonl``.
+
+The default data are ``--families basic --count 300 --seed train`` and ``… --count 150 --seed test --unanswered``.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from augen.entries import write_jsonl
-from augen.puzzles.dataset import as_raw, puzzle_entries
+from augen.errors import AugenError
+from augen.puzzles.dataset import SETS, as_raw, families_named, puzzle_entries
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,10 +20,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prefix", help="first part of the ids (default: the seed)")
     parser.add_argument("--reasoning", action="store_true", help="write the solver's reasoning, too")
     parser.add_argument("--unanswered", action="store_true", help="leave the answers out, as in a test set")
+    parser.add_argument(
+        "--families", default="all", help=f"comma-separated: {', '.join(SETS)} (a set), or {', '.join(SETS['all'])}"
+    )
     asked = parser.parse_args(arguments)
     if asked.count < 1:
         parser.error("--count must be at least 1")
-    entries = puzzle_entries(asked.count, asked.seed, asked.prefix or asked.seed)
+    try:
+        families = families_named([name for name in asked.families.split(",") if name])
+    except AugenError as fault:
+        parser.error(f"--families: {fault}")
+    entries = puzzle_entries(asked.count, asked.seed, asked.prefix or asked.seed, families)
     write_jsonl(asked.out, entries if asked.reasoning else as_raw(entries, answers=not asked.unanswered))
     print(f"{asked.out}: {len(entries)} problems, {sum(len(e.questions) for e in entries)} questions", file=sys.stderr)
     return 0

@@ -31,6 +31,7 @@ class Query:
     distractors: tuple[str, ...]  # wrong values, nearest misses first; some may equal the answer and are left out
     value: Callable[[Value], str] = str  # the solver's answer as it stands in the options
     key: str = ""  # names the same query in a changed world
+    most: int = 3  # distractors at most
 
 
 class World(Protocol):
@@ -78,7 +79,7 @@ def _reasoning(steps: str, value: str, letter: str) -> str:
 def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
     """Ask up to `questions` provable queries of `world`; NotProved if there is none.
 
-    Options are the answer and 1–3 distractors in random order, so that letters are uniform.
+    Options are the answer and 1 to `Query.most` distractors in random order, so that letters are uniform.
     """
     items: list[QuestionItem] = []
     asked: list[Query] = []
@@ -92,7 +93,7 @@ def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
         except NotProved:
             continue
         answer = query.value(proof.answer)
-        wrong = [d for d in dict.fromkeys(query.distractors) if d != answer][:3]
+        wrong = [d for d in dict.fromkeys(query.distractors) if d != answer][: query.most]
         if not wrong:
             continue
         options = rng.sample([answer, *wrong], 1 + len(wrong))

@@ -4,21 +4,48 @@ The default data are harder than what the tiny generator was trained on (`augen.
 that it never saw: there is something to learn from them.
 """
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 from augen.entries import Entry
-from augen.puzzles import FAMILIES, make
+from augen.errors import AugenError
+from augen.puzzles import BASIC, FAMILIES, make
 
 DIFFICULTIES = (2, 3, 4)
 WORDINGS = (0, 1, 2)
 QUESTIONS = (2, 3)
+SETS = {"basic": BASIC, "all": tuple(sorted(FAMILIES))}  # families that go by one name
 
 
-def puzzle_entries(count: int, seed: str, prefix: str) -> list[Entry]:
-    """`count` problems with proved answers and the solver's reasoning; ids are ``<prefix>_<number>_<family>``."""
+def families_named(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """The families that `wanted` names, in alphabetical order: the name of a set, or a list of families.
+
+    Raises AugenError for a name that is none.
+
+    >>> families_named(["roads", "dial"])
+    ('dial', 'roads')
+    """
+    names = [wanted] if isinstance(wanted, str) else wanted
+    found: set[str] = set()
+    for name in names:
+        if name not in SETS and name not in FAMILIES:
+            near = difflib.get_close_matches(name, [*SETS, *FAMILIES], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join([*SETS, *sorted(FAMILIES)])}"
+            raise AugenError(f"no family of puzzles is called {name!r}; {hint}")
+        found |= set(SETS.get(name, (name,)))
+    if not found:
+        raise AugenError(f"no family of puzzles is named; there are {', '.join([*SETS, *sorted(FAMILIES)])}")
+    return tuple(sorted(found))
+
+
+def puzzle_entries(count: int, seed: str, prefix: str, families: Sequence[str] = BASIC) -> list[Entry]:
+    """`count` problems with proved answers and the solver's reasoning; ids are ``<prefix>_<number>_<family>``.
+
+    The families take turns in the order given.
+    """
     rng = Random(f"dataset {seed}")
-    families = sorted(FAMILIES)
     return [
         make(
             family := families[i % len(families)],

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2ForSequ
 
 from augen.entries import QuestionItem, letter_of
 from augen.prompts import solve_prompt
-from augen.puzzles import FAMILIES, make
+from augen.puzzles import BASIC, make
 from augen.scoring import Format
 from augen.tiny.corpus import DIFFICULTIES, WORDINGS_SEEN
 from augen.tiny.generator import IGNORED, batches
@@ -41,7 +41,7 @@ class Checked:
 def written_errors(rng: Random, puzzles: int) -> Iterator[Checked]:
     """The solver's reasoning, and one of a changed puzzle that ends in a wrong answer, for each question."""
     for _ in range(puzzles):
-        family, difficulty, wording = rng.choice(sorted(FAMILIES)), rng.choice(DIFFICULTIES), rng.choice(WORDINGS_SEEN)
+        family, difficulty, wording = rng.choice(BASIC), rng.choice(DIFFICULTIES), rng.choice(WORDINGS_SEEN)
         puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=3)
         for index, item in enumerate(puzzle.entry.questions):
             wrong = [letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer]

@@ -9,16 +9,16 @@ from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM
 from augen.answers import parse_answer
 from augen.entries import QuestionItem
 from augen.prompts import solve_prompt
-from augen.puzzles import FAMILIES, make
+from augen.puzzles import BASIC, make
 
 
 def held_out(
     seed: str, each: int, difficulties: Sequence[int], wordings: Sequence[int]
 ) -> dict[str, list[tuple[str, QuestionItem]]]:
-    """`each` questions of every family, one a puzzle."""
+    """`each` questions of every basic family, one a puzzle."""
     rng = Random(seed)
     found: dict[str, list[tuple[str, QuestionItem]]] = {}
-    for family in FAMILIES:
+    for family in BASIC:
         for i in range(each):
             entry = make(
                 family, rng, difficulty=difficulties[i % len(difficulties)], wording=rng.choice(wordings), questions=1

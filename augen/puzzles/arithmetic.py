@@ -1,0 +1,238 @@
+"""Numbers that rules define: a common divisor, a factorial, sums, a discriminant, a recursion."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, yes_no
+from augen.puzzles.solver import Proof, fact
+
+Numbers = dict[str, int]
+_OFF = (-1, 1, -2, 2)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One definition: its numbers, its text in each wording, and the program that follows it step by step."""
+
+    draw: Callable[[Random, int], Numbers]
+    texts: tuple[str, str, str]
+    name: str  # what is asked for
+    program: str  # from num/2 to value/1 and step/3
+    line: str  # one step; {a}, {b} are those of step(I,a,b), {c} and {d} those of the next one
+    near: Callable[[Numbers], int]  # for distractors only, answers come from the solver
+    slips: Callable[[Random, str], int]  # by how much a misread number is off
+    asks: tuple[tuple[str, str, tuple[str, ...]], ...] = ()  # further questions: text, rules, options
+
+
+def _small(rng: Random, name: str) -> int:
+    return rng.choice(_OFF)
+
+
+def _divisible(rng: Random, name: str) -> int:
+    return rng.choice((-1, 1)) * rng.choice((1, 2, 3, 4, 6))
+
+
+def _pair(rng: Random, difficulty: int) -> Numbers:
+    g = rng.randrange(2, 6 + difficulty)
+    x, y = rng.sample(range(2, 6 + 2 * difficulty), 2)
+    return {"a": g * max(x, y), "b": g * min(x, y)}
+
+
+def _quadratic(rng: Random, difficulty: int) -> Numbers:
+    if rng.random() < 0.3:  # a double root
+        root = rng.randrange(1, 3 + difficulty)
+        return {"p": 1, "q": 2 * root, "r": root * root}
+    return {name: rng.randrange(1, top + difficulty) for name, top in (("p", 2), ("q", 7), ("r", 4))}
+
+
+def _digit_sum(numbers: Numbers) -> int:
+    return sum(int(digit) for digit in str(numbers["d"]))
+
+
+def _recursion(numbers: Numbers) -> int:
+    value = numbers["c"]
+    for _ in range(numbers["i"]):
+        value = numbers["k"] * value + numbers["t"]
+    return value
+
+
+RULES = {
+    "gcd": Rule(
+        _pair,
+        (
+            "求最大公约数：用大数除以小数，再用小数除以余数，直到余数是0，最后的除数就是最大公约数。",
+            "两个数的最大公约数这样算：不断用除数和余数代替原来的两个数，余数为0时的除数就是它。",
+            "能同时整除两个数的最大的数，叫这两个数的最大公约数。",
+        ),
+        "a和b的最大公约数",
+        'e(0,A,B) :- num("a",A), num("b",B). e(I+1,B,A\\B) :- e(I,A,B), B>0.'
+        "value(A) :- e(_,A,0). step(I,A,B) :- e(I,A,B).",
+        "{a}除以{b}余{d}",
+        lambda n: math.gcd(n["a"], n["b"]),
+        _divisible,
+        (("a和b的最大公约数是1吗？", yes_no("value(1)"), (YES, NO)),),
+    ),
+    "factorial": Rule(
+        lambda rng, difficulty: {"n": rng.randrange(3, 5 + difficulty)},
+        (
+            "0的阶乘是1，正整数k的阶乘是k乘以k-1的阶乘。",
+            "求阶乘的规则：0的阶乘规定为1；k大于0时，k的阶乘等于k与k-1的阶乘的积。",
+            "一个正整数的阶乘是从1到它的所有整数的乘积，0的阶乘是1。",
+        ),
+        "n的阶乘",
+        'f(0,1). f(K+1,(K+1)*P) :- f(K,P), num("n",N), K<N. value(P) :- num("n",N), f(N,P). step(K,K,P) :- f(K,P).',
+        "{c}的阶乘={c}×{b}={d}",
+        lambda n: math.factorial(n["n"]),
+        _small,
+    ),
+    "series": Rule(
+        lambda rng, difficulty: {"m": rng.randrange(4, 7 + difficulty)},
+        (
+            "1的累加和是1，大于1的整数k的累加和是k加上k-1的累加和。",
+            "求累加和的规则：1的累加和规定为1；k大于1时，k的累加和等于k-1的累加和再加k。",
+            "一个正整数的累加和是从1到它的所有整数的总和。",
+        ),
+        "m的累加和",
+        's(1,1). s(K+1,S+K+1) :- s(K,S), num("m",N), K<N. value(S) :- num("m",N), s(N,S). step(K,K,S) :- s(K,S).',
+        "{c}的累加和={c}+{b}={d}",
+        lambda n: n["m"] * (n["m"] + 1) // 2,
+        _small,
+    ),
+    "digits": Rule(
+        lambda rng, difficulty: {"d": rng.randrange(10 ** (2 + difficulty // 2), 10 ** (3 + difficulty // 2))},
+        (
+            "数字和是把一个数各位上的数字加起来。",
+            "求数字和的规则：取出个位数字，再取出十位数字，依此类推，全部相加。",
+            "一个数的数字和等于它每一位数字的总和。",
+        ),
+        "d的数字和",
+        'r(0,D,0) :- num("d",D). r(I+1,D/10,S+D\\10) :- r(I,D,S), D>0. value(S) :- r(_,0,S). step(I,D,S) :- r(I,D,S).',
+        "{b}+{e}={d}",
+        _digit_sum,
+        lambda rng, name: rng.choice((-1, 1)) * rng.choice((1, 2, 10, 20, 100)),
+        (("d的数字和是3的倍数吗？", "holds :- value(S), S\\3=0." + yes_no("holds"), (YES, NO)),),
+    ),
+    "discriminant": Rule(
+        _quadratic,
+        (
+            "方程px²+qx+r=0的判别式是q×q-4×p×r；判别式大于0时方程有2个实数根，等于0时有1个，小于0时有0个。",
+            "判别式等于q的平方减去4乘p乘r。方程px²+qx+r=0在判别式为正时有2个实数根，为零时有1个，为负时有0个。",
+            "对方程px²+qx+r=0，先算判别式q×q-4×p×r：正数表示2个实数根，零表示1个，负数表示0个。",
+        ),
+        "判别式",
+        't(0,Q,Q*Q) :- num("q",Q). t(1,P*R,4*P*R) :- num("p",P), num("r",R).'
+        "value(S-T) :- t(0,_,S), t(1,_,T). step(I,A,B) :- t(I,A,B).",
+        "",
+        lambda n: n["q"] ** 2 - 4 * n["p"] * n["r"],
+        _small,
+        (
+            (
+                "方程有几个实数根？",
+                "answer(2) :- value(V), V>0. answer(1) :- value(0). answer(0) :- value(V), V<0.",
+                ("0", "1", "2"),
+            ),
+        ),
+    ),
+    "recursion": Rule(
+        lambda rng, difficulty: {
+            "c": rng.randrange(1, 5),
+            "k": rng.randrange(2, 4),
+            "t": rng.randrange(1, 5),
+            "i": rng.randrange(2, 4 + difficulty // 2),
+        },
+        (
+            "f(0)={c}，n大于0时f(n)={k}×f(n-1)+{t}。",
+            "规定f(0)等于{c}，每个f(n)等于f(n-1)的{k}倍再加{t}。",
+            "数列的第0项f(0)是{c}，后一项总是前一项的{k}倍加{t}，第n项写作f(n)。",
+        ),
+        "f({i})",
+        'g(0,C) :- num("c",C). g(J+1,K*V+T) :- g(J,V), num("k",K), num("t",T), num("i",I), J<I.'
+        'value(V) :- num("i",I), g(I,V). step(J,J,V) :- g(J,V).',
+        "f({c})={k}×{b}+{t}={d}",
+        _recursion,
+        lambda rng, name: 0 if name == "i" else rng.choice((-1, 1)),
+        (("f({i})是偶数吗？", "holds :- value(V), V\\2=0." + yes_no("holds"), (YES, NO)),),
+    ),
+}
+_IN_TEXT = "ckti"  # numbers that stand in the text of their rule
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    rules: tuple[str, ...]
+    numbers: tuple[tuple[str, int], ...]
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        rules = tuple(rng.sample(sorted(RULES), 1 + (difficulty + 1) // 2))
+        numbers = [pair for rule in rules for pair in RULES[rule].draw(rng, difficulty).items()]
+        return cls(rules, tuple(numbers), wording)
+
+    def problem(self) -> str:
+        head = ("按规则计算。", "下面的规则和数给定了。", "请严格按照定义计算：")[self.wording]
+        rules = [
+            f"{i}.{RULES[rule].texts[self.wording].format(**dict(self.numbers))}"
+            for i, rule in enumerate(self.rules, start=1)
+        ]
+        given = ("{x}={v}", "{x}是{v}", "{x}等于{v}")[self.wording]
+        shown = "，".join(given.format(x=x, v=v) for x, v in self.numbers if x not in _IN_TEXT)
+        return head + "\n" + "\n".join(rules) + (f"\n其中{shown}。" if shown else "")
+
+    def program(self) -> str:
+        return "".join(fact("num", x, v) for x, v in self.numbers)
+
+    def queries(self) -> Sequence[Query]:
+        found = []
+        numbers = dict(self.numbers)
+        for name in self.rules:
+            rule = RULES[name]
+            write = partial(self._followed, rule)
+            found.append(
+                Query(
+                    f"{rule.name.format(**numbers)}是多少？",
+                    rule.program + "answer(V) :- value(V).",
+                    write,
+                    self._near(rule),
+                    key=name,
+                    most=4 if name == "digits" else 3,
+                )
+            )
+            for text, rules, options in rule.asks:
+                found.append(Query(text.format(**numbers), rule.program + rules, write, options, key=f"{name}?"))
+        return found
+
+    def _near(self, rule: Rule) -> tuple[str, ...]:
+        """Results with one number misread, the nearest first."""
+        numbers, rng = dict(self.numbers), Random(0)
+        truth = rule.near(numbers)
+        names = sorted(rule.draw(rng, 1))
+        off = {rule.near(numbers | self._slip(rule, rng, rng.choice(names))) for _ in range(40)} - {truth}
+        return tuple(str(v) for v in (*sorted(off, key=lambda v: (abs(v - truth), v)), truth + 1, truth + 2))
+
+    def _slip(self, rule: Rule, rng: Random, name: str) -> Numbers:
+        value = dict(self.numbers)[name]
+        return {name: max(1, value + rule.slips(rng, name))}
+
+    def _followed(self, rule: Rule, proof: Proof) -> str:
+        steps = [(int(a), int(b)) for _, a, b in proof.steps]
+        if not rule.line:
+            (q, square), (_, product) = steps
+            n = dict(self.numbers)
+            return f"{q}×{q}={square}\n4×{n['p']}×{n['r']}={product}\n{square}-{product}={square - product}"
+        return "\n".join(
+            rule.line.format(**dict(self.numbers) | {"a": a, "b": b, "c": c, "d": d, "e": a % 10})
+            for (a, b), (c, d) in itertools.pairwise(steps)
+        )
+
+    def changed(self, rng: Random) -> Self:
+        """One number of a rule is another."""
+        rule = RULES[rng.choice(self.rules)]
+        names = sorted(rule.draw(Random(0), 1))
+        changed = dict(self.numbers) | self._slip(rule, rng, rng.choice(names))
+        return replace(self, numbers=tuple(changed.items()))

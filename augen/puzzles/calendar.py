@@ -1,0 +1,175 @@
+"""Events some days before or after each other: dates, weekdays, distances."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, yes_no
+from augen.puzzles.solver import Proof, Value, fact
+
+EVENTS = ("考试", "旅行", "婚礼", "会议", "比赛", "演出", "体检", "搬家", "聚餐", "面试")
+WEEKDAYS = "一二三四五六日"
+LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # of the months of a year that is no leap year
+_PROGRAM = """
+day(X,D) :- anchor(X,M,N), before(M,B), D = B+N.
+day(X,D+N) :- later(X,Y,N), day(Y,D).
+on(X,M,N) :- day(X,D), before(M,B), days(M,L), N = D-B, 1 <= N, N <= L.
+weekday(X,(W+D-E+700)\\7) :- day(X,D), anchor(A,_,_), day(A,E), known(W).
+"""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    anchor: tuple[int, int, int]  # month, day, weekday (0: Monday) of the first event
+    events: tuple[tuple[str, str, int], ...]  # (event, the one it is told from, days after it)
+    first: str
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        names = pick(rng, EVENTS, 3 + difficulty // 2)
+        events = []
+        for i, name in enumerate(names[1:], start=1):
+            days = rng.choice((-1, 1)) * rng.randrange(1, 6 + 4 * difficulty)
+            events.append((name, names[rng.randrange(max(0, i - 2), i)], days))
+        month = rng.randrange(5, 9)  # far from both ends of the year
+        anchor = (month, rng.randrange(1, LENGTHS[month - 1] + 1), rng.randrange(7))
+        return cls(anchor, tuple(rng.sample(events, len(events))), names[0], wording)
+
+    def problem(self) -> str:
+        month, day, weekday = self.anchor
+        head = (
+            "{m}月{d}日星期{w}是{x}。",
+            "日历上写着：{x}在{m}月{d}日，那天是星期{w}。",
+            "{x}定在{m}月{d}日（星期{w}）。",
+        )[self.wording].format(m=month, d=day, w=WEEKDAYS[weekday], x=self.first)
+        months = "（" + "，".join(f"{m}月有{LENGTHS[m - 1]}天" for m in self._months()) + "。）"
+        after = ("{x}在{y}之后{n}天。", "{y}过{n}天就是{x}。", "{x}比{y}晚{n}天。")[self.wording]
+        before = ("{x}在{y}之前{n}天。", "{x}过{n}天就是{y}。", "{x}比{y}早{n}天。")[self.wording]
+        lines = [(after if n > 0 else before).format(x=x, y=y, n=abs(n)) for x, y, n in self.events]
+        return head + months + "\n" + "".join(lines)
+
+    def _months(self) -> range:
+        """Months that some event may fall into."""
+        span = sum(abs(n) for _, _, n in self.events)
+        return range(self.anchor[0] - 1 - span // 30, self.anchor[0] + 2 + span // 30)
+
+    def program(self) -> str:
+        months = self._months()
+        starts = [fact("before", m, sum(LENGTHS[: m - 1])) + fact("days", m, LENGTHS[m - 1]) for m in months]
+        facts = [fact("later", *event) for event in self.events]
+        known = fact("anchor", self.first, *self.anchor[:2]) + fact("known", self.anchor[2])
+        return "".join(starts + facts) + known + _PROGRAM
+
+    def _names(self) -> list[str]:
+        return [self.first, *(x for x, _, _ in self.events)]
+
+    def queries(self) -> Sequence[Query]:
+        names = tuple(sorted(self._names()))
+        days = self._days()
+        told = "step(D,X,100*M+N) :- on(X,M,N), day(X,D)."
+        found = []
+        for x in names:
+            if x != self.first:
+                near = tuple(_date(days[x] + d) for d in (-1, 1, *self._mirrored(x), 2, -2, 7, -7))
+                rules = told + f'answer(100*M+N) :- on("{x}",M,N).'
+                found.append(Query(f"{x}在几月几日？", rules, partial(self._told, x), near, _shown, f"date {x}"))
+                weekdays = tuple(_weekday((self._weekday(days[x]) + d) % 7) for d in (1, 6, 2, 5, 3, 4))
+                rules = told + f'answer(W) :- weekday("{x}",W).'
+                write = partial(self._week, x)
+                found.append(Query(f"{x}是星期几？", rules, write, weekdays, _weekday, f"weekday {x}", 4))
+        for x, y in itertools.combinations(names, 2):
+            gap = abs(days[x] - days[y])
+            near = tuple(
+                str(abs(n)) for n in (gap + 1, gap - 1, gap + 2, gap - 2, days[x] + days[y] - 2 * self._start())
+            )
+            rules = told + f'answer(|D-E|) :- day("{x}",D), day("{y}",E).'
+            found.append(Query(f"{x}和{y}相隔几天？", rules, partial(self._gap, x, y), near, key=f"{x}-{y}"))
+            rules = told + f'first :- day("{x}",D), day("{y}",E), D<E.' + yes_no("first")
+            found.append(Query(f"{x}比{y}早吗？", rules, partial(self._both, x, y), (YES, NO), key=f"{x}<{y}"))
+        for word, extreme in (("早", "min"), ("晚", "max")):
+            rules = told + f"answer(X) :- day(X,D), D = #{extreme}{{E : day(_,E)}}."
+            found.append(Query(f"哪件事最{word}？", rules, self._ordered, names, key=word))
+        return found
+
+    def _days(self) -> dict[str, int]:
+        """Day of the year of each event: for distractors only, answers come from the solver."""
+        days = {self.first: self._start()}
+        while len(days) <= len(self.events):
+            days |= {x: days[y] + n for x, y, n in self.events if y in days}
+        return days
+
+    def _start(self) -> int:
+        return sum(LENGTHS[: self.anchor[0] - 1]) + self.anchor[1]
+
+    def _mirrored(self, x: str) -> tuple[int, ...]:
+        """How far off the date is if the direction of its own fact is mistaken."""
+        return tuple(-2 * n for y, _, n in self.events if y == x and abs(n) < 14)
+
+    def _weekday(self, day: int) -> int:
+        return (self.anchor[2] + day - self._start()) % 7
+
+    def _chain(self, x: str) -> list[tuple[str, str, int]]:
+        """The facts that lead from the first event to `x`."""
+        told = {event: (event, origin, n) for event, origin, n in self.events}
+        chain = []
+        while x in told:
+            chain.append(told[x])
+            x = told[x][1]
+        return chain[::-1]
+
+    def _told(self, x: str, proof: Proof) -> str:
+        date = {str(e): _shown(d) for _, e, d in proof.steps}
+        lines = [f"{self.first}：{date[self.first]}"]
+        for event, origin, n in self._chain(x):
+            lines.append(f"{event}：{date[origin]}{'+' if n > 0 else '-'}{abs(n)}天={date[event]}")
+        return "\n".join(lines)
+
+    def _week(self, x: str, proof: Proof) -> str:
+        day = {str(e): int(d) for d, e, _ in proof.steps}
+        gap = day[x] - day[self.first]
+        known = _weekday(self.anchor[2])
+        away = f"{abs(gap)}天，{abs(gap)}除以7余{abs(gap) % 7}"
+        return f"{self._told(x, proof)}\n{self.first}是{known}\n{x}比{self.first}{'晚' if gap > 0 else '早'}{away}"
+
+    def _both(self, x: str, y: str, proof: Proof) -> str:
+        lines = [*self._told(x, proof).splitlines(), *self._told(y, proof).splitlines()]
+        return "\n".join(dict.fromkeys(lines))
+
+    def _gap(self, x: str, y: str, proof: Proof) -> str:
+        day = {str(e): int(d) for d, e, _ in proof.steps}
+        x, y = sorted((x, y), key=lambda e: day[e])
+        return f"{self._both(x, y, proof)}\n从{x}到{y}：{day[y] - day[x]}天"
+
+    def _ordered(self, proof: Proof) -> str:
+        lines = [line for _, x, _ in proof.steps for line in self._told(str(x), proof).splitlines()]
+        order = [f"{x}{_shown(date)}" for _, x, date in proof.steps]
+        return "\n".join(dict.fromkeys(lines)) + f"\n从早到晚：{'，'.join(order)}"
+
+    def changed(self, rng: Random) -> Self:
+        """One distance is a little longer or shorter or in the other direction, or the weekday is another."""
+        if rng.random() < 0.25:
+            return replace(self, anchor=(*self.anchor[:2], (self.anchor[2] + rng.choice((1, 2, 5, 6))) % 7))
+        i = rng.randrange(len(self.events))
+        x, y, n = self.events[i]
+        other = -n if rng.random() < 0.3 and abs(n) < 14 else n + rng.choice((-2, -1, 1, 2))
+        return replace(self, events=(*self.events[:i], (x, y, other or 1), *self.events[i + 1 :]))
+
+
+def _date(day: int) -> str:
+    month = 1
+    while day > LENGTHS[month - 1]:
+        day -= LENGTHS[month - 1]
+        month += 1
+    return f"{month}月{day}日"
+
+
+def _shown(date: Value) -> str:
+    return f"{int(date) // 100}月{int(date) % 100}日"
+
+
+def _weekday(number: Value) -> str:
+    return f"星期{WEEKDAYS[int(number)]}"

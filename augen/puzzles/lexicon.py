@@ -1,0 +1,235 @@
+"""A made-up language: a table of words, the order of a sentence, and what is added to words."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, yes_no
+from augen.puzzles.solver import Proof, Value, fact
+
+NOUNS = ("猫", "狗", "鸟", "鱼", "马", "羊", "老师", "孩子")
+VERBS = ("追", "怕", "找", "等", "帮", "喜欢")
+ADJECTIVES = ("大", "小", "白", "黑")
+ORDERS = ("SOV", "OSV", "VSO", "VOS", "OVS", "SVO")
+ROLES = {"S": "主语", "O": "宾语", "V": "动词"}
+_ROOTS = tuple(
+    a + b for a, b in itertools.product(("mi", "to", "ka", "nu", "se", "ro"), ("la", "pe", "ku", "zi", "no"))
+)
+_SUFFIXES = ("ri", "ta", "wo", "ne")
+# The tokens of a sentence stand at 10 times the place of their part of the sentence, plus a place within it.
+_PROGRAM = """
+tok(M,10*P+5,W) :- part(M,R,C,_,_), place(R,P), word(C,W).
+tok(M,10*P+6,W) :- part(M,R,_,_,1), R != v, place(R,P), many(W).
+tok(M,10*P+D,W) :- part(M,R,_,A,_), place(R,P), word(A,W), adjective(D).
+tok(M,10*P+D,W) :- part(M,v,_,_,1), place(v,P), no(W,D).
+at(M,I,W) :- tok(M,K,W), I = #count{J : tok(M,J,_), J <= K}.
+long(M,N) :- part(M,v,_,_,_), N = #count{J : tok(M,J,_)}.
+differs(M,T) :- at(M,I,W), text(T,_), not given(T,I,W).
+differs(M,T) :- long(M,N), text(T,L), N != L.
+says(T,M) :- long(M,_), text(T,_), not differs(M,T).
+"""
+Part = tuple[str, str, bool]  # (word, adjective or nothing, plural or, for the verb, denied)
+Meaning = tuple[Part, Part, Part]  # subject, object, verb
+Text = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    words: tuple[tuple[str, str], ...]  # (Chinese, foreign)
+    order: str  # of subject, object and verb
+    adjective_first: bool
+    denial_first: bool
+    plural: str  # suffix; nothing where the language marks no plural
+    denial: str  # word; nothing where nothing is denied
+    meanings: tuple[Meaning, ...]  # what is asked about
+    texts: tuple[tuple[Text, ...], ...]  # for each meaning, what is offered for it, the right one first
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        nouns, verbs = pick(rng, NOUNS, 3 + difficulty // 3), pick(rng, VERBS, 2)
+        adjectives = pick(rng, ADJECTIVES, 2) if difficulty > 2 else ()
+        concepts = (*nouns, *verbs, *adjectives)
+        roots = pick(rng, _ROOTS, len(concepts) + 1)
+        plural = rng.choice(_SUFFIXES) if difficulty > 1 else ""
+        denial = roots[-1] if difficulty > 3 or difficulty == 1 else ""
+        order = rng.choice(ORDERS[:5])
+        words = tuple(zip(concepts, roots[:-1], strict=True))
+        meanings: list[Meaning] = []
+        for _ in range(3):
+            subject, other = rng.sample(nouns, 2)
+            first, second = (
+                (x, rng.choice(("", *adjectives)), bool(plural) and rng.random() < 0.5) for x in (subject, other)
+            )
+            meanings.append((first, second, (rng.choice(verbs), "", bool(denial) and rng.random() < 0.6)))
+        before, denied = rng.random() < 0.4, rng.random() < 0.4
+        shuffled = tuple(rng.sample(words, len(words)))
+        world = cls(shuffled, order, before, denied, plural, denial, tuple(dict.fromkeys(meanings)), (), wording)
+        return replace(world, texts=tuple((world._tokens(m), *world._near_texts(m)[:4]) for m in world.meanings))
+
+    def problem(self) -> str:
+        head = ("一种语言的词汇和语法：", "某个小岛上的人这样说话：", "下面是一种人造语言的全部规则。")[self.wording]
+        pair = ("{f}是{c}", "{c}叫{f}", "“{c}”说成{f}")[self.wording]
+        table = "，".join(pair.format(c=c, f=f) for c, f in self.words)
+        order = "、".join(ROLES[r] for r in self.order)
+        rules = [("句子的顺序是{o}", "先后次序为{o}", "一句话按{o}的顺序说")[self.wording].format(o=order)]
+        if any(c in ADJECTIVES for c, _ in self.words):
+            rules.append("形容词放在名词" + ("前面" if self.adjective_first else "后面"))
+        if self.plural:
+            rules.append(
+                ("复数在名词后加-{p}", "名词后面加-{p}表示“们”", "“们”用名词后的-{p}表示")[self.wording].format(
+                    p=self.plural
+                )
+            )
+        if self.denial:
+            side = "前面" if self.denial_first else "后面"
+            text = ("否定在动词{s}加{d}", "“不”叫{d}，放在动词{s}", "动词{s}的{d}表示“不”")[self.wording]
+            rules.append(text.format(s=side, d=self.denial))
+        return f"{head}\n词：{table}。\n" + "".join(f"{i}.{rule}。" for i, rule in enumerate(rules, start=1))
+
+    def program(self) -> str:
+        facts = [fact("word", c, f) for c, f in self.words]
+        facts += [f"place({'sov'['SOV'.index(r)]},{i})." for i, r in enumerate(self.order)]
+        facts.append(fact("adjective", 4 if self.adjective_first else 7))
+        facts += [fact("many", f"-{self.plural}")] if self.plural else []
+        facts += [fact("no", self.denial, 4 if self.denial_first else 6)] if self.denial else []
+        for m, meaning in enumerate(self.meanings):
+            facts += self._meaning(m, meaning)
+        return "".join(facts) + _PROGRAM
+
+    def _meaning(self, m: int, meaning: Meaning) -> list[str]:
+        return [
+            f'part({m},{role},"{word}","{adjective}",{int(mark)}).'
+            for role, (word, adjective, mark) in zip("sov", meaning, strict=True)
+        ]
+
+    def queries(self) -> Sequence[Query]:
+        found = []
+        for m, (meaning, texts) in enumerate(zip(self.meanings, self.texts, strict=True)):
+            said, shown = _chinese(meaning), tuple(_shown(text) for text in texts)
+            tokens = f"step(I,W) :- at({m},I,W)."
+            write = partial(self._spoken, meaning)
+            rules = self._given(texts) + f"answer(T) :- says(T,{m})." + tokens
+            found.append(Query(f"“{said}”怎么说？", rules, write, shown, partial(_nth, shown), f"say {m}", 4))
+            for t, text in enumerate(texts[:3]):
+                rules = self._given([text]) + yes_no(f"says(0,{m})") + tokens
+                question = f"“{said}”可以说成“{shown[t]}”吗？"
+                found.append(Query(question, rules, write, (YES, NO), key=f"may {m} {t}"))
+            others = [meaning, *self._near_meanings(meaning)][:5]
+            rules = "".join(f for n, other in enumerate(others) for f in self._meaning(100 + n, other))
+            rules += self._given(texts[:1]) + "answer(M-100) :- says(0,M), M >= 100. step(I,W) :- given(0,I,W)."
+            meant = tuple(_chinese(other) for other in others)
+            question = f"“{shown[0]}”是什么意思？"
+            found.append(Query(question, rules, self._understood, meant, partial(_nth, meant), f"mean {m}"))
+        for chinese, foreign in self.words[:2]:
+            rest = tuple(f for c, f in self.words if c != chinese)
+            rules = f'answer(W) :- word("{chinese}",W). step(0,W) :- word("{chinese}",W).'
+            found.append(
+                Query(
+                    f"“{chinese}”用这种语言怎么说？",
+                    rules,
+                    partial(self._looked_up, chinese),
+                    (foreign, *rest),
+                    key=chinese,
+                )
+            )
+        return found
+
+    def _given(self, texts: Sequence[Text]) -> str:
+        given = [fact("given", t, i, w) for t, text in enumerate(texts) for i, w in enumerate(text, start=1)]
+        return "".join(given + [fact("text", t, len(text)) for t, text in enumerate(texts)])
+
+    def _tokens(self, meaning: Meaning) -> Text:
+        """What `meaning` is called: to ask about it, answers come from the solver."""
+        words, parts = dict(self.words), dict(zip("SOV", meaning, strict=True))
+        tokens: list[str] = []
+        for role in self.order:
+            word, adjective, mark = parts[role]
+            core = [words[word], *([f"-{self.plural}"] if mark and role != "V" else [])]
+            side = [words[adjective]] if adjective else [self.denial] if mark and role == "V" else []
+            first = self.denial_first if role == "V" else self.adjective_first
+            tokens += side + core if first else core + side
+        return tuple(tokens)
+
+    def _near_texts(self, meaning: Meaning) -> list[Text]:
+        """The same with one rule of the grammar forgotten, or of a meaning that is nearly the same."""
+        slips = [replace(self, order="SVO"), replace(self, order=self.order[::-1])]
+        if any(adjective for _, adjective, _ in meaning):
+            slips.insert(0, replace(self, adjective_first=not self.adjective_first))
+        if meaning[2][2]:
+            slips.insert(0, replace(self, denial_first=not self.denial_first))
+        texts = [world._tokens(meaning) for world in slips]
+        near = [self._tokens(other) for other in self._near_meanings(meaning)]
+        mixed = [x for pair in itertools.zip_longest(texts[:2], near) for x in pair if x] + texts[2:]
+        return [t for t in dict.fromkeys(mixed) if t != self._tokens(meaning)]
+
+    def _near_meanings(self, meaning: Meaning) -> list[Meaning]:
+        subject, other, verb = meaning
+        near: list[Meaning] = [(other, subject, verb)]
+        if self.plural:
+            near.append(((*subject[:2], not subject[2]), other, verb))
+            near.append((subject, (*other[:2], not other[2]), verb))
+        if self.denial:
+            near.append((subject, other, (*verb[:2], not verb[2])))
+        if subject[1] != other[1]:
+            near.append(((subject[0], other[1], subject[2]), (other[0], subject[1], other[2]), verb))
+        verbs = [c for c, _ in self.words if c in VERBS and c != verb[0]]
+        near += [(subject, other, (instead, *verb[1:])) for instead in verbs[:1]]
+        return near
+
+    def _glossed(self, word: str) -> str:
+        if word == f"-{self.plural}":
+            return "们"
+        return "不" if word == self.denial else next((c for c, f in self.words if f == word), "？")
+
+    def _spoken(self, meaning: Meaning, proof: Proof) -> str:
+        words = [str(w) for _, w in proof.steps]
+        table = "，".join(f"{self._glossed(w)}={w}" for w in words)
+        return f"{self._roles(meaning)}\n顺序：{'、'.join(ROLES[r] for r in self.order)}\n{table}\n{_shown(words)}"
+
+    def _roles(self, meaning: Meaning) -> str:
+        return "，".join(f"{name}是{part}" for name, part in zip(ROLES.values(), _parts(meaning), strict=True))
+
+    def _understood(self, proof: Proof) -> str:
+        words = [str(w) for _, w in proof.steps]
+        table = "，".join(f"{w}={self._glossed(w)}" for w in words)
+        return f"{table}\n顺序：{'、'.join(ROLES[r] for r in self.order)}"
+
+    def _looked_up(self, chinese: str, proof: Proof) -> str:
+        return f"{chinese}={proof.steps[0][1]}"
+
+    def changed(self, rng: Random) -> Self:
+        """One rule of the grammar or two words of the table are mistaken."""
+        kind = rng.random()
+        if kind < 0.4:
+            return replace(self, order=rng.choice(ORDERS))
+        if kind < 0.5:
+            return replace(self, adjective_first=not self.adjective_first)
+        if kind < 0.6:
+            return replace(self, denial_first=not self.denial_first)
+        i, j = rng.sample(range(len(self.words)), 2)
+        words = list(self.words)
+        words[i], words[j] = (words[i][0], words[j][1]), (words[j][0], words[i][1])
+        return replace(self, words=tuple(words))
+
+
+def _parts(meaning: Meaning) -> list[str]:
+    subject, other, verb = meaning
+    nouns = [adjective + word + ("们" if plural else "") for word, adjective, plural in (subject, other)]
+    return [*nouns, ("不" if verb[2] else "") + verb[0]]
+
+
+def _nth(texts: Sequence[str], number: Value) -> str:
+    return texts[int(number)]
+
+
+def _chinese(meaning: Meaning) -> str:
+    subject, other, verb = _parts(meaning)
+    return subject + verb + other
+
+
+def _shown(tokens: Sequence[str]) -> str:
+    return " ".join(tokens).replace(" -", "-")

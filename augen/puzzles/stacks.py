@@ -1,0 +1,152 @@
+"""Boxes in piles that are moved one by one; only what lies on top can be moved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.solver import Proof, fact
+
+COLOURS = ("红箱", "黄箱", "蓝箱", "绿箱", "白箱", "黑箱", "紫箱", "灰箱")
+LETTERS = ("积木a", "积木b", "积木c", "积木d", "积木e", "积木f", "积木g", "积木h")
+FLOOR = "地面"
+_PROGRAM = """
+box(X) :- on(0,X,_).
+covered(T,Y) :- on(T,X,Y), Y != "地面".
+works(T) :- go(T,X,Y), not covered(T,X), not covered(T,Y).
+:- go(T,X,Y), on(T,X,Y).
+on(T+1,X,Y) :- go(T,X,Y), works(T).
+on(T+1,X,Z) :- go(T,Y,_), on(T,X,Z), X != Y.
+on(T+1,X,Z) :- go(T,X,_), on(T,X,Z), not works(T).
+above(T,X,Y) :- on(T,X,Y), Y != "地面".
+above(T,X,Z) :- above(T,X,Y), above(T,Y,Z).
+step(T,X,Y) :- on(T,X,Y).
+"""
+
+
+@dataclass(frozen=True)
+class Stacks:
+    piles: tuple[tuple[str, ...], ...]  # from the bottom up
+    moves: tuple[tuple[str, str], ...]  # (box, onto which box or the floor)
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        boxes = list(pick(rng, pool(rng, COLOURS, LETTERS), 3 + (difficulty + 1) // 2))
+        piles: list[list[str]] = [[box] for box in boxes[:2]]
+        for box in boxes[2:]:
+            rng.choice(piles).append(box)
+        start = tuple(tuple(pile) for pile in piles)
+        moves: list[tuple[str, str]] = []
+        while len(moves) < 2 + difficulty:
+            tops = [pile[-1] for pile in piles]
+            x = rng.choice(boxes if rng.random() < 0.25 else tops)  # some moves cannot be made
+            y = rng.choice([*tops, FLOOR])
+            if x == y or y == _below(piles, x):
+                continue
+            moves.append((x, y))
+            piles = _moved(piles, x, y)
+        return cls(start, tuple(moves), wording)
+
+    def problem(self) -> str:
+        head = (
+            "只有最上面的箱子能搬，也只能放到最上面的箱子上或地面上；做不到的动作不做。",
+            "上面压着东西的不能搬，也不能往压着东西的上面放，遇到这样的命令就跳过。",
+            "机器人一次搬一个，搬不了就不动：要搬的和要放上去的，上面都不能有东西。",
+        )[self.wording]
+        pile = ("从下到上：{p}。", "一堆从下往上是{p}。", "一摞自下而上为{p}。")[self.wording]
+        move = ("{i}.把{x}放到{y}上。", "{i}.将{x}搬到{y}上。", "{i}.{x}移到{y}上。")[self.wording]
+        piles = "".join(pile.format(p="、".join(p)) for p in self.piles)
+        moves = "".join(move.format(i=i, x=x, y=y) for i, (x, y) in enumerate(self.moves, start=1))
+        return f"{head}\n{piles}\n{moves}"
+
+    def program(self) -> str:
+        facts = [fact("on", 0, x, below) for pile in self.piles for below, x in zip((FLOOR, *pile), pile, strict=False)]
+        return "".join(facts + [fact("go", t, *move) for t, move in enumerate(self.moves)]) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        last = len(self.moves)
+        boxes = tuple(sorted(x for pile in self.piles for x in pile))
+        numbers = tuple(str(n) for n in (2, 1, 3, 0, 4))
+        found = []
+        for x in boxes:
+            rest = tuple(y for y in boxes if y != x)
+            rules = f'answer(Y) :- on({last},"{x}",Y).'
+            found.append(
+                Query(f"最后{x}直接放在什么上面？", rules, self._traced, (*rest, FLOOR), key=f"under {x}", most=4)
+            )
+            rules = f'answer(Y) :- on({last},Y,"{x}").'
+            found.append(Query(f"最后什么直接压在{x}上面？", rules, self._traced, rest, key=f"over {x}"))
+            rules = f'answer(N) :- N = #count{{Y : above({last},Y,"{x}")}}.'
+            found.append(Query(f"最后{x}上面一共有几个？", rules, self._traced, numbers, key=f"count {x}"))
+        rules = f'answer(N) :- N = #count{{X : on({last},X,"{FLOOR}")}}.'
+        found.append(Query("最后一共有几堆？", rules, self._traced, ("2", "1", "3", "4", "5"), key="piles"))
+        for t in range(last):
+            found.append(
+                Query(
+                    f"第{t + 1}个动作做得到吗？",
+                    yes_no(f"works({t})"),
+                    partial(self._until, t + 1),
+                    (YES, NO),
+                    key=f"{t}",
+                )
+            )
+        skipped = "answer(N) :- N = #count{T : go(T,_,_), not works(T)}."
+        found.append(Query("有几个动作做不到？", skipped, self._traced, ("1", "0", "2", "3", "4"), key="skipped"))
+        return found
+
+    def _traced(self, proof: Proof) -> str:
+        return self._until(len(self.moves), proof)
+
+    def _until(self, last: int, proof: Proof) -> str:
+        """The piles at the start and after each move."""
+        lines = [f"开始：{_shown(self._at(proof, 0))}"]
+        for t, (x, y) in enumerate(self.moves[:last], start=1):
+            before, after = self._at(proof, t - 1), self._at(proof, t)
+            blocked = [z for z in (x, y) if any(z in pile[:-1] for pile in before)]
+            why = f"{blocked[0]}上面有东西，不做。" if blocked else ""
+            lines.append(f"{t}.{why}{_shown(after)}")
+        return "\n".join(lines)
+
+    def _at(self, proof: Proof, time: int) -> list[list[str]]:
+        """The piles at a time, as the solver has them, the names of the lowest boxes in order."""
+        over = {str(below): str(x) for t, x, below in proof.steps if t == time}
+        piles = []
+        for bottom in sorted(str(x) for t, x, below in proof.steps if t == time and below == FLOOR):
+            pile = [bottom]
+            while pile[-1] in over:
+                pile.append(over[pile[-1]])
+            piles.append(pile)
+        return piles
+
+    def changed(self, rng: Random) -> Self:
+        """One move is of another box, or to another place."""
+        boxes = [x for pile in self.piles for x in pile]
+        i = rng.randrange(len(self.moves))
+        x, y = self.moves[i]
+        move = (rng.choice(boxes), y) if rng.random() < 0.5 else (x, rng.choice([*boxes, FLOOR]))
+        if move[0] == move[1]:
+            return self
+        return replace(self, moves=(*self.moves[:i], move, *self.moves[i + 1 :]))
+
+
+def _below(piles: list[list[str]], x: str) -> str:
+    pile = next(pile for pile in piles if x in pile)
+    return FLOOR if pile[0] == x else pile[pile.index(x) - 1]
+
+
+def _moved(piles: list[list[str]], x: str, y: str) -> list[list[str]]:
+    """The piles after a move: to draw moves that mostly work, answers come from the solver."""
+    tops = [pile[-1] for pile in piles]
+    if x not in tops or y not in (*tops, FLOOR) or x == y:
+        return piles
+    piles = [[z for z in pile if z != x] for pile in piles]
+    if y == FLOOR:
+        piles.append([x])
+    return [[*pile, x] if pile and pile[-1] == y and y != FLOOR else pile for pile in piles if pile]
+
+
+def _shown(piles: list[list[str]]) -> str:
+    return "；".join("、".join(pile) for pile in piles)

@@ -1,0 +1,213 @@
+"""All, none, some: which statement must hold whatever else is the case."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.solver import NotProved, Proof, fact
+
+JOBS = ("画家", "教师", "医生", "歌手", "司机", "诗人", "律师", "厨师")
+TRAITS = ("会员", "左撇子", "素食者", "棋手", "跑者", "球迷", "业主", "志愿者")
+FORMS = ("all", "none", "some", "other")  # the last one: some are not
+# A person is one of 2^n types: a bit for each class. Universal premises leave some types possible. A universal
+# statement must hold if every possible type obeys it; one that something exists must hold if some premise speaks of
+# somebody who obeys it whatever possible type they are.
+_PROGRAM = """
+broken(T) :- type(T), premise(_,all,X,Y), T & X = X, T & Y = 0.
+broken(T) :- type(T), premise(_,none,X,Y), T & X = X, T & Y = Y.
+ok(T) :- type(T), not broken(T).
+somebody(I,T) :- premise(I,some,X,Y), ok(T), T & X = X, T & Y = Y.
+somebody(I,T) :- premise(I,other,X,Y), ok(T), T & X = X, T & Y = 0.
+somebody(I,T) :- member(I,X), ok(T), T & X = X.
+told(I) :- premise(I,(some;other),_,_). told(I) :- member(I,_).
+:- told(I), not somebody(I,_).
+obeys(K,T) :- said(K,some,X,Y), ok(T), T & X = X, T & Y = Y.
+obeys(K,T) :- said(K,other,X,Y), ok(T), T & X = X, T & Y = 0.
+obeys(K,T) :- said(K,all,X,Y), ok(T), T & X = 0.
+obeys(K,T) :- said(K,all,X,Y), ok(T), T & Y = Y.
+obeys(K,T) :- said(K,none,X,Y), ok(T), T & X = 0.
+obeys(K,T) :- said(K,none,X,Y), ok(T), T & Y = 0.
+doubtful(K) :- said(K,(all;none),_,_), ok(T), not obeys(K,T).
+missed(K,I) :- said(K,(some;other),_,_), somebody(I,T), not obeys(K,T).
+must(K) :- said(K,(all;none),_,_), not doubtful(K).
+must(K) :- said(K,(some;other),_,_), told(I), not missed(K,I).
+is(I,B) :- told(I), class(B), 0 = #count{T : somebody(I,T), T & B = 0}.
+no(I,B) :- told(I), class(B), 0 = #count{T : somebody(I,T), T & B = B}.
+step(I,B,1) :- is(I,B). step(I,B,0) :- no(I,B).
+"""
+_OPPOSITE = {"all": "other", "other": "all", "none": "some", "some": "none"}
+Statement = tuple[str, str, str]  # (form, subject, predicate)
+Who = tuple[str, str, bool]  # somebody of the first class who is, or is not, of the second
+
+
+@dataclass(frozen=True)
+class Syllogisms:
+    terms: tuple[str, ...]
+    premises: tuple[Statement, ...]
+    offers: tuple[tuple[Statement, ...], ...]  # statements to choose among
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        terms = pick(rng, pool(rng, JOBS, TRAITS), 3 + difficulty // 3)
+        order = list(terms)
+        premises: list[Statement] = []
+        for a, b in itertools.pairwise(order):
+            form = rng.choices(("all", "none", "some", "other"), (6, 2, 2, 1))[0]
+            premises.append((form, a, b) if rng.random() < 0.75 else (form, b, a))
+        for _ in range((difficulty + 1) // 2):
+            form = rng.choices(FORMS, (2, 2, 3, 1))[0]
+            a, b = rng.sample(terms, 2)
+            premises.append((form, a, b))
+        premises = [p for p in dict.fromkeys(premises) if (_OPPOSITE[p[0]], *p[1:]) not in premises]
+        world = cls(terms, tuple(rng.sample(premises, len(premises))), (), wording)
+        every = [(form, a, b) for form in FORMS for a, b in itertools.permutations(terms, 2)]
+        fresh = [s for s in every if s not in premises and not (s[0] in ("some", "none") and _turned(s) in premises)]
+        spoken_of = {term for _, a, b in premises for term in (a, b)}
+        if spoken_of != set(terms) or not any(form in ("all", "none") for form, _, _ in premises):
+            raise NotProved("nothing follows")
+        types = world._types()
+        if not all(any(world._is(t, one) for t in types) for one in world._told()):
+            raise NotProved("a contradiction")
+        right = [s for s in fresh if world._follows(s, types)]
+        wrong = [s for s in fresh if s not in right]
+        if not right or len(wrong) < 4:
+            raise NotProved("nothing new follows")
+        offers = []
+        misread = world._misread(wrong, rng)
+        for sure in rng.sample(right, min(3, len(right))):
+            near = rng.sample(wrong, len(wrong))  # first what somebody might conclude who misreads a premise
+            near.sort(key=lambda s: (s not in misread, -len({s[1], s[2]} & {sure[1], sure[2]})))
+            offers.append((sure, *near[:3]))
+        return replace(world, offers=tuple(offers))
+
+    def _misread(self, wrong: Sequence[Statement], rng: Random) -> set[Statement]:
+        """Which of the statements follow if one premise is mistaken for another."""
+        found: set[Statement] = set()
+        for _ in range(6):
+            other = self.changed(rng)
+            types = other._types()
+            found |= {s for s in wrong if other._follows(s, types)}
+        return found
+
+    def problem(self) -> str:
+        head = (
+            "已知下面几点，而且每一类人都至少有一个。没有说到的都不一定。",
+            "每一类都不是空的。只根据下面的话推理：",
+            "下面提到的各类人都确实存在，其他情况一概不知。",
+        )[self.wording]
+        return head + "\n" + "".join(f"{i}.{self._said(p)}。" for i, p in enumerate(self.premises, start=1))
+
+    def _said(self, statement: Statement) -> str:
+        form, a, b = statement
+        return {
+            "all": ("所有{a}都是{b}", "凡是{a}都是{b}", "每个{a}都是{b}"),
+            "none": ("没有{a}是{b}", "凡是{a}都不是{b}", "任何{a}都不是{b}"),
+            "some": ("有些{a}是{b}", "有的{a}是{b}", "至少有一个{a}是{b}"),
+            "other": ("有些{a}不是{b}", "有的{a}不是{b}", "至少有一个{a}不是{b}"),
+        }[form][self.wording].format(a=a, b=b)
+
+    def _bit(self, term: str) -> int:
+        return 1 << self.terms.index(term)
+
+    def program(self) -> str:
+        facts = [f"type(0..{(1 << len(self.terms)) - 1})."]
+        for i, (form, a, b) in enumerate(self.premises, start=1):
+            facts.append(f"premise({i},{form},{self._bit(a)},{self._bit(b)}).")
+        for j, term in enumerate(self.terms):
+            facts += [fact("member", 100 + j, self._bit(term)), fact("class", self._bit(term))]
+        return "".join(facts) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        found = []
+        asked: set[Statement] = set()
+        for offer in self.offers:
+            texts = [self._said(s) for s in offer]
+            said = "".join(self._offered(k, s) for k, s in enumerate(offer))
+            found.append(
+                Query(
+                    "下面哪句话一定成立？",
+                    said + "answer(K) :- must(K).",
+                    partial(self._weighed, offer),
+                    tuple(texts),
+                    lambda k, texts=texts: texts[int(k)],  # type: ignore[misc]
+                    f"offer {texts}",
+                )
+            )
+            for s in offer[:2]:
+                opposite = (_OPPOSITE[s[0]], *s[1:])
+                if s in asked or opposite in asked:
+                    continue
+                asked.add(s)
+                write = partial(self._weighed, (s, opposite))
+                both = self._offered(0, s) + self._offered(1, opposite)
+                rules = both + yes_no("must(0)")
+                found.append(Query(f"“{self._said(s)}”一定成立吗？", rules, write, (YES, NO), key=f"must {s}"))
+                rules = both + (
+                    'answer("一定对") :- must(0). answer("一定错") :- must(1).'
+                    'answer("不能确定") :- not must(0), not must(1).'
+                )
+                three = ("不能确定", "一定对", "一定错")
+                found.append(Query(f"“{self._said(s)}”这句话对吗？", rules, write, three, key=f"true {s}"))
+        return found
+
+    def _offered(self, k: int, statement: Statement) -> str:
+        form, a, b = statement
+        return f"said({k},{form},{self._bit(a)},{self._bit(b)})."
+
+    def _weighed(self, statements: Sequence[Statement], proof: Proof) -> str:
+        """What is certain of those who are known to exist, then what this says about each statement."""
+        sure: dict[int, tuple[list[str], list[str]]] = {}
+        for i, bit, right in proof.steps:
+            term = self.terms[int(bit).bit_length() - 1]
+            sure.setdefault(int(i), ([], []))[0 if right else 1].append(term)
+        lines = []
+        for i, (yes, no) in sorted(sure.items()):
+            who = f"任何一个{self.terms[i - 100]}" if i >= 100 else f"{i}说的那个人"
+            about = f"：一定是{'、'.join(yes)}" + (f"，一定不是{'、'.join(no)}" if no else "")
+            lines.append(who + about + "，其余不定")
+        types = self._types()
+        for statement in statements:
+            lines.append(f"“{self._said(statement)}”{'一定成立' if self._follows(statement, types) else '不一定'}")
+        return "\n".join(lines)
+
+    def _types(self) -> list[int]:
+        """The types of people that the universal premises allow."""
+        return [t for t in range(1 << len(self.terms)) if not any(self._breaks(t, p) for p in self.premises)]
+
+    def _told(self) -> list[Who]:
+        """Of whom it is said that they exist."""
+        told = [(a, b, form == "some") for form, a, b in self.premises if form in ("some", "other")]
+        return told + [(term, term, True) for term in self.terms]
+
+    def _follows(self, statement: Statement, types: Sequence[int]) -> bool:
+        """Whether `statement` must hold: to draw and to write, the solver proves it again."""
+        form, a, b = statement
+        if form in ("all", "none"):
+            return not any(self._breaks(t, statement) for t in types)
+        want = (a, b, form == "some")
+        return any(all(self._is(t, want) for t in types if self._is(t, one)) for one in self._told())
+
+    def _is(self, t: int, who: Who) -> bool:
+        a, b, positive = who
+        return bool(t & self._bit(a)) and bool(t & self._bit(b)) == positive
+
+    def _breaks(self, t: int, statement: Statement) -> bool:
+        form, a, b = statement
+        return (form == "all" and self._is(t, (a, b, False))) or (form == "none" and self._is(t, (a, b, True)))
+
+    def changed(self, rng: Random) -> Self:
+        """One premise is turned round, or is of another form."""
+        i = rng.randrange(len(self.premises))
+        form, a, b = self.premises[i]
+        other = (form, b, a) if rng.random() < 0.4 else (rng.choice(FORMS), a, b)
+        return replace(self, premises=(*self.premises[:i], other, *self.premises[i + 1 :]))
+
+
+def _turned(statement: Statement) -> Statement:
+    form, a, b = statement
+    return form, b, a

@@ -1,0 +1,137 @@
+"""Roads in both directions with tolls: the cheapest way from place to place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.solver import Proof, fact
+
+TOWNS = ("青城", "白城", "红城", "黑城", "金城", "银城", "新城", "古城")
+STATIONS = ("Arden", "Brook", "Calder", "Dover", "Elm", "Ford", "Grove", "Heath")
+_PROGRAM = """
+link(A,B,C) :- road(A,B,C). link(B,A,C) :- road(A,B,C).
+walk(S,0) :- start(S).
+walk(Y,C+D) :- walk(X,C), link(X,Y,D), C+D <= N, farthest(N).
+cost(Y,C) :- walk(Y,_), C = #min{B : walk(Y,B)}.
+from(Y,X) :- cost(Y,C), cost(X,B), link(X,Y,C-B), C > 0.
+step(C,Y,X) :- cost(Y,C), X = #min{Z : from(Y,Z)}, from(Y,_).
+"""
+
+
+@dataclass(frozen=True)
+class Tolls:
+    places: tuple[str, ...]
+    roads: tuple[tuple[str, str, int], ...]
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        places = pick(rng, pool(rng, TOWNS, STATIONS), min(4 + (difficulty + 1) // 2, 8))
+        pairs = {(i - 1 - (i > 1 and rng.random() < 0.4), i) for i in range(1, len(places)) if rng.random() < 0.9}
+        while len(pairs) < min(len(places) + difficulty // 2, len(places) * (len(places) - 1) // 2):
+            a, b = sorted(rng.sample(range(len(places) - (rng.random() < 0.3)), 2))
+            pairs.add((a, b))
+        roads = [(places[a], places[b], rng.randrange(1, 5 + 2 * difficulty)) for a, b in sorted(pairs)]
+        return cls(places, tuple(rng.sample(roads, len(roads))), wording)
+
+    def problem(self) -> str:
+        head = (
+            "道路都是双向的，过路费如下：",
+            "地图上有{p}，两地之间的路来回都能走，费用相同：",
+            "车可以在下面的路上往返，没有提到的路都不存在。",
+        )[self.wording].format(p="、".join(self.places))
+        line = ("{a}和{b}之间有路，{c}元。", "走{a}到{b}的路要{c}元。", "{a}—{b}这条路每次收{c}元。")[self.wording]
+        return head + "\n" + "".join(line.format(a=a, b=b, c=c) for a, b, c in self.roads)
+
+    def program(self) -> str:
+        return "".join(fact("road", *road) for road in self.roads) + fact("farthest", self._farthest()) + _PROGRAM
+
+    def _farthest(self) -> int:
+        """No cheapest way costs more."""
+        return (len(self.places) - 1) * max(c for _, _, c in self.roads)
+
+    def queries(self) -> Sequence[Query]:
+        found = []
+        named = sorted({p for a, b, _ in self.roads for p in (a, b)})
+        for start in named:
+            begin = fact("start", start)
+            costs = self._cheapest(start)
+            inner = [p for p in named if costs.get(p)]
+            for goal in named:
+                if goal == start:
+                    continue
+                told = partial(self._told, goal)
+                if goal in costs:
+                    near = [costs[goal] + d for d in self._misses(start, goal)]
+                    numbers = tuple(str(v) for v in dict.fromkeys(near) if v > 0)
+                    rules = begin + f'answer(C) :- cost("{goal}",C).'
+                    text = f"从{start}到{goal}最少要多少元？"
+                    found.append(Query(text, rules, told, numbers, key=f"{start}-{goal}", most=4))
+                    rules = begin + f'answer(X) :- from("{goal}",X).'
+                    last = tuple(p for p in named if p != goal)
+                    text = f"从{start}到{goal}，最便宜的走法在到{goal}之前最后经过哪里？"
+                    found.append(Query(text, rules, told, last, key=f"{start}->{goal}"))
+                    limit = costs[goal] + (1, 0, -1, 2, -2)[len(start + goal + str(costs[goal])) % 5]
+                    rules = begin + f'enough :- cost("{goal}",C), C <= {limit}.' + yes_no("enough")
+                    text = f"带{limit}元够从{start}到{goal}的过路费吗？"
+                    found.append(Query(text, rules, told, (YES, NO), key=f"{start}<{goal}"))
+                else:
+                    rules = begin + f'reached :- cost("{goal}",_).' + yes_no("reached")
+                    found.append(Query(f"从{start}能到{goal}吗？", rules, self._all, (YES, NO), key=f"{start}?{goal}"))
+            if len(inner) > 2:
+                rules = begin + "answer(X) :- cost(X,C), C = #max{D : cost(_,D)}."
+                text = f"从{start}出发，到哪里的最少费用最高？"
+                found.append(Query(text, rules, self._all, tuple(inner), key=f"far {start}", most=4))
+        return found
+
+    def _cheapest(self, start: str) -> dict[str, int]:
+        """Least cost to each place: for distractors only, answers come from the solver."""
+        costs = {start: 0}
+        for _ in self.places:
+            for a, b, c in (*self.roads, *((b, a, c) for a, b, c in self.roads)):
+                if a in costs:
+                    costs[b] = min(costs.get(b, 10**6), costs[a] + c)
+        return costs
+
+    def _misses(self, start: str, goal: str) -> list[int]:
+        """How much more the second-best last road costs, or the road between the two, then small slips."""
+        costs = self._cheapest(start)
+        links = (*self.roads, *((b, a, c) for a, b, c in self.roads))
+        dearer = sorted({costs[a] + c - costs[goal] for a, b, c in links if b == goal and a in costs})
+        return [d for d in dearer if 0 < d < 10] + [1, -1, 2, -2, 3]
+
+    def _told(self, goal: str, proof: Proof) -> str:
+        """Place by place in the order of cost, up to `goal`, each with where the cheapest way comes from."""
+        return "\n".join(self._lines(proof, goal))
+
+    def _all(self, proof: Proof) -> str:
+        lines = self._lines(proof, None)
+        return "\n".join([*lines, "再没有能到的地方。"])
+
+    def _lines(self, proof: Proof, goal: str | None) -> list[str]:
+        costs = {str(y): int(c) for c, y, _ in proof.steps}
+        lines = []
+        for c, y, x in proof.steps:
+            before = costs.get(str(x), 0)
+            lines.append(f"{x}到{y}：{before}+{int(c) - before}={c}")
+            if y == goal:
+                break
+        return lines
+
+    def changed(self, rng: Random) -> Self:
+        """One road costs somewhat more or less, is missing, or leads elsewhere."""
+        i = rng.randrange(len(self.roads))
+        a, b, c = self.roads[i]
+        rest = (*self.roads[:i], *self.roads[i + 1 :])
+        kind = rng.random()
+        if kind < 0.2:
+            return replace(self, roads=rest)
+        if kind < 0.4:
+            taken = {frozenset(road[:2]) for road in self.roads}
+            free = [p for p in self.places if p != a and frozenset((a, p)) not in taken]
+            return replace(self, roads=(*rest, (a, rng.choice(free), c))) if free else self
+        other = (a, b, max(1, c + rng.choice((-3, -2, -1, 1, 2, 3))))
+        return replace(self, roads=(*self.roads[:i], other, *self.roads[i + 1 :]))
