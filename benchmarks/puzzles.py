@@ -1,0 +1,81 @@
+"""Puzzles: speed, and a second opinion on 10,000 questions of all families: make bench PART=puzzles
+
+Every question is solved again from its Chinese text by a reader that shares no code with the families and uses no
+solver (`tests.readers`). For each family:
+
+agree      exactly the stated option is right, says the reader
+two right  questions of which the reader finds more than one option right
+steps      reasonings of which every step is true, says the reader
+misled     share of wrong reasonings that rest on a changed puzzle; the others only end in another answer
+puzzles/s  written and proved per second of one core
+
+Then how often each letter is the answer, for each number of options, with the probability that chance alone deviates
+as much from equal shares. Takes a minute or two; ends with 1 unless reader and solver agree on everything.
+"""
+
+import sys
+import time
+from collections import Counter
+from random import Random
+from typing import Any
+
+from scipy.stats import chisquare
+from tabulate import tabulate
+
+from augen.entries import LETTERS
+from augen.puzzles import FAMILIES, WORDINGS, make
+from tests.readers import READERS
+
+QUESTIONS = 10_000
+WRONG = 20  # wrong reasonings of each family
+DIFFICULTIES = (1, 2, 3, 4, 5)
+
+
+def main() -> int:
+    each = -(-QUESTIONS // len(FAMILIES))
+    letters: dict[int, Counter[str]] = {}
+    rows = [checked(family, each, letters) for family in sorted(FAMILIES)]
+    total = ["all", *(sum(row[i] for row in rows) for i in range(1, 6)), "", ""]
+    heads = ["family", "problems", "questions", "agree", "two right", "steps", "misled", "puzzles/s"]
+    print(tabulate([*rows, total], heads))
+    for options, counts in sorted(letters.items()):
+        shares = ", ".join(f"{letter} {counts[letter] / counts.total():.3f}" for letter in LETTERS[:options])
+        chance = chisquare([counts[letter] for letter in LETTERS[:options]]).pvalue
+        print(f"{options} options, {counts.total()} questions: {shares} (p = {chance:.2f})")
+    return 0 if total[2] == total[3] == total[5] and total[4] == 0 else 1
+
+
+def checked(family: str, questions: int, letters: dict[int, Counter[str]]) -> list[Any]:
+    """The family's row of the table, over at least so many questions; counts its answers into `letters`."""
+    rng = Random(f"benchmark {family}")
+    problems = asked = agree = two = steps = misled = 0
+    spent = 0.0
+    while asked < questions:
+        difficulty, wording = DIFFICULTIES[problems % len(DIFFICULTIES)], problems % WORDINGS
+        started = time.process_time()
+        puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=3)
+        spent += time.process_time() - started
+        problems += 1
+        reader = READERS[family](puzzle.entry.problem)
+        for item in puzzle.entry.questions:
+            right = [LETTERS[i] for i, option in enumerate(item.options) if reader.right(item.question, option)]
+            asked += 1
+            agree += right == [item.answer]
+            two += len(right) > 1
+            steps += reader.true(_steps(str(item.reasoning)))
+            letters.setdefault(len(item.options), Counter())[str(item.answer)] += 1
+        if problems > WRONG:
+            continue
+        item = puzzle.entry.questions[0]
+        wrong = rng.choice([letter for letter in LETTERS[: len(item.options)] if letter != item.answer])
+        misled += _steps(puzzle.wrong_reasoning(0, wrong, rng)) != _steps(str(item.reasoning))
+    return [family, problems, asked, agree, two, steps, f"{misled / WRONG:.0%}", f"{problems / spent:.0f}"]
+
+
+def _steps(reasoning: str) -> str:
+    """A reasoning without its conclusion and answer line."""
+    return "\n".join(reasoning.splitlines()[:-2])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
