@@ -137,6 +137,13 @@ def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path:
         ("prepare.dev_fraction", 1.0, "prepare.dev_fraction: input should be less than 1, found 1.0"),
         ("prepare.limit", 0, "prepare.limit: input should be greater than or equal to 1, found 0"),
         ("prepare.train", "", "prepare.train: string should have at least 1 character, found ''"),
+        (
+            "prepare.families",
+            [],
+            "prepare.families: value should have at least 1 item after validation, not 0, found []",
+        ),
+        ("prepare.families", 3, "prepare.families: input should be a valid list, found 3"),
+        ("prepare.families", ["dial", 3], "prepare.families.1: input should be a valid string, found 3"),
         ("scorer.learning_rate", float("nan"), "scorer.learning_rate: input should be a finite number, found nan"),
         ("finetune.epochs", float("inf"), "finetune.epochs: input should be a finite number, found inf"),
         ("infer.threshold", float("nan"), "infer.threshold: input should be a finite number, found nan"),
@@ -192,6 +199,13 @@ def test_a_value_that_may_be_null() -> None:
     params = raw()
     params["filter"]["near_duplicates"] = params["engine"]["quantization"] = params["prepare"]["limit"] = None
     assert check(params, "p.yaml").filter.near_duplicates is None
+
+
+def test_one_name_is_a_list_of_one() -> None:
+    params = raw()
+    assert check(params, "p.yaml").prepare.families == ["basic"]
+    params["prepare"]["families"] = ["dial", "tolls"]
+    assert check(params, "p.yaml").prepare.families == ["dial", "tolls"]
 
 
 def test_a_whole_number_is_a_number() -> None:

@@ -1,5 +1,6 @@
 """The families beyond the basic ones: known puzzles, what is refused, readers by example, and which sets there are."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import augen.puzzles.__main__ as command_line
-from augen.entries import read_jsonl
+from augen.entries import load_pickle, read_jsonl
 from augen.errors import AugenError
 from augen.puzzles import BASIC, FAMILIES, WORDINGS, NotProved, World, make
 from augen.puzzles.baskets import Baskets
@@ -25,8 +26,10 @@ from augen.puzzles.solver import prove
 from augen.puzzles.stacks import Stacks
 from augen.puzzles.syllogisms import Syllogisms
 from augen.puzzles.tolls import Tolls
+from stages import prepare
 from tests.readers import READERS
 
+ROOT = Path(__file__).parents[2]
 NEW = sorted(set(FAMILIES) - set(BASIC))
 
 
@@ -236,6 +239,28 @@ def test_a_wrong_family_is_a_usage_error(families: str, tmp_path: Path, capsys: 
         command_line.main(["--count", "1", "--seed", "s", "--families", families, "--out", str(tmp_path / "x.jsonl")])
     assert ended.value.code == 2 and "--families: no family of puzzles is" in capsys.readouterr().err
     assert not (tmp_path / "x.jsonl").exists()
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params and the raw data, where the prepare stage can run."""
+    shutil.copytree(ROOT / "data/raw", tmp_path / "data/raw")
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("synthetic: 150", "synthetic: 4")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "params.yaml"
+
+
+def test_the_prepare_stage_adds_puzzles_of_the_named_families(workplace: Path) -> None:
+    text = workplace.read_text(encoding="utf-8")
+    assert "families: basic " in text
+    workplace.write_text(text.replace("families: basic ", "families: [tolls, dial] "), encoding="utf-8")
+    prepare.main()
+    added = [e for e in load_pickle("data/entries_raw.pkl") if e.id.startswith("synthetic_")]
+    assert [e.id.rpartition("_")[2] for e in added] == ["dial", "tolls", "dial", "tolls"]
+    workplace.write_text(text.replace("families: basic ", "families: bsic "), encoding="utf-8")
+    with pytest.raises(AugenError, match=r"^prepare.families: no family .*'bsic'; did you mean 'basic'"):
+        prepare.main()
 
 
 def test_without_a_word_a_data_set_is_of_the_basic_families() -> None:
