@@ -11,6 +11,7 @@ from augen.puzzles.base import NO, YES, Query, pick, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
+LONGEST = 8  # words of a string; a step packs two places into two digits
 CLASSES = ("冠词", "名词", "形容词", "动词", "副词")
 CHINESE = {
     "冠词": ("这个", "那个", "一个"),
@@ -69,8 +70,8 @@ class Grammar:
         for _ in range(3):
             right = world._sentence(rng)
             near = [world._mistaken(right, rng) if i % 2 else world._spoiled(right, rng) for i in range(16)]
-            near = [text for text in near if text != right]
-            if len(right) < 9 and len(set(near)) > 3:
+            near = [text for text in near if text != right and len(text) <= LONGEST]
+            if len(right) <= LONGEST and len(set(near)) > 3:
                 groups.append((right, *list(dict.fromkeys(near))[:4]))
         if not groups:
             raise NotProved("no sentence of a fitting length")

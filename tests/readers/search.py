@@ -155,16 +155,18 @@ class Houses:
                 raise unread(sentence)
             groups.append([f"{each[0]}{x}的人" for x in listed(each[1])])
         self.clues = [clue.partition(".")[2] for clue in "".join(clues).removesuffix("。").split("。")]
-        orders = [list(itertools.permutations(range(1, self.n + 1))) for _ in groups]
-        self.worlds = [
-            world
-            for rows in itertools.product(*orders)
-            for world in [
-                {x: p for group, row in zip(groups, rows, strict=True) for x, p in zip(group, row, strict=True)}
-            ]
-            if all(self._holds(clue, world) for clue in self.clues)
-        ]
+        self.worlds: list[dict[str, int]] = [{}]
+        for group in groups:  # one after the other, leaving out at once what some clue forbids
+            rows = [dict(zip(group, row, strict=True)) for row in itertools.permutations(range(1, self.n + 1))]
+            more = (world | row for world in self.worlds for row in rows)
+            self.worlds = [world for world in more if all(self._may_hold(clue, world) for clue in self.clues)]
         assert self.worlds, "a contradiction"
+
+    def _may_hold(self, clue: str, at: dict[str, int]) -> bool:
+        try:
+            return self._holds(clue, at)
+        except KeyError:  # about somebody whose place is not yet chosen
+            return True
 
     def _holds(self, clue: str, at: dict[str, int]) -> bool:
         for pattern in (r"(.+)不在第(\d)间", r"(.+)不住第(\d)间"):
