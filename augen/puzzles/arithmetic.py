@@ -38,8 +38,8 @@ def _divisible(rng: Random, name: str) -> int:
 
 
 def _pair(rng: Random, difficulty: int) -> Numbers:
-    g = rng.randrange(2, 6 + difficulty)
-    x, y = rng.sample(range(2, 6 + 2 * difficulty), 2)
+    g = 1 if rng.random() < 0.35 else rng.randrange(2, 6 + difficulty)
+    x, y = rng.sample(range(2, (6 if g > 1 else 20) + 2 * difficulty), 2)
     return {"a": g * max(x, y), "b": g * min(x, y)}
 
 

@@ -110,6 +110,18 @@ def yes_no(goal: str) -> str:
     return f'answer("{YES}") :- {goal}. answer("{NO}") :- not {goal}.'
 
 
+def around(number: int, key: str, count: int = 4) -> tuple[str, ...]:
+    """`count` whole numbers in a row with `number` among them, the nearest first; which place it has depends on `key`.
+
+    So the right one is not always in the middle, where a guess would look for it.
+
+    >>> around(3, "a")
+    ('3', '4', '2', '5')
+    """
+    first = max(0, number - sum(map(ord, key)) % count)
+    return tuple(str(n) for n in sorted(range(first, first + count), key=lambda n: (abs(n - number), -n)))
+
+
 def pick(rng: Random, pool: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(rng.sample(list(pool), count))
 

@@ -1,12 +1,13 @@
 """Shopping baskets: who bought what, at which prices; what is not written down was not bought."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
 from augen.puzzles.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -22,6 +23,7 @@ buyers(X,N) :- price(X,_), N = #count{P : bought(P,X)}.
 class Baskets:
     baskets: tuple[tuple[str, tuple[str, ...]], ...]  # (customer, goods)
     prices: tuple[tuple[str, int], ...]
+    asked: tuple[tuple[str, str], ...]  # whether whoever buys the first buys the second
     wording: int
 
     @classmethod
@@ -29,7 +31,11 @@ class Baskets:
         people = pick(rng, pool(rng, *POOLS), 3 + difficulty // 2)
         goods = pick(rng, GOODS, 4 + difficulty // 2)
         baskets = tuple((p, pick(rng, goods, rng.randrange(1, min(len(goods), 2 + difficulty)))) for p in people)
-        return cls(baskets, tuple((x, rng.randrange(1, 6 + 2 * difficulty)) for x in goods), wording)
+        prices = tuple((x, rng.randrange(1, 6 + 2 * difficulty)) for x in goods)
+        pairs = rng.sample(list(itertools.permutations(goods, 2)), len(goods) * (len(goods) - 1))
+        implied = [(x, y) for x, y in pairs if all(y in basket for _, basket in baskets if x in basket)]
+        others = [pair for pair in pairs if pair not in implied and any(set(pair) <= set(b) for _, b in baskets)]
+        return cls(baskets, prices, (*implied, *others[: max(1, len(implied))]), wording)
 
     def problem(self) -> str:
         head = (
@@ -50,9 +56,10 @@ class Baskets:
     def queries(self) -> Sequence[Query]:
         people = tuple(p for p, _ in self.baskets)
         goods = tuple(x for x, _ in self.prices)
-        numbers = tuple(str(n) for n in (2, 1, 3, 4, 0, 5))
         found = []
         for x in goods:
+            buyers = sum(x in basket for _, basket in self.baskets)
+            numbers = around(buyers, self.baskets[0][0] + x)
             who = f'step(0,P) :- bought(P,"{x}").'
             found.append(
                 Query(
@@ -71,7 +78,7 @@ class Baskets:
                 if x < y:
                     rules = both + f'answer(P) :- bought(P,"{x}"), bought(P,"{y}").'
                     found.append(Query(f"谁既买了{x}又买了{y}？", rules, write, people, key=f"{x}&{y}"))
-                if any(x in basket for _, basket in self.baskets):
+                if any(x in basket for _, basket in self.baskets) and (x, y) in self.asked:
                     rules = both + f'odd :- bought(P,"{x}"), not bought(P,"{y}").' + yes_no("not odd")
                     found.append(Query(f"买了{x}的人都买了{y}吗？", rules, write, (YES, NO), key=f"{x}<{y}"))
         for p, basket in self.baskets:

@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, yes_no
 from augen.puzzles.solver import Proof, Value, fact
 
 EVENTS = ("考试", "旅行", "婚礼", "会议", "比赛", "演出", "体检", "搬家", "聚餐", "面试")
@@ -83,9 +83,8 @@ class Calendar:
                 found.append(Query(f"{x}是星期几？", rules, write, weekdays, _weekday, f"weekday {x}", 4))
         for x, y in itertools.combinations(names, 2):
             gap = abs(days[x] - days[y])
-            near = tuple(
-                str(abs(n)) for n in (gap + 1, gap - 1, gap + 2, gap - 2, days[x] + days[y] - 2 * self._start())
-            )
+            summed = str(abs(days[x] + days[y] - 2 * self._start()))  # distances to the first event added up
+            near = (summed, *around(gap, x + y)) if gap % 2 else around(gap, x + y)
             rules = told + f'answer(|D-E|) :- day("{x}",D), day("{y}",E).'
             found.append(Query(f"{x}和{y}相隔几天？", rules, partial(self._gap, x, y), near, key=f"{x}-{y}"))
             rules = told + f'first :- day("{x}",D), day("{y}",E), D<E.' + yes_no("first")

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
 from augen.puzzles.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -63,7 +63,6 @@ class Classes:
 
     def queries(self) -> Sequence[Query]:
         names = tuple(sorted(x for x, _ in self.members))
-        numbers = tuple(str(n) for n in (1, 2, 0, 3, 4))
         found = []
         for p in sorted({p for _, p, _ in self.rules}):
             step = f'step(0,X) :- can(X,"{p}").'
@@ -77,7 +76,15 @@ class Classes:
             rules = step + f'answer(X) :- is(X,_), not can(X,"{p}").'
             found.append(Query(f"下面谁不会{p}？", rules, write, names, key=f"who not {p}", most=4))
             count = step + f'answer(N) :- N = #count{{X : can(X,"{p}")}}.'
-            found.append(Query(f"会{p}的有几只？", count, partial(self._counted, p), numbers, key=f"count {p}", most=4))
+            found.append(
+                Query(
+                    f"会{p}的有几只？",
+                    count,
+                    partial(self._counted, p),
+                    around(self._able(p), names[0] + p),
+                    key=f"count {p}",
+                )
+            )
             for k in sorted({b for _, b in self.sub}):
                 if not any(k in self._kinds(x) for x, _ in self.members):
                     continue
@@ -90,6 +97,12 @@ class Classes:
                 )
                 found.append(Query("下面哪句话对？", rules, partial(self._of_kind, k, p), some, key=f"all {k} {p}"))
         return found
+
+    def _able(self, p: str) -> int:
+        """How many can do `p`: for distractors only, answers come from the solver."""
+        told = {k: right for k, q, right in self.rules if q == p}
+        kinds = [[told[k] for k in self._kinds(x) if k in told] for x, _ in self.members]
+        return sum(bool(rules) and all(rules) for rules in kinds)
 
     def _kinds(self, x: str) -> list[str]:
         """The kinds of `x`, from the smallest on: for writing, never the proof."""

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
 from augen.puzzles.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -78,18 +78,19 @@ class Courses:
             write = partial(self._checked, student, None)
             found.append(Query(f"{student}现在可以学哪一门新课？", rules, write, self.courses, key=student, most=4))
             rules = allowed + f'answer(N) :- N = #count{{C : may("{student}",C)}}.'
-            numbers = tuple(str(n) for n in (1, 2, 0, 3, 4))
+            free = [c for c in self.courses if c not in finished and set(before.get(c, ())) <= set(finished)]
+            numbers = around(len(free), student + self.courses[0])
             found.append(Query(f"{student}现在可以选几门新课？", rules, write, numbers, key=f"count {student}"))
         terms = "step(T,C) :- by(T,C), not by(T-1,C). "
         for c in before:
             direct = len(before[c])
-            near = tuple(str(n) for n in (direct, direct + 1, direct + 2, direct + 3, 1, 0))
+            near = (str(direct), *around(len(self._all_before(c)) - 1, c))
             rules = f'answer(N) :- N = #count{{A : needs("{c}",A)}}. step(0,A) :- needs("{c}",A).'
             text = f"要学{c}，一共要先学完几门课（直接或间接）？"
             found.append(Query(text, rules, partial(self._climbed, c), near, key=f"needs {c}"))
             rules = terms + f'answer(T) :- by(T,"{c}"), not by(T-1,"{c}").'
             text = f"从零开始，每学期课数不限，{c}最早在第几学期学？"
-            found.append(Query(text, rules, self._terms, ("2", "3", "1", "4", "5"), key=f"term {c}"))
+            found.append(Query(text, rules, self._terms, around(self._term(c), c), key=f"term {c}"))
             above = self._all_before(c)
             outside = [a for a in self.courses if a not in above]
             for a in (*sorted(above - {c, *before[c]}), *outside[:2]):
@@ -139,6 +140,10 @@ class Courses:
         kind = rng.random()
         other = tuple(x for x in need if x != a) if a in need else ((*need, a) if kind < 0.6 else (a,))
         return replace(self, before=(*self.before[:i], (c, other or need), *self.before[i + 1 :]))
+
+    def _term(self, c: str) -> int:
+        """The first term for `c`: for distractors only, answers come from the solver."""
+        return 1 + max((self._term(a) for a in dict(self.before).get(c, ())), default=0)
 
     def _all_before(self, c: str) -> set[str]:
         before = dict(self.before)

@@ -114,7 +114,7 @@ class Lexicon:
             write = partial(self._spoken, meaning)
             rules = self._given(texts) + f"answer(T) :- says(T,{m})." + tokens
             found.append(Query(f"“{said}”怎么说？", rules, write, shown, partial(_nth, shown), f"say {m}", 4))
-            for t, text in enumerate(texts[:3]):
+            for t, text in enumerate(texts[:2]):
                 rules = self._given([text]) + yes_no(f"says(0,{m})") + tokens
                 question = f"“{said}”可以说成“{shown[t]}”吗？"
                 found.append(Query(question, rules, write, (YES, NO), key=f"may {m} {t}"))

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
 from augen.puzzles.solver import Proof, fact
 
 COLOURS = ("红箱", "黄箱", "蓝箱", "绿箱", "白箱", "黑箱", "紫箱", "灰箱")
@@ -42,7 +42,7 @@ class Stacks:
         moves: list[tuple[str, str]] = []
         while len(moves) < 2 + difficulty:
             tops = [pile[-1] for pile in piles]
-            x = rng.choice(boxes if rng.random() < 0.25 else tops)  # some moves cannot be made
+            x = rng.choice(boxes if rng.random() < 0.4 else tops)  # some moves cannot be made
             y = rng.choice([*tops, FLOOR])
             if x == y or y == _below(piles, x):
                 continue
@@ -69,7 +69,10 @@ class Stacks:
     def queries(self) -> Sequence[Query]:
         last = len(self.moves)
         boxes = tuple(sorted(x for pile in self.piles for x in pile))
-        numbers = tuple(str(n) for n in (2, 1, 3, 0, 4))
+        final = [list(pile) for pile in self.piles]
+        for move in self.moves:
+            final = _moved(final, *move)
+        key = "".join(boxes)
         found = []
         for x in boxes:
             rest = tuple(y for y in boxes if y != x)
@@ -80,9 +83,11 @@ class Stacks:
             rules = f'answer(Y) :- on({last},Y,"{x}").'
             found.append(Query(f"最后什么直接压在{x}上面？", rules, self._traced, rest, key=f"over {x}"))
             rules = f'answer(N) :- N = #count{{Y : above({last},Y,"{x}")}}.'
+            above = next(len(pile) - 1 - pile.index(x) for pile in final if x in pile)
+            numbers = around(above, key + x)
             found.append(Query(f"最后{x}上面一共有几个？", rules, self._traced, numbers, key=f"count {x}"))
         rules = f'answer(N) :- N = #count{{X : on({last},X,"{FLOOR}")}}.'
-        found.append(Query("最后一共有几堆？", rules, self._traced, ("2", "1", "3", "4", "5"), key="piles"))
+        found.append(Query("最后一共有几堆？", rules, self._traced, around(len(final), key), key="piles"))
         for t in range(last):
             found.append(
                 Query(
@@ -138,7 +143,7 @@ def _below(piles: list[list[str]], x: str) -> str:
 
 
 def _moved(piles: list[list[str]], x: str, y: str) -> list[list[str]]:
-    """The piles after a move: to draw moves that mostly work, answers come from the solver."""
+    """The piles after a move: to draw moves and distractors, answers come from the solver."""
     tops = [pile[-1] for pile in piles]
     if x not in tops or y not in (*tops, FLOOR) or x == y:
         return piles

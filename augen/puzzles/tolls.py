@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
 from augen.puzzles.solver import Proof, fact
 
 TOWNS = ("青城", "白城", "红城", "黑城", "金城", "银城", "新城", "古城")
@@ -65,8 +65,7 @@ class Tolls:
                     continue
                 told = partial(self._told, goal)
                 if goal in costs:
-                    near = [costs[goal] + d for d in self._misses(start, goal)]
-                    numbers = tuple(str(v) for v in dict.fromkeys(near) if v > 0)
+                    numbers = (*self._misses(start, goal), *around(costs[goal], start + goal))
                     rules = begin + f'answer(C) :- cost("{goal}",C).'
                     text = f"从{start}到{goal}最少要多少元？"
                     found.append(Query(text, rules, told, numbers, key=f"{start}-{goal}", most=4))
@@ -96,12 +95,12 @@ class Tolls:
                     costs[b] = min(costs.get(b, 10**6), costs[a] + c)
         return costs
 
-    def _misses(self, start: str, goal: str) -> list[int]:
-        """How much more the second-best last road costs, or the road between the two, then small slips."""
+    def _misses(self, start: str, goal: str) -> list[str]:
+        """The cost by the second-best last road."""
         costs = self._cheapest(start)
         links = (*self.roads, *((b, a, c) for a, b, c in self.roads))
-        dearer = sorted({costs[a] + c - costs[goal] for a, b, c in links if b == goal and a in costs})
-        return [d for d in dearer if 0 < d < 10] + [1, -1, 2, -2, 3]
+        by_road = sorted({costs[a] + c for a, b, c in links if b == goal and a in costs} - {costs[goal]})
+        return [str(cost) for cost in by_road[:1]]
 
     def _told(self, goal: str, proof: Proof) -> str:
         """Place by place in the order of cost, up to `goal`, each with where the cheapest way comes from."""

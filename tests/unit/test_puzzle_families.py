@@ -160,7 +160,7 @@ def test_the_cheapest_way_may_be_the_longer_one() -> None:
 
 
 def test_a_tie_has_no_single_answer() -> None:
-    world = Baskets((("张伟", ("牛奶",)), ("王芳", ("鸡蛋",))), (("牛奶", 3), ("鸡蛋", 3)), 0)
+    world = Baskets((("张伟", ("牛奶",)), ("王芳", ("鸡蛋",))), (("牛奶", 3), ("鸡蛋", 3)), (), 0)
     assert both(world, "张伟一共花了多少元？") == "3"
     with pytest.raises(NotProved):
         answer(world, "谁花的钱最多？")
