@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, yes_no
+from augen.puzzles.base import NO, YES, Query, around, yes_no
 from augen.puzzles.solver import Proof, fact
 
 Numbers = dict[str, int]
@@ -200,7 +200,6 @@ class Arithmetic:
                     write,
                     self._near(rule),
                     key=name,
-                    most=4 if name == "digits" else 3,
                 )
             )
             for text, rules, options in rule.asks:
@@ -212,8 +211,8 @@ class Arithmetic:
         numbers, rng = dict(self.numbers), Random(0)
         truth = rule.near(numbers)
         names = sorted(rule.draw(rng, 1))
-        off = {rule.near(numbers | self._slip(rule, rng, rng.choice(names))) for _ in range(40)} - {truth}
-        return tuple(str(v) for v in (*sorted(off, key=lambda v: (abs(v - truth), v)), truth + 1, truth + 2))
+        off = {rule.near(numbers | self._slip(rule, rng, rng.choice(names))) for _ in range(40)}
+        return (*around(truth, str(self.numbers), off), str(truth + 1), str(truth + 2))
 
     def _slip(self, rule: Rule, rng: Random, name: str) -> Numbers:
         value = dict(self.numbers)[name]

@@ -8,7 +8,7 @@ A *wrong* reasoning is the right reasoning of a slightly different world: one fa
 query has the wanted wrong answer. It is coherent and false, and only who reads the problem can see where.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol, Self
@@ -110,16 +110,20 @@ def yes_no(goal: str) -> str:
     return f'answer("{YES}") :- {goal}. answer("{NO}") :- not {goal}.'
 
 
-def around(number: int, key: str, count: int = 4) -> tuple[str, ...]:
-    """`count` whole numbers in a row with `number` among them, the nearest first; which place it has depends on `key`.
+def around(number: int, key: str, others: Iterable[int] | None = None, count: int = 4) -> tuple[str, ...]:
+    """`count` numbers with `number` among them, the nearest first; its rank among them depends on `key`.
 
-    So the right one is not always in the middle, where a guess would look for it.
+    So the right one is not always in the middle, where a guess would look for it. The others are its neighbours in
+    `others`, or else among the whole numbers from 0 on.
 
     >>> around(3, "a")
     ('3', '4', '2', '5')
+    >>> around(24, "a", [6, 120, 720, 2])
+    ('24', '6', '120', '720')
     """
-    first = max(0, number - sum(map(ord, key)) % count)
-    return tuple(str(n) for n in sorted(range(first, first + count), key=lambda n: (abs(n - number), -n)))
+    row = sorted({number, *(range(max(0, number - count), number + count + 1) if others is None else others)})
+    first = max(0, min(row.index(number) - sum(map(ord, key)) % count, len(row) - count))
+    return tuple(str(n) for n in sorted(row[first : first + count], key=lambda n: (abs(n - number), -n)))
 
 
 def pick(rng: Random, pool: Sequence[str], count: int) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ class Baskets:
         prices = dict(self.prices)
         total = sum(prices[x] for x in basket)
         off = [total + (-n if x in basket else n) for x, n in self.prices] + [total + d for d in (1, -1, 2)]
-        return tuple(str(v) for v in sorted(dict.fromkeys(off), key=lambda v: (abs(v - total), v)) if v > 0)
+        return around(total, str(self.prices), [n for n in off if n > 0])
 
     def _buyers(self, x: str, proof: Proof) -> str:
         names = [p for p, _ in self.baskets if (0, p) in proof.steps]

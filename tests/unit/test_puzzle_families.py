@@ -1,18 +1,23 @@
 """The families beyond the basic ones: known puzzles, what is refused, readers by example, and which sets there are."""
 
+import doctest
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import augen.puzzles.__main__ as command_line
+import augen.puzzles.base
+import augen.puzzles.dataset
 from augen.entries import load_pickle, read_jsonl
 from augen.errors import AugenError
 from augen.puzzles import BASIC, FAMILIES, WORDINGS, NotProved, World, make
+from augen.puzzles.base import around
 from augen.puzzles.baskets import Baskets
 from augen.puzzles.calendar import Calendar
 from augen.puzzles.classes import Classes
@@ -265,3 +270,24 @@ def test_the_prepare_stage_adds_puzzles_of_the_named_families(workplace: Path) -
 
 def test_without_a_word_a_data_set_is_of_the_basic_families() -> None:
     assert puzzle_entries(9, "s", "p") == puzzle_entries(9, "s", "p", BASIC)
+
+
+@pytest.mark.parametrize("module", [augen.puzzles.base, augen.puzzles.dataset])
+def test_worked_examples(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted and not result.failed
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 200), st.text(max_size=3), st.none() | st.lists(st.integers(0, 300), min_size=4, max_size=12))
+def test_numbers_around_one_hold_it_and_do_not_repeat(number: int, key: str, others: list[int] | None) -> None:
+    found = around(number, key, others)
+    assert found[0] == str(number)
+    assert len(set(found)) == len(found) <= 4
+    assert others is None or {int(n) for n in found} <= {number, *others}
+    assert {around(number, key) for key in "abcd"} == {around(number, key) for key in "efgh"}
+
+
+def test_a_number_takes_every_place_among_those_around_it() -> None:
+    ranks = {sorted(map(int, around(50, key))).index(50) for key in "abcd"}
+    assert ranks == {0, 1, 2, 3}
