@@ -270,8 +270,8 @@ def test_rewrite_keeps_counts_and_names_the_copies() -> None:
     rewriter = from_texts(
         lambda text: text.replace("喜欢", "喜爱").replace("三个", "四个" if "有人" in text else "三个")
     )
-    copies, counts = rewrite(entries, rewriter, copies=2, **BOUNDS)
-    assert counts == {"kept": 1, "repeated": 1, "about_translation": 1, "unchanged": 2, "number_changed": 2}
+    copies, account = rewrite(entries, rewriter, copies=2, **BOUNDS)
+    assert account.counts == {"kept": 1, "repeated": 1, "about_translation": 1, "unchanged": 2, "number_changed": 2}
     assert [copy.id for copy in copies] == ["p~1"]
     assert copies[0].problem == "甲喜爱乙，约翰有三个苹果。"
     assert copies[0].questions[0].reasoning == "看第一句。\n答案是：A"
