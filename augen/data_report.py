@@ -161,8 +161,9 @@ def _rewriting(data: Data) -> str:
     if examples:
         parts.append("One of each that was dropped:")
         for cause, example in sorted(examples.items()):
-            lines = _difference(example["before"], example["after"])
-            shown = f"\n\n```diff\n{lines}\n```" if lines else ""
+            shown = f": {_inline(example['before'])}"
+            if example["after"]:
+                shown = f"\n\n```diff\n{_difference(example['before'], example['after'])}\n```"
             parts.append(f"`{cause}`, {example['problem']}, {example['text']}{shown}")
     parts += _pairs(data.reasoned["entries"], data.reasoned["entries_aug"])
     return "\n\n".join(parts)

@@ -11,7 +11,7 @@ params.yaml switches on):
 ``collapsed_options``  two options are the same text
 ``too_long``           problem, question, options and reasoning together exceed `max_chars` characters
 ``near_duplicate``     its problem, question and options are almost those of a dev or test question
-``repeated``           the same row, or the same reasoning about another problem, came before in the file
+``repeated``           the same row, or the same reasoning about another problem, came before
 ``unbalanced``         a generator's own right sample, where its wrong one is missing or another right one is there
 """
 
@@ -104,18 +104,20 @@ def filter_entries(
     drop: AbstractSet[str],
     max_chars: int,
     held_out: "NearDuplicates | None",
+    seen: "Seen | None" = None,
 ) -> tuple[list[Entry], Report]:
     """The entries with only those questions that may be trained on, and the account of the others.
 
     For reasonings that argue for wrong answers, `right` holds the right ones (see `right_answers`), and
     ``item.answer`` is the wrong letter that was asked for. Of a generator's own right samples only the `wanted` ones
     are kept (see `signed`), so that each question has as many right as wrong texts of that author. Only the causes in
-    `drop` count; `held_out` indexes the dev and test questions, None looks for no near-duplicates. Entries that lose
-    all their questions vanish; the input is not changed. Raises AugenError if `right` lacks a question.
+    `drop` count; `held_out` indexes the dev and test questions, None looks for no near-duplicates; `seen` is what
+    was kept of files before, and what is kept of this one is added to it. Entries that lose all their questions
+    vanish; the input is not changed. Raises AugenError if `right` lacks a question.
     """
     report = Report()
     kept: list[Entry] = []
-    seen: dict[str, tuple[str, set[str]]] = {}  # reasoning → its first origin, and its rows there
+    seen = {} if seen is None else seen
     for entry in entries:
         items: list[QuestionItem] = []
         for index, item in enumerate(entry.questions):
@@ -134,6 +136,7 @@ def filter_entries(
 
 
 Fault = tuple[str, str]  # cause, detail for the report
+Seen = dict[str, tuple[str, set[str]]]  # reasoning → its first origin, and its rows there
 
 
 def _faults(
@@ -143,7 +146,7 @@ def _faults(
     wanted: AbstractSet[tuple[QuestionKey, str | None]] | None,
     max_chars: int,
     held_out: "NearDuplicates | None",
-    seen: Mapping[str, tuple[str, set[str]]],
+    seen: Seen,
 ) -> Iterator[Fault]:
     """Everything that is wrong with a question, in the order of `CAUSES`; each is looked for when it is asked for."""
     item = entry.questions[index]
@@ -194,7 +197,7 @@ def find_hint(reasoning: str) -> str | None:
     return reasoning[max(0, found.start() - EXAMPLE_CHARS // 2) : found.end() + EXAMPLE_CHARS // 2]
 
 
-def _repeats(entry: Entry, item: QuestionItem, seen: Mapping[str, tuple[str, set[str]]]) -> str | None:
+def _repeats(entry: Entry, item: QuestionItem, seen: Seen) -> str | None:
     """The id of the problem that has this reasoning already; rewritten copies of one problem may share it.
 
     (Nothing in it had to be reworded.) The same row twice is a repetition in any case.
@@ -206,7 +209,7 @@ def _repeats(entry: Entry, item: QuestionItem, seen: Mapping[str, tuple[str, set
     return first if repeated else None
 
 
-def _remember(entry: Entry, item: QuestionItem, seen: dict[str, tuple[str, set[str]]]) -> None:
+def _remember(entry: Entry, item: QuestionItem, seen: Seen) -> None:
     if item.reasoning:
         _, rows = seen.setdefault(normal(item.reasoning), (origin(entry.id), set()))
         rows.add(normal(question_text(entry.problem, item)))

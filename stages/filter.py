@@ -14,7 +14,7 @@ from pathlib import Path
 from augen.data_report import Data, page
 from augen.entries import Entry, dump_pickle, load_pickle, question_id, read_jsonl
 from augen.files import write_json, write_text
-from augen.filtering import NearDuplicates, Report, filter_entries, question_text, right_answers, signed
+from augen.filtering import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
 from augen.params import load
 from augen.shuffling import shuffled_entries
 from augen.stage import run
@@ -26,7 +26,7 @@ def main() -> None:
     params = load("seed", "prepare", "filter")
     p = params.filter
     dev = read_jsonl("data/dev.jsonl", answers="required")
-    test = read_jsonl(params.prepare.test, answers="optional")
+    test = read_jsonl(params.prepare.test, answers="optional")[: params.prepare.limit]
     texts = {
         question_id(e, i): question_text(e.problem, item) for e in dev + test for i, item in enumerate(e.questions)
     }
@@ -41,11 +41,12 @@ def main() -> None:
     reasoned = {name: load_pickle(f"data/reasoned/{name}.pkl") for name in NAMES}
     kept: dict[str, list[Entry]] = {}
     reports: dict[str, Report] = {}
+    seen: dict[str, Seen] = {"": {}, "_false": {}}
     for name in ("entries", "entries_aug"):
-        right = right_answers(reasoned[name])
-        kept[name], reports[name] = filter_entries(reasoned[name], **settings)
-        false = f"{name}_false"
-        kept[false], reports[false] = filter_entries(reasoned[false], right=right, **settings)
+        answers = right_answers(reasoned[name])
+        for suffix, right in (("", None), ("_false", answers)):
+            file = name + suffix
+            kept[file], reports[file] = filter_entries(reasoned[file], right=right, seen=seen[suffix], **settings)
     lacking = signed(kept["entries_false"] + kept["entries_aug_false"]) - signed(kept["entries"] + kept["entries_aug"])
     kept["entries_own"], reports["entries_own"] = filter_entries(reasoned["entries_own"], wanted=lacking, **settings)
 

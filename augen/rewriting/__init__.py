@@ -31,7 +31,10 @@ class Draft:
 
 @dataclass
 class Account:
-    """How many copies were kept and dropped, by cause, and of each cause the first copy's first changed text."""
+    """How many copies were kept and dropped, by cause, and of each cause the first copy's first changed text.
+
+    Where nothing changed it is the problem, and there is no text after.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -188,6 +188,12 @@ def test_questions_without_reasoning_are_no_repetitions_of_each_other() -> None:
     assert causes(entry(None), entry(None, id="q"), drop={"repeated"}) == {}
 
 
+def test_what_an_earlier_file_had_is_a_repetition() -> None:
+    seen: dict[str, tuple[str, set[str]]] = {}
+    assert causes(entry(), seen=seen) == {}
+    assert causes(entry(id="p~1"), entry(id="p~1", problem="另一种说法：" + PROBLEM), seen=seen) == {"repeated": 1}
+
+
 def test_a_dropped_reasoning_makes_no_later_one_a_repetition() -> None:
     long = entry(id="long", problem=PROBLEM * 100)
     assert causes(long, entry(id="q")) == {"too_long": 1}

@@ -3,10 +3,10 @@
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from augen.entries import Entry, QuestionItem
@@ -31,7 +31,20 @@ LOGIC = re.compile(
     "|[只才都全每任某或且则若最都但仅均皆]|[父母兄弟姐妹爸妈爷奶叔姑舅姨孙妻]|[红黄蓝绿白黑紫灰]色?|[东南北左右]"
 )
 # Members that hold such a sign without its sense, or with it on both sides.
-EXEMPT = {"都市", "最大公约数", "最大公因数", "规则", "准则", "西红柿", "红薯", "圆白菜", "奶酪", "母鸡"}
+EXEMPT = {
+    "都市",
+    "最大公约数",
+    "最大公因数",
+    "规则",
+    "准则",
+    "西红柿",
+    "红薯",
+    "圆白菜",
+    "奶酪",
+    "母鸡",
+    "以下规则",
+    "下列规则",
+}
 
 
 def groups() -> list[list[str]]:
@@ -169,6 +182,32 @@ def test_putting_the_old_words_back_restores_the_texts(texts: list[str], seed: i
     for old, new in mapping.items():
         assert sum(text.count(old) for text in texts) == sum(text.count(new) for text in replaced)
         assert not any(old in text for text in replaced)
+
+
+FORMS = ("所有{0}都是{1}。", "没有{0}是{1}。", "有些{0}是{1}。", "如果{0}，就不{1}。", "{0}的都{1}。")
+TERMS = tuple(sorted(dictionary()))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(FORMS), st.sampled_from(TERMS), st.sampled_from(TERMS)), min_size=2, max_size=5),
+    st.integers(0, 5),
+)
+def test_a_syllogism_stays_a_syllogism(sentences: list[tuple[str, str, str]], seed: int) -> None:
+    """The same forms, filled with terms that are equal where they were equal and differ where they differed."""
+
+    def filled(name: Mapping[str, str]) -> str:
+        return "".join(form.format(name[a], name[b]) for form, a, b in sentences)
+
+    terms = {term: term for _, a, b in sentences for term in (a, b)}
+    options = [sentences[0][1], sentences[-1][2]]
+    before = [filled(terms), f"{options[0]}是{options[1]}吗？", *options]
+    assume(all(stands_alone([(text, cuts(text)) for text in before], term) for term in terms))
+    mapping = choose(before, dictionary(), 1.0, random.Random(seed))
+    after = substitute(before, mapping)
+    renamed = {term: substitute([term], mapping)[0] for term in terms}
+    assert len(set(renamed.values())) == len(terms)
+    assert after[0] == filled(renamed)
+    assert after[2:] == [renamed[option] for option in options]
 
 
 def test_few_copies_of_real_problems_are_dropped(record_property: Callable[[str, object], None]) -> None:
