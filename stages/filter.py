@@ -9,6 +9,7 @@ reports/filter.json, kept and dropped by cause with an example of each, and repo
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from augen.data_report import Data, page
@@ -28,15 +29,14 @@ def main() -> None:
     dev = read_jsonl("data/dev.jsonl", answers="required")
     test = read_jsonl(params.prepare.test, answers="optional")[: params.prepare.limit]
     texts = {
-        question_id(e, i): question_text(e.problem, item) for e in dev + test for i, item in enumerate(e.questions)
+        f"{split} {question_id(entry, i)}": question_text(entry.problem, item)
+        for split, entries in (("dev", dev), ("test", test))
+        for entry in entries
+        for i, item in enumerate(entry.questions)
     }
-    settings = {
-        "drop": {cause for cause, on in p.drop if on},
-        "max_chars": p.max_chars,
-        "held_out": NearDuplicates(texts, ngram=p.ngram, threshold=p.near_duplicates)
-        if p.drop.near_duplicate
-        else None,
-    }
+    near = NearDuplicates(texts, ngram=p.ngram, threshold=p.near_duplicates) if p.drop.near_duplicate else None
+    drop = {cause for cause, on in p.drop if on}
+    filtered = partial(filter_entries, drop=drop, max_chars=p.max_chars, held_out=near)
 
     reasoned = {name: load_pickle(f"data/reasoned/{name}.pkl") for name in NAMES}
     kept: dict[str, list[Entry]] = {}
@@ -46,9 +46,9 @@ def main() -> None:
         answers = right_answers(reasoned[name])
         for suffix, right in (("", None), ("_false", answers)):
             file = name + suffix
-            kept[file], reports[file] = filter_entries(reasoned[file], right=right, seen=seen[suffix], **settings)
+            kept[file], reports[file] = filtered(reasoned[file], right=right, seen=seen[suffix])
     lacking = signed(kept["entries_false"] + kept["entries_aug_false"]) - signed(kept["entries"] + kept["entries_aug"])
-    kept["entries_own"], reports["entries_own"] = filter_entries(reasoned["entries_own"], wanted=lacking, **settings)
+    kept["entries_own"], reports["entries_own"] = filtered(reasoned["entries_own"], wanted=lacking)
 
     shuffling: Counter[str] = Counter()
     for suffix in ("", "_false"):
