@@ -1,6 +1,7 @@
 """Which questions with reasonings are fit to train on, and why the others are not. Pure.
 
-Causes, in the order in which they are looked for (a question counts under the first):
+Causes, in the order in which they are looked for (a question counts under the first that ``filter.drop`` in
+params.yaml switches on):
 
 ``no_reasoning``       nobody wrote one
 ``no_answer``          `parse_answer` finds no letter in it
@@ -10,20 +11,34 @@ Causes, in the order in which they are looked for (a question counts under the f
 ``collapsed_options``  two options are the same text
 ``too_long``           problem, question, options and reasoning together exceed `max_chars` characters
 ``near_duplicate``     its problem, question and options are almost those of a dev or test question
-``repeated``           the same row, or the same reasoning about another problem, came before in the file
+``repeated``           the same row, or the same reasoning about another problem, came before
+``unbalanced``         a generator's own right sample, where its wrong one is missing or another right one is there
 """
 
 import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from augen.answers import parse_answer
 from augen.entries import Entry, QuestionItem, origin, question_id
 from augen.errors import AugenError
 
+CAUSES = (
+    "no_reasoning",
+    "no_answer",
+    "other_answer",
+    "right_answer",
+    "leaks_hint",
+    "collapsed_options",
+    "too_long",
+    "near_duplicate",
+    "repeated",
+    "unbalanced",
+)
 EXAMPLE_CHARS = 120
 
 _GIVEN = "给定|给出|给予|提供|告知|告诉|指定"
@@ -76,35 +91,42 @@ def _key(entry: Entry, item: QuestionItem) -> QuestionKey:
     return entry.id, item.question, tuple(item.options)
 
 
+def signed(entries: Iterable[Entry]) -> set[tuple[QuestionKey, str | None]]:
+    """Which author has written a reasoning for which question."""
+    return {(_key(entry, item), item.author) for entry in entries for item in entry.questions if item.reasoning}
+
+
 def filter_entries(
     entries: Sequence[Entry],
     *,
     right: Mapping[QuestionKey, str | None] | None = None,
+    wanted: AbstractSet[tuple[QuestionKey, str | None]] | None = None,
+    drop: AbstractSet[str],
     max_chars: int,
-    hint_phrases: bool,
     held_out: "NearDuplicates | None",
+    seen: "Seen | None" = None,
 ) -> tuple[list[Entry], Report]:
     """The entries with only those questions that may be trained on, and the account of the others.
 
     For reasonings that argue for wrong answers, `right` holds the right ones (see `right_answers`), and
-    ``item.answer`` is the wrong letter that was asked for. `held_out` indexes the dev and test questions;
-    None looks for no near-duplicates. Entries that lose all their questions vanish; the input is not
-    changed. Raises AugenError if `right` lacks a question.
+    ``item.answer`` is the wrong letter that was asked for. Of a generator's own right samples only the `wanted` ones
+    are kept (see `signed`), so that each question has as many right as wrong texts of that author. Only the causes in
+    `drop` count; `held_out` indexes the dev and test questions, None looks for no near-duplicates; `seen` is what
+    was kept of files before, and what is kept of this one is added to it. Entries that lose all their questions
+    vanish; the input is not changed. Raises AugenError if `right` lacks a question.
     """
     report = Report()
     kept: list[Entry] = []
-    seen: dict[str, tuple[str, set[str]]] = {}  # reasoning → its first origin, and its rows there
+    seen = {} if seen is None else seen
     for entry in entries:
         items: list[QuestionItem] = []
         for index, item in enumerate(entry.questions):
             report.questions += 1
-            fault = (
-                _reasoning_fault(entry, index, right, hint_phrases)
-                or _text_fault(entry.problem, item, max_chars, held_out)
-                or _repetition(entry, item, seen)
-            )
+            faults = _faults(entry, index, right, wanted, max_chars, held_out, seen)
+            fault = next((fault for fault in faults if fault[0] in drop), None)
             if fault is None:
                 items.append(item)
+                _remember(entry, item, seen)
             else:
                 report.drop(fault[0], question_id(entry, index), fault[1])
         if items:
@@ -114,19 +136,46 @@ def filter_entries(
 
 
 Fault = tuple[str, str]  # cause, detail for the report
+Seen = dict[str, tuple[str, set[str]]]  # reasoning → its first origin, and its rows there
 
 
-def _reasoning_fault(
-    entry: Entry, index: int, right: Mapping[QuestionKey, str | None] | None, hint_phrases: bool
-) -> Fault | None:
+def _faults(
+    entry: Entry,
+    index: int,
+    right: Mapping[QuestionKey, str | None] | None,
+    wanted: AbstractSet[tuple[QuestionKey, str | None]] | None,
+    max_chars: int,
+    held_out: "NearDuplicates | None",
+    seen: Seen,
+) -> Iterator[Fault]:
+    """Everything that is wrong with a question, in the order of `CAUSES`; each is looked for when it is asked for."""
+    item = entry.questions[index]
+    yield from _reasoning_faults(entry, index, right)
+    options = [normal(option) for option in item.options]
+    if len(set(options)) < len(options):
+        yield "collapsed_options", " / ".join(item.options)[:EXAMPLE_CHARS]
+    text = question_text(entry.problem, item)
+    chars = len(text) + len(item.reasoning or "")
+    if chars > max_chars:
+        yield "too_long", f"{chars} characters"
+    if held_out is not None and (match := held_out.match(text)):
+        yield "near_duplicate", f"{match[0]}, similarity {match[1]:.3f}"
+    if first := _repeats(entry, item, seen):
+        yield "repeated", f"as in {first}"
+    if wanted is not None and (_key(entry, item), item.author) not in wanted:
+        yield "unbalanced", "no wrong text of this author was kept, or another right one of it was"
+
+
+def _reasoning_faults(entry: Entry, index: int, right: Mapping[QuestionKey, str | None] | None) -> Iterator[Fault]:
     item = entry.questions[index]
     if item.reasoning is None or not item.reasoning.strip():
-        return "no_reasoning", "no text"
+        yield "no_reasoning", "no text"
+        return
     letter = parse_answer(item.reasoning, len(item.options))
     if letter is None:
-        return "no_answer", f"…{item.reasoning.strip()[-EXAMPLE_CHARS:]}"
-    if letter != item.answer:
-        return "other_answer", f"asked for {item.answer}, found {letter}"
+        yield "no_answer", f"…{item.reasoning.strip()[-EXAMPLE_CHARS:]}"
+    elif letter != item.answer:
+        yield "other_answer", f"asked for {item.answer}, found {letter}"
     if right is not None:
         try:
             answer = right[_key(entry, item)]
@@ -135,11 +184,10 @@ def _reasoning_fault(
                 f"{question_id(entry, index)}: a wrong reasoning for a question that the file with the right "
                 "answers does not hold; run `dvc repro` so that both files come from the same entries"
             ) from None
-        if letter == answer:
-            return "right_answer", f"argues for {letter}, which is right"
-    if hint_phrases and (excerpt := find_hint(item.reasoning)):
-        return "leaks_hint", excerpt
-    return None
+        if letter is not None and letter == answer:
+            yield "right_answer", f"argues for {letter}, which is right"
+    if excerpt := find_hint(item.reasoning):
+        yield "leaks_hint", excerpt
 
 
 def find_hint(reasoning: str) -> str | None:
@@ -149,27 +197,22 @@ def find_hint(reasoning: str) -> str | None:
     return reasoning[max(0, found.start() - EXAMPLE_CHARS // 2) : found.end() + EXAMPLE_CHARS // 2]
 
 
-def _text_fault(problem: str, item: QuestionItem, max_chars: int, held_out: "NearDuplicates | None") -> Fault | None:
-    options = [normal(option) for option in item.options]
-    if len(set(options)) < len(options):
-        return "collapsed_options", " / ".join(item.options)[:EXAMPLE_CHARS]
-    text = question_text(problem, item)
-    chars = len(text) + len(item.reasoning or "")
-    if chars > max_chars:
-        return "too_long", f"{chars} characters"
-    if held_out is not None and (match := held_out.match(text)):
-        return "near_duplicate", f"{match[0]}, similarity {match[1]:.3f}"
-    return None
+def _repeats(entry: Entry, item: QuestionItem, seen: Seen) -> str | None:
+    """The id of the problem that has this reasoning already; rewritten copies of one problem may share it.
+
+    (Nothing in it had to be reworded.) The same row twice is a repetition in any case.
+    """
+    if not item.reasoning:
+        return None
+    first, rows = seen.get(normal(item.reasoning), (origin(entry.id), set()))
+    repeated = first != origin(entry.id) or normal(question_text(entry.problem, item)) in rows
+    return first if repeated else None
 
 
-def _repetition(entry: Entry, item: QuestionItem, seen: dict[str, tuple[str, set[str]]]) -> Fault | None:
-    # Rewritten copies of one problem may well share a reasoning: nothing in it had to be reworded.
-    reasoning, row = normal(item.reasoning or ""), normal(question_text(entry.problem, item))
-    first, rows = seen.setdefault(reasoning, (origin(entry.id), set()))
-    if first != origin(entry.id) or row in rows:
-        return "repeated", f"as in {first}"
-    rows.add(row)
-    return None
+def _remember(entry: Entry, item: QuestionItem, seen: Seen) -> None:
+    if item.reasoning:
+        _, rows = seen.setdefault(normal(item.reasoning), (origin(entry.id), set()))
+        rows.add(normal(question_text(entry.problem, item)))
 
 
 def question_text(problem: str, item: QuestionItem) -> str:

@@ -200,11 +200,27 @@ class ReasonFalse(Reason):
     negatives: Literal["hinted", "sampled"]
 
 
+class Drop(Section):
+    """A switch for each cause of `augen.filtering`."""
+
+    no_reasoning: bool
+    no_answer: bool
+    other_answer: bool
+    right_answer: bool
+    leaks_hint: bool
+    collapsed_options: bool
+    too_long: bool
+    near_duplicate: bool
+    repeated: bool
+    unbalanced: bool
+
+
 class Filter(Section):
+    drop: Drop
     max_chars: Positive
-    hint_phrases: bool
-    near_duplicates: Annotated[float, Field(gt=0, le=1)] | None
+    near_duplicates: Annotated[float, Field(gt=0, le=1)]
     ngram: Positive
+    shuffled: Count
 
 
 class Training(Section):

@@ -6,7 +6,7 @@ et al. 2022, https://arxiv.org/abs/2203.14465). Who was told the answer can end 
 Wrong, ``hinted``: it is given a wrong answer, drawn by seed from all the others, and explains that.
 Wrong, ``sampled``: it solves the question without any hint, and what ends in a wrong answer is kept, so that
 right and wrong texts come from one pen and a scorer cannot learn who wrote a text (Cobbe et al. 2021,
-https://arxiv.org/abs/2110.14168).
+https://arxiv.org/abs/2110.14168). For that it collects a right one of each question too, in the same draws.
 
 A question for which nothing usable was written keeps ``reasoning=None``; the filter counts it, and it is among
 the failures that are returned beside the entries, with what was wrong with each attempt.
@@ -62,12 +62,12 @@ class Writer:
 
 @dataclass(frozen=True)
 class Task:
-    """One question that needs a reasoning: what to prompt, and which answers are welcome."""
+    """One question that needs reasonings: what to prompt, and one text for each of these sets of answers."""
 
     id: str
     item: QuestionItem
     prompt: str
-    welcome: AbstractSet[str]
+    welcome: tuple[AbstractSet[str], ...]
 
 
 def explain_right(
@@ -85,8 +85,8 @@ def explain_right(
                 if hinted
                 else solve_prompt(writer.solve, entry.problem, item)
             )
-            tasks.append(Task(key, item, prompt, {item.answer}))
-    written, failures = _write(tasks, writer, sampler, "right reasonings")
+            tasks.append(Task(key, item, prompt, ({item.answer},)))
+    (written, *_), failures = _write(tasks, writer, sampler, "right reasonings")
 
     def explained(item: QuestionItem, key: str) -> QuestionItem:
         return item if item.reasoning else _signed(item, written.get(key), writer)
@@ -96,26 +96,32 @@ def explain_right(
 
 def explain_wrong(
     entries: Sequence[Entry], writer: Writer, sampler: Draws, negatives: Negatives
-) -> tuple[list[Entry], list[Failure]]:
-    """Every question with a reasoning that ends in a wrong answer; ``answer`` is then that wrong letter."""
+) -> tuple[list[Entry], list[Entry], list[Failure]]:
+    """Every question with a reasoning that ends in a wrong answer; ``answer`` is then that wrong letter.
+
+    Beside them, for ``sampled``, the same questions with the author's own right reasonings (``answer`` as it was);
+    none for ``hinted``.
+    """
     tasks = []
     for entry, item, key in _questions(entries):
         wrong = wrong_letters(item)
-        if not wrong:
+        if not wrong or item.answer is None:
             continue
         if negatives == "hinted":
             letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
             prompt = explain_prompt(writer.explain, entry.problem, item, letter)
-            tasks.append(Task(key, item, prompt, {letter}))
+            tasks.append(Task(key, item, prompt, ({letter},)))
         else:
-            tasks.append(Task(key, item, solve_prompt(writer.solve, entry.problem, item), set(wrong)))
-    written, failures = _write(tasks, writer, sampler, "wrong reasonings")
+            prompt = solve_prompt(writer.solve, entry.problem, item)
+            tasks.append(Task(key, item, prompt, (set(wrong), {item.answer})))
+    (written, *right), failures = _write(tasks, writer, sampler, "wrong reasonings")
 
     def argued(item: QuestionItem, key: str) -> QuestionItem:
         signed = _signed(item, written.get(key), writer)
         return replace(signed, answer=parse_answer(signed.reasoning, len(item.options)))
 
-    return _mapped(entries, argued), failures
+    own = _mapped(entries, lambda item, key: _signed(item, right[0].get(key), writer)) if right else []
+    return _mapped(entries, argued), own, failures
 
 
 def wrong_letters(item: QuestionItem) -> list[str]:
@@ -132,9 +138,13 @@ def wrong_letters(item: QuestionItem) -> list[str]:
 
 def _write(
     tasks: Sequence[Task], writer: Writer, sampler: Draws, label: str
-) -> tuple[dict[str, Completion], list[Failure]]:
-    """The first welcome text of each task; a task without one is tried again, `writer.attempts` times in all."""
-    written: dict[str, Completion] = {}
+) -> tuple[list[dict[str, Completion]], list[Failure]]:
+    """The first text of each task that is welcome, by id, for each of the sets of answers that tasks want.
+
+    A task that lacks one is tried again, `writer.attempts` times in all. Failures lack a text of the first set.
+    """
+    wanted = max((len(task.welcome) for task in tasks), default=1)
+    written: list[dict[str, Completion]] = [{} for _ in range(wanted)]
     causes: dict[str, list[str]] = {task.id: [] for task in tasks}
     open_tasks = writer.fitting(tasks)
     too_long = {task.id for task in tasks} - {task.id for task in open_tasks}
@@ -147,16 +157,17 @@ def _write(
         completions = sampler.draw(requests, f"{label}, attempt {attempt + 1} of {writer.attempts}")
         for task, completion in zip(open_tasks, completions, strict=True):
             answer = parse_answer(completion.text, len(task.item.options))
-            if answer in task.welcome:
-                written[task.id] = completion
-            else:
+            for found, welcome in zip(written, task.welcome, strict=False):
+                if answer in welcome:
+                    found.setdefault(task.id, completion)
+            if answer not in task.welcome[0]:
                 causes[task.id].append(_cause(completion, answer))
-        open_tasks = [task for task in open_tasks if task.id not in written]
-    print(f"{label}: {len(written):,} of {len(tasks):,} questions")
+        open_tasks = [t for t in open_tasks if any(t.id not in found for found in written[: len(t.welcome)])]
+    print(f"{label}: {len(written[0]):,} of {len(tasks):,} questions")
     failures = [
         Failure(id, "; ".join(causes[id]) or "too long for engine.max_model_len", len(causes[id]))
         for id in causes
-        if id not in written
+        if id not in written[0]
     ]
     return written, failures
 

@@ -29,6 +29,7 @@ from augen.rewriting import Draft, texts_of
 from augen.rewriting.guards import is_about_translation
 from augen.rewriting.translation import tencent_translator
 from tests.integration.paid import KEYS, ROOT, chat_changes, params
+from tests.real import REAL_DATA
 from tests.servers.base import Settings
 from tests.servers.chat import MODELS, QianfanServer
 from tests.servers.tencent import TencentServer
@@ -38,7 +39,6 @@ PER_SECOND, PER_REQUEST = 5, 5999
 PER_MINUTE = 1200  # instead of Qianfan's 300, so that it ends in a minute
 REASONINGS = 1421
 TROUBLE = {"429": 0.10, "500": 0.05, "truncated": 0.02, "wrong_count": 0.01, "hang": 0.01}
-REAL = ROOT.parent / "shared/data/round1_train_data.jsonl"
 
 
 def main() -> None:
@@ -46,9 +46,9 @@ def main() -> None:
     import qianfan  # noqa: F401  # takes a second or more, of minutes when the limits are not scaled
     import tencentcloud.common.common_client  # noqa: F401
 
-    source = REAL if REAL.is_file() else ROOT / "data/raw/train.jsonl"
-    if source != REAL:
-        print(f"{REAL} is not there: {source} is used instead")
+    source = REAL_DATA if REAL_DATA.is_file() else ROOT / "data/raw/train.jsonl"
+    if source != REAL_DATA:
+        print(f"{REAL_DATA} is not there: {source} is used instead")
     entries = [entry for entry in read_jsonl(source, answers="optional") if not is_about_translation(entry)]
     drafts = [Draft(f"{entry.id}~1", texts_of(entry)) for entry in entries]
     with tempfile.TemporaryDirectory() as folder:

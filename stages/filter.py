@@ -1,56 +1,71 @@
 """Keeps what is fit to train on: data/reasoned/*.pkl → data/filtered/*.pkl, with an account of the rest.
 
-The four files: right reasonings for the problems (entries) and their rewritten copies (entries_aug), wrong
-ones for both (*_false). The account is reports/filter.json: kept and dropped by cause, an example of each.
+The five files: right reasonings for the problems (entries) and their rewritten copies (entries_aug), wrong ones for
+both (*_false), and right ones by the author of sampled wrong ones (entries_own). The accounts are
+reports/filter.json, kept and dropped by cause with an example of each, and reports/data.md, to be read.
 
     dvc repro filter
 """
 
 import json
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
-from augen.entries import dump_pickle, load_pickle, question_id, read_jsonl
-from augen.filtering import NearDuplicates, Report, filter_entries, question_text, right_answers
+from augen.data_report import Data, page
+from augen.entries import Entry, dump_pickle, load_pickle, question_id, read_jsonl
+from augen.files import write_json, write_text
+from augen.filtering import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
 from augen.params import load
+from augen.shuffling import shuffled_entries
 from augen.stage import run
 
-IN, OUT, REPORT = Path("data/reasoned"), Path("data/filtered"), Path("reports/filter.json")
+NAMES = ("entries", "entries_aug", "entries_false", "entries_aug_false", "entries_own")
 
 
 def main() -> None:
-    params = load("prepare", "filter")
+    params = load("seed", "prepare", "filter")
     p = params.filter
-    held_out = None
-    if p.near_duplicates is not None:
-        unseen = [
-            *read_jsonl("data/dev.jsonl", answers="required"),
-            *read_jsonl(params.prepare.test, answers="optional"),
-        ]
-        texts = {
-            question_id(entry, i): question_text(entry.problem, item)
-            for entry in unseen
-            for i, item in enumerate(entry.questions)
-        }
-        held_out = NearDuplicates(texts, ngram=p.ngram, threshold=p.near_duplicates)
+    dev = read_jsonl("data/dev.jsonl", answers="required")
+    test = read_jsonl(params.prepare.test, answers="optional")[: params.prepare.limit]
+    texts = {
+        f"{split} {question_id(entry, i)}": question_text(entry.problem, item)
+        for split, entries in (("dev", dev), ("test", test))
+        for entry in entries
+        for i, item in enumerate(entry.questions)
+    }
+    near = NearDuplicates(texts, ngram=p.ngram, threshold=p.near_duplicates) if p.drop.near_duplicate else None
+    drop = {cause for cause, on in p.drop if on}
+    filtered = partial(filter_entries, drop=drop, max_chars=p.max_chars, held_out=near)
 
-    OUT.mkdir(parents=True, exist_ok=True)
+    reasoned = {name: load_pickle(f"data/reasoned/{name}.pkl") for name in NAMES}
+    kept: dict[str, list[Entry]] = {}
     reports: dict[str, Report] = {}
+    seen: dict[str, Seen] = {"": {}, "_false": {}}
     for name in ("entries", "entries_aug"):
-        argued_right = load_pickle(IN / f"{name}.pkl")
-        argued_wrong = load_pickle(IN / f"{name}_false.pkl")
-        right = right_answers(argued_right)
-        for file, entries, known in ((name, argued_right, None), (f"{name}_false", argued_wrong, right)):
-            kept, reports[file] = filter_entries(
-                entries, right=known, max_chars=p.max_chars, hint_phrases=p.hint_phrases, held_out=held_out
-            )
-            dump_pickle(OUT / f"{file}.pkl", kept)
+        answers = right_answers(reasoned[name])
+        for suffix, right in (("", None), ("_false", answers)):
+            file = name + suffix
+            kept[file], reports[file] = filtered(reasoned[file], right=right, seen=seen[suffix])
+    lacking = signed(kept["entries_false"] + kept["entries_aug_false"]) - signed(kept["entries"] + kept["entries_aug"])
+    kept["entries_own"], reports["entries_own"] = filtered(reasoned["entries_own"], wanted=lacking)
 
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    account = {file: report.as_dict() for file, report in reports.items()}
-    REPORT.write_text(json.dumps(account, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    for file, report in reports.items():
+    shuffling: Counter[str] = Counter()
+    for suffix in ("", "_false"):
+        originals = kept[f"entries{suffix}"] + kept[f"entries_aug{suffix}"]
+        copies, counts = shuffled_entries(originals, p.shuffled, params.seed)
+        kept[f"entries_aug{suffix}"] += copies
+        shuffling += counts
+
+    for name in NAMES:
+        dump_pickle(f"data/filtered/{name}.pkl", kept[name])
+    write_json("reports/filter.json", {name: reports[name].as_dict() for name in NAMES})
+    rewriting = json.loads(Path("reports/translate.json").read_text(encoding="utf-8"))
+    ordered = {name: reports[name] for name in NAMES}
+    write_text("reports/data.md", page(Data(reasoned, kept, ordered, dev, test, rewriting, shuffling)))
+    for name, report in ordered.items():
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(report.dropped.items()))
-        print(f"{file}: {report.kept} of {report.questions} questions kept" + (f"; {causes}" if causes else ""))
+        print(f"{name}: {report.kept} of {report.questions} questions kept" + (f"; {causes}" if causes else ""))
 
 
 if __name__ == "__main__":

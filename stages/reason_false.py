@@ -2,11 +2,12 @@
 
 in   data/entries_raw.pkl, data/entries_aug.pkl
 out  data/reasoned/entries_false.pkl, data/reasoned/entries_aug_false.pkl
+     data/reasoned/entries_own.pkl    sampled: right reasonings by the same author, from the same draws
 and  reports/failed.jsonl    questions for which no attempt gave a wrong answer
 """
 
 from augen.calls.failures import Failure, keep_failures
-from augen.entries import dump_pickle, load_pickle
+from augen.entries import Entry, dump_pickle, load_pickle
 from augen.params import load
 from augen.reasoning import explain_wrong
 from augen.stage import run
@@ -15,15 +16,17 @@ from augen.writing import open_writer
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_false")
-    written, failures = {}, list[Failure]()
+    written, own, failures = {}, list[Entry](), list[Failure]()
     opened = open_writer("reason_false", p.reason_false, p.model, p.engine, p.prompt, p.providers, p.seed)
     with opened as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
-            written[name], failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
+            written[name], right, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
+            own += right
             failures += failed
     for name in ("entries_raw", "entries_aug"):
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}_false.pkl", written[name])
+    dump_pickle("data/reasoned/entries_own.pkl", own)
     keep_failures("reason_false", failures)
 
 

@@ -17,7 +17,13 @@ from augen.scorer_training import labelled, save_scorer, train_scorer
 from augen.stage import run
 from augen.training import curve_csv
 
-FILES = {"entries": True, "entries_aug": True, "entries_false": False, "entries_aug_false": False}
+FILES = {
+    "entries": True,
+    "entries_aug": True,
+    "entries_own": True,
+    "entries_false": False,
+    "entries_aug_false": False,
+}
 
 
 def main() -> None:

@@ -1,13 +1,15 @@
 """Rewrites the training problems: data/entries_raw.pkl → data/entries_aug.pkl.
 
-The copies tell the same puzzles in other words; copies whose meaning may have moved are dropped.
+The copies tell the same puzzles in other words; copies whose meaning may have moved are dropped. The account is
+reports/translate.json: kept and dropped by cause, an example of each.
 
     dvc repro translate
 """
 
 from augen.entries import dump_pickle, load_pickle
+from augen.files import write_json
 from augen.params import load
-from augen.rewriting import KEPT, rewrite
+from augen.rewriting import KEPT, Account, rewrite
 from augen.rewriting.backends import open_rewriter
 from augen.stage import run
 
@@ -18,11 +20,12 @@ def main() -> None:
     entries = load_pickle("data/entries_raw.pkl")
     if p.backend == "none":
         dump_pickle("data/entries_aug.pkl", [])
+        write_json("reports/translate.json", Account().as_dict())
         print("translate.backend is none: no copies")
         return
 
     with open_rewriter("translate", params) as rewriter:
-        copies, counts = rewrite(
+        copies, account = rewrite(
             entries,
             rewriter,
             copies=p.copies,
@@ -30,7 +33,9 @@ def main() -> None:
             max_length_ratio=p.max_length_ratio,
         )
     dump_pickle("data/entries_aug.pkl", copies)
+    write_json("reports/translate.json", account.as_dict())
 
+    counts = account.counts
     print(f"{len(entries)} problems, {p.copies} copies asked for of each: {counts[KEPT]} kept")
     for cause, count in sorted(counts.items()):
         if cause != KEPT:

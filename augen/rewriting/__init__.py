@@ -8,11 +8,11 @@ send ``draft.texts`` there and back; it may pack the texts of several drafts int
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from augen.entries import Entry, QuestionItem
-from augen.rewriting.guards import compare, is_about_translation
+from augen.rewriting.guards import compare, fields, is_about_translation
 
 KEPT = "kept"
 
@@ -29,6 +29,28 @@ class Draft:
     texts: tuple[str, ...]
 
 
+@dataclass
+class Account:
+    """How many copies were kept and dropped, by cause, and of each cause the first copy's first changed text.
+
+    Where nothing changed it is the problem, and there is no text after.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def drop(self, cause: str, before: Entry, after: Entry) -> None:
+        self.counts[cause] += 1
+        if cause not in self.examples:
+            pairs = zip(fields(before), fields(after), strict=False)
+            name, old, new = next(((n, a, b) for (n, a), (_, b) in pairs if a != b), ("problem", before.problem, ""))
+            self.examples[cause] = {"problem": before.id, "text": name, "before": old, "after": new}
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for a JSON file, causes in alphabetical order."""
+        return {"counts": dict(sorted(self.counts.items())), "examples": dict(sorted(self.examples.items()))}
+
+
 class Rewriter(Protocol):
     """A backend: for each draft, in order, as many texts as the draft has."""
 
@@ -42,18 +64,18 @@ def rewrite(
     copies: int,
     min_length_ratio: float,
     max_length_ratio: float,
-) -> tuple[list[Entry], Counter[str]]:
-    """Up to `copies` rewritten copies of each entry, and how many were kept and dropped, by cause.
+) -> tuple[list[Entry], Account]:
+    """Up to `copies` rewritten copies of each entry, and the account of what was kept and dropped.
 
     Causes: ``about_translation`` (counted once per entry: its words are its subject), ``unchanged``,
     ``repeated`` (equal to an earlier copy of the same entry) and those of `guards.compare`; a copy with
     several counts under the first. Copies stand in the order of their origins; answers and authors stay.
     """
-    counts: Counter[str] = Counter()
+    account = Account()
     origins: list[Entry] = []
     for entry in entries:
         if is_about_translation(entry):
-            counts["about_translation"] += 1
+            account.drop("about_translation", entry, entry)
         else:
             origins += [entry] * copies
     drafts = [Draft(f"{entry.id}~{i % copies + 1}", texts_of(entry)) for i, entry in enumerate(origins)]
@@ -63,11 +85,13 @@ def rewrite(
     for entry, draft, texts in zip(origins, drafts, rewriter(drafts), strict=True):
         copy = with_texts(entry, texts, id=draft.id)
         cause = _cause(entry, copy, seen, min_length_ratio, max_length_ratio)
-        counts[cause or KEPT] += 1
         if cause is None:
+            account.counts[KEPT] += 1
             kept.append(copy)
             seen.add((entry.id, *texts))
-    return kept, counts
+        else:
+            account.drop(cause, entry, copy)
+    return kept, account
 
 
 def texts_of(entry: Entry) -> tuple[str, ...]:

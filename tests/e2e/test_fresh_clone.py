@@ -139,7 +139,13 @@ def test_outs_do_not_depend_on_the_hash_seed(clone: Clone, tmp_path: Path) -> No
     assert other.digest(*outs) == clone.digest(*outs)
 
     outs = ["data/filtered/entries.pkl", "data/filtered/entries_aug_false.pkl", "reports/filter.json"]
-    outs += ["models/index/rows.jsonl", "models/index/embeddings.npy", "reports/metrics.json", "reports/gains.md"]
+    outs += [
+        "reports/data.md",
+        "models/index/rows.jsonl",
+        "models/index/embeddings.npy",
+        "reports/metrics.json",
+        "reports/gains.md",
+    ]
     before = clone.digest(*outs)
     clone.run("dvc", "repro", "--force", "--single-item", "filter", "index", "evaluate", hash_seed="321")
     assert clone.digest(*outs) == before

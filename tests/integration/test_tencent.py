@@ -132,9 +132,9 @@ def test_meaning_that_moved_on_the_way_is_dropped_by_the_guards() -> None:
             for item in entry.questions:
                 item.options = ["青色", "蓝色", "绿色"]
         with tencent_translator(provider, "ja", "translate") as translator:
-            kept, counts = rewrite(entries, translator, copies=1, min_length_ratio=0.5, max_length_ratio=2.0)
-    assert counts["options_collapsed"] == 3
-    assert counts[KEPT] == len(kept)
+            kept, account = rewrite(entries, translator, copies=1, min_length_ratio=0.5, max_length_ratio=2.0)
+    assert account.counts["options_collapsed"] == 3
+    assert account.counts[KEPT] == len(kept)
 
 
 def test_trouble_of_every_kind_changes_nothing_but_the_account() -> None:

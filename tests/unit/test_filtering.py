@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from augen.entries import Entry, QuestionItem
 from augen.errors import AugenError
 from augen.filtering import (
+    CAUSES,
     NearDuplicates,
     Report,
     filter_entries,
@@ -17,7 +18,9 @@ from augen.filtering import (
     ngrams,
     question_text,
     right_answers,
+    signed,
 )
+from augen.params import Drop
 
 PROBLEM = "三个人比身高：甲比乙高，乙比丙高，丙比丁高，而戊比他们四个人都高。"
 RIGHT = "甲比乙高，乙比丙高。\n所以甲最高。\n答案是：A"
@@ -29,7 +32,7 @@ def entry(reasoning: str | None = RIGHT, answer: str = "A", *, id: str = "p", pr
 
 
 def run(*entries: Entry, **settings: object) -> tuple[list[Entry], Report]:
-    defaults: dict[str, object] = {"max_chars": 2000, "hint_phrases": True, "held_out": None}
+    defaults: dict[str, object] = {"max_chars": 2000, "drop": set(CAUSES), "held_out": None}
     return filter_entries(entries, **(defaults | settings))  # type: ignore[arg-type]
 
 
@@ -68,7 +71,7 @@ def test_phrases_that_give_the_hint_away(phrase: str) -> None:
     reasoning = f"我们来看。{phrase}，所以甲最高。\n答案是：A"
     assert find_hint(reasoning) is not None
     assert causes(entry(reasoning)) == {"leaks_hint": 1}
-    assert causes(entry(reasoning), hint_phrases=False) == {}
+    assert causes(entry(reasoning), drop=set(CAUSES) - {"leaks_hint"}) == {}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +130,68 @@ def test_repetitions() -> None:
     assert causes(entry(), copy) == {}
     assert causes(entry(), other_problem) == {"repeated": 1}
     assert causes(entry(), entry(RIGHT.replace("所以", "因此"))) == {}
+
+
+def test_own_right_samples_make_the_wrong_ones_even() -> None:
+    question = entry().questions[0]
+    wrong = entry("丙比甲高。\n答案是：C", "C")
+    assert causes(entry(), wanted=signed([wrong])) == {}
+    assert causes(entry(), wanted=signed([wrong]) - signed([entry()])) == {"unbalanced": 1}
+    assert causes(entry(), wanted=signed([])) == {"unbalanced": 1}
+    other = Entry(PROBLEM, [replace(question, author="another", reasoning=wrong.questions[0].reasoning)], "p")
+    assert causes(entry(), wanted=signed([other])) == {"unbalanced": 1}
+    assert signed([entry(None)]) == set()
+
+
+FAULTY = {
+    "no_reasoning": entry(None),
+    "no_answer": entry("甲最高。"),
+    "other_answer": entry("丙最高。\n答案是：C"),
+    "right_answer": entry(),
+    "leaks_hint": entry("根据给定的答案，甲最高。\n答案是：A"),
+    "collapsed_options": Entry(
+        PROBLEM, [replace(entry().questions[0], options=["甲", "乙", "乙", "丁"], reasoning="看。\n答案是：A")], "p"
+    ),
+    "too_long": entry("甲高。" * 1000 + "\n答案是：A"),
+    "near_duplicate": entry("看。\n答案是：A"),
+    "repeated": entry(),
+    "unbalanced": entry(),
+}
+
+
+def faulty(cause: str, drop: set[str]) -> dict[str, int]:
+    """What is dropped of entries with no fault but `cause`."""
+    one = FAULTY[cause]
+    settings: dict[str, object] = {"drop": drop}
+    match cause:
+        case "right_answer":
+            settings["right"] = right_answers([entry()])
+        case "near_duplicate":
+            settings["held_out"] = near({"dev#1": question_text(PROBLEM, one.questions[0])})
+        case "unbalanced":
+            settings["wanted"] = set()
+    return causes(*[one] * (2 if cause == "repeated" else 1), **settings)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_every_cause_has_a_switch(cause: str) -> None:
+    assert faulty(cause, set(CAUSES)) == {cause: 1}
+    assert faulty(cause, {cause}) == {cause: 1}
+    assert faulty(cause, set(CAUSES) - {cause}) == {}
+
+
+def test_the_switches_in_params_are_the_causes() -> None:
+    assert tuple(Drop.model_fields) == CAUSES
+
+
+def test_questions_without_reasoning_are_no_repetitions_of_each_other() -> None:
+    assert causes(entry(None), entry(None, id="q"), drop={"repeated"}) == {}
+
+
+def test_what_an_earlier_file_had_is_a_repetition() -> None:
+    seen: dict[str, tuple[str, set[str]]] = {}
+    assert causes(entry(), seen=seen) == {}
+    assert causes(entry(id="p~1"), entry(id="p~1", problem="另一种说法：" + PROBLEM), seen=seen) == {"repeated": 1}
 
 
 def test_a_dropped_reasoning_makes_no_later_one_a_repetition() -> None:

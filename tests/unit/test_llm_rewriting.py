@@ -82,7 +82,7 @@ def test_what_was_wrong_with_every_attempt_is_kept() -> None:
 
 
 def test_the_mistakes_of_a_model_are_signed_and_carry_their_wrong_answer() -> None:
-    [entry], failures = explain_wrong([ENTRY], writer(2), Script("答案是：B", "答案是：C"), "sampled")
+    [entry], _, failures = explain_wrong([ENTRY], writer(2), Script("答案是：B", "答案是：C"), "sampled")
     item = entry.questions[0]
     assert (item.answer, item.reasoning, item.author) == ("C", "答案是：C", "writer-7b")
     assert failures == []

@@ -197,8 +197,8 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
 
 def test_a_value_that_may_be_null() -> None:
     params = raw()
-    params["filter"]["near_duplicates"] = params["engine"]["quantization"] = params["prepare"]["limit"] = None
-    assert check(params, "p.yaml").filter.near_duplicates is None
+    params["engine"]["quantization"] = params["prepare"]["limit"] = None
+    assert check(params, "p.yaml").prepare.limit is None
 
 
 def test_one_name_is_a_list_of_one() -> None:

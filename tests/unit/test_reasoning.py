@@ -266,6 +266,39 @@ def test_sampled_does_not_keep_an_equal_option(tmp_path: Path) -> None:
     assert done.questions[0].reasoning is None
 
 
+def both(engine: FakeEngine, folder: Path, kind: Negatives = "sampled", attempts: int = 4) -> tuple[Any, Any]:
+    """What became of the one question, wrong and right, as (answer, reasoning, author)."""
+    with sampler_of(engine, folder) as sampler:
+        wrong, own, _ = explain_wrong([entry("B")], writer(attempts=attempts), sampler, kind)
+    found = [(e.questions[0].answer, e.questions[0].reasoning, e.questions[0].author) for e in [*wrong, *own]]
+    return found[0], found[1] if own else None
+
+
+def test_sampled_collects_a_right_text_of_the_same_author_in_the_same_draws(tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn("B", "A", "C"))
+    wrong, right = both(engine, tmp_path)
+    assert wrong == ("A", "想一想。\n答案是：A", "a model")
+    assert right == ("B", "想一想。\n答案是：B", "a model")
+    assert len(engine.asked) == 2
+    assert {r.prompt for r in engine.asked} == {solve_prompt("解答。", "题目。", entry("B").questions[0])}
+
+
+def test_sampled_draws_until_it_has_both(tmp_path: Path) -> None:
+    engine = FakeEngine(stubborn("A", None, "C", "B"))
+    wrong, right = both(engine, tmp_path)
+    assert (wrong[0], right[0], len(engine.asked)) == ("A", "B", 4)
+
+
+def test_sampled_without_a_right_text_is_no_failure(tmp_path: Path) -> None:
+    with sampler_of(FakeEngine(stubborn("A")), tmp_path) as sampler:
+        wrong, own, failures = explain_wrong([entry("B")], writer(attempts=2), sampler, "sampled")
+    assert (wrong[0].questions[0].answer, own[0].questions[0].reasoning, failures) == ("A", None, [])
+
+
+def test_hinted_has_no_right_texts(tmp_path: Path) -> None:
+    assert both(FakeEngine(obedient), tmp_path, "hinted")[1] is None
+
+
 @pytest.mark.parametrize(
     ("options", "answer", "letters"),
     [

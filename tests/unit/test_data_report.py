@@ -1,0 +1,112 @@
+"""reports/data.md from a few entries: every section, by its lines."""
+
+from collections import Counter
+from dataclasses import replace
+
+from augen.data_report import PAIRS, Data, page
+from augen.entries import Entry, QuestionItem
+from augen.filtering import CAUSES, Report, filter_entries, right_answers
+
+WRITTEN = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "a model")
+
+
+def entry(id: str, *items: QuestionItem, problem: str = "甲比乙高。\n乙喜欢苹果。") -> Entry:
+    return Entry(problem, list(items) or [WRITTEN], id)
+
+
+def data(**changes: object) -> Data:
+    problems = [
+        entry("p"),
+        entry("q", replace(WRITTEN, reasoning=None, author=None)),
+        entry("synthetic_0", replace(WRITTEN, reasoning="乙比甲矮。\n答案是：A", author="solver")),
+    ]
+    reasoned = {
+        "entries": problems,
+        "entries_aug": [entry("p~1", problem="甲比乙高。\n乙喜爱苹果。")],
+        "entries_false": [entry("p", replace(WRITTEN, reasoning="乙高。\n答案是：B", answer="B"))],
+        "entries_aug_false": [entry("p~1", replace(WRITTEN, reasoning="根据给定的答案`|\n答案是：B", answer="B"))],
+        "entries_own": [],
+    }
+    kept, reports = {}, {}
+    for name, entries in reasoned.items():
+        right = right_answers(problems + reasoned["entries_aug"]) if "false" in name else None
+        kept[name], reports[name] = filter_entries(
+            entries, right=right, drop=set(CAUSES), max_chars=2000, held_out=None
+        )
+    rewriting = {
+        "counts": {"kept": 1, "unchanged": 1, "number_changed": 1},
+        "examples": {
+            "number_changed": {"problem": "q", "text": "problem", "before": "有三个\n甲", "after": "有四个\n甲"},
+            "unchanged": {"problem": "q", "text": "problem", "before": "甲\n乙", "after": ""},
+        },
+    }
+    dev = [entry("d", replace(WRITTEN, options=["甲", "乙", "丙"], reasoning=None, answer="C"))]
+    test = [entry("t", replace(WRITTEN, reasoning=None, answer=None))]
+    settings = {"reasoned": reasoned, "kept": kept, "reports": reports, "dev": dev, "test": test}
+    return Data(**(settings | {"rewriting": rewriting, "shuffling": Counter()} | changes))  # type: ignore[arg-type]
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of the tables of a page, without the blanks that align them."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_every_section_by_its_rows() -> None:
+    rows = cells(page(data()))
+    for row in (
+        ["to train on", "3", "3", "2: 3"],
+        ["of these, solver-verified puzzles that were added", "1", "1", "2: 1"],
+        ["dev", "1", "1", "3: 1"],
+        ["test", "1", "1", "2: 1"],
+        ["to train on", "3", "100.0%", "0.0%", "0.0%"],
+        ["dev", "1", "0.0%", "0.0%", "100.0%"],
+        ["problem", "12", "12", "12"],
+        ["right, problems", "3", "2", "66.7%", "2", "100.0%"],
+        ["wrong, rewritten", "1", "1", "100.0%", "0", "0.0%"],
+        ["a model", "2", "1", "1"],
+        ["solver", "1", "0", "0"],
+        ["no_reasoning", "1", "0", "0", "0", "0"],
+        ["leaks_hint", "0", "0", "0", "1", "0"],
+        ["number_changed", "1"],
+    ):
+        assert row in rows, row
+
+
+def test_drops_are_shown_with_an_example() -> None:
+    text = page(data())
+    assert "- `no_reasoning`, q#1: `no text`" in text
+    assert "- `leaks_hint`, p~1#1: `` 根据给定的答案`| 答案是：B ``" in text
+    assert "`number_changed`, q, problem\n\n```diff\n- 有三个\n+ 有四个\n```" in text
+    assert "`unchanged`, q, problem: `甲 乙`\n\n" in text
+
+
+def test_rewritten_problems_stand_beside_their_originals() -> None:
+    assert "p~1\n\n```diff\n- 乙喜欢苹果。\n+ 乙喜爱苹果。\n```\n" in page(data())
+
+
+def test_at_most_so_many_pairs_spread_over_the_file_and_long_lines_cut() -> None:
+    originals = [entry(f"p{i}", problem="甲" * 500 + "乙" + "甲" * 500) for i in range(3 * PAIRS)]
+    copies = [entry(f"p{i}~1", problem="甲" * 500 + "丙" + "甲" * 500) for i in range(3 * PAIRS)]
+    plain = data()
+    shown = page(data(reasoned={**plain.reasoned, "entries": originals, "entries_aug": copies}))
+    assert shown.count("```diff") == PAIRS + 1
+    assert f"p{3 * PAIRS - 3}~1\n" in shown and "p1~1\n" not in shown
+    assert max(map(len, shown.splitlines())) < 300
+    assert "\n- …甲" in shown and "丙甲" in shown
+
+
+def test_what_was_not_asked_for_is_said() -> None:
+    nothing = page(data(rewriting={"counts": {}, "examples": {}}))
+    assert "Not asked for (`translate.backend`)." in nothing and "Not asked for (`filter.shuffled`)." in nothing
+    assert ["letters", "2"] in cells(page(data(shuffling=Counter({"shuffled": 5, "letters": 2}))))
+
+
+def test_the_same_data_give_the_same_page() -> None:
+    assert page(data()) == page(data())
+
+
+def test_nothing_at_all() -> None:
+    empty: dict[str, list[Entry]] = {name: [] for name in data().reasoned}
+    reports = {name: Report() for name in empty}
+    text = page(data(reasoned=empty, kept=empty, reports=reports, dev=[], test=[]))
+    assert "Nothing." in text

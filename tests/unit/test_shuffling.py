@@ -1,0 +1,142 @@
+"""Options in another order: letters move along or the question stays, and every shuffle can be undone."""
+
+import doctest
+from itertools import permutations
+from random import Random
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from augen import shuffling
+from augen.answers import parse_answer
+from augen.entries import Entry, QuestionItem
+from augen.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
+
+SWAP = {"A": "B", "B": "A"}
+PLAIN = "谁最高？\n甲\n乙"
+WITH_NAMES = "A在B左边，C在D左边。谁在左边？"
+
+
+def test_worked_examples() -> None:
+    result = doctest.testmod(shuffling)
+    assert result.attempted and not result.failed
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("所以选B。\n答案是：B", "所以选A。\n答案是：A"),
+        ("A和B都错", "B和A都错"),
+        ("选项A、B，（Ａ）和**B**", "选项B、A，（Ｂ）和**A**"),
+        ("A: 甲\nB: 乙\n正确的是 B。", "B: 甲\nA: 乙\n正确的是 A。"),
+        (r"\boxed{A}，\boxed{\text{B}}", r"\boxed{B}，\boxed{\text{A}}"),
+        ("C是什么都行，Bob和b1、AI也是", "C是什么都行，Bob和b1、AI也是"),
+        ("排除A，B选项正确", "排除B，A选项正确"),
+    ],
+)
+def test_letters_that_move(text: str, expected: str) -> None:
+    assert map_letters(text, SWAP, PLAIN) == expected
+    assert map_letters(expected, SWAP, PLAIN) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("看左边。选项A不对，答案是：B", "看左边。选项B不对，答案是：A"),
+        ("所以A、B选项都错", "所以B、A选项都错"),
+        ("(A) 甲\n(B) 乙", "(B) 甲\n(A) 乙"),
+        ("E在左边，选A", "E在左边，选B"),
+    ],
+)
+def test_letters_that_move_where_the_puzzle_has_names(text: str, expected: str) -> None:
+    assert map_letters(text, SWAP, WITH_NAMES) == expected
+
+
+@pytest.mark.parametrize("text", ["A在B左边，选B", "最左边的是A", "A 是正确的", "AB都对", "\nA 在左边"])
+def test_letters_that_may_be_names(text: str) -> None:
+    assert map_letters(text, SWAP, WITH_NAMES) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "设A为甲的身高，选B",
+        "A=3，选B",
+        "A>B，选A",
+        "A点到B点",
+        "第二个选项对，选B",
+        "前者对，选A",
+        "AB都错",
+        "选b",
+        "选项2对",
+    ],
+)
+def test_texts_that_are_not_certain(text: str) -> None:
+    assert map_letters(text, SWAP, PLAIN) is None
+
+
+def question(*options: str, reasoning: str | None = "看第一句。\n所以选B。\n答案是：B") -> QuestionItem:
+    return QuestionItem("谁最高？", list(options), reasoning, "B", "solver")
+
+
+def test_a_question_by_hand() -> None:
+    assert shuffled("甲比乙矮。", question("甲", "乙", "丙"), (2, 0, 1)) == QuestionItem(
+        "谁最高？", ["丙", "甲", "乙"], "看第一句。\n所以选C。\n答案是：C", "C", "solver"
+    )
+    unsolved = shuffled("甲比乙矮。", question("甲", "乙", reasoning=None), (1, 0))
+    assert unsolved == QuestionItem("谁最高？", ["乙", "甲"], None, "A", "solver")
+
+
+@pytest.mark.parametrize(
+    "option", ["以上都不对", "A和B", "A、C", "其余都错", "B", "两者皆可", "前两个", "没有一个选项对"]
+)
+def test_options_that_depend_on_their_place(option: str) -> None:
+    assert shuffled("甲比乙矮。", question("甲", "乙", option), (2, 0, 1)) == "position"
+
+
+def test_a_reasoning_whose_answer_would_be_another_stays() -> None:
+    assert shuffled("甲比乙矮。", question("甲", "乙", reasoning="设A为甲。\n答案是：B"), (1, 0)) == "letters"
+
+
+PIECES = "选项A|A|B|C|D|和|、|都错|所以选B|\n|A: |甲|设|。|答案是：C|(D)|=|Ｂ|AB|第二个选项|Bob|，"
+pieces = st.sampled_from(PIECES.split("|"))
+texts = st.lists(pieces, max_size=12).map("".join)
+
+
+@given(texts, st.permutations("ABCD"), st.sampled_from([PLAIN, WITH_NAMES]))
+def test_mapping_back_restores_the_text(text: str, targets: list[str], puzzle: str) -> None:
+    letters = dict(zip("ABCD", targets, strict=True))
+    mapped = map_letters(text, letters, puzzle)
+    assume(mapped is not None)
+    assert map_letters(mapped or "", {new: old for old, new in letters.items()}, puzzle) == text
+
+
+@given(texts, st.sampled_from("ABCD"), st.permutations(range(4)))
+def test_shuffling_back_restores_the_question(steps: str, answer: str, order: list[int]) -> None:
+    item = QuestionItem("谁？", ["甲", "乙", "丙", "丁"], f"{steps}\n答案是：{answer}", answer, "a model")
+    new = shuffled("题目。", item, order)
+    assume(isinstance(new, QuestionItem))
+    assert isinstance(new, QuestionItem) and new.answer and item.answer
+    assert new.options[ord(new.answer) - 65] == item.options[ord(item.answer) - 65]
+    assert parse_answer(new.reasoning, 4) == new.answer
+    assert shuffled("题目。", new, [order.index(i) for i in range(4)]) == item
+
+
+@given(st.integers(2, 5), st.integers(0, 50))
+def test_a_drawn_order_is_another_order(options: int, seed: int) -> None:
+    order = drawn_order(options, Random(seed))
+    assert order in set(permutations(range(options))) - {tuple(range(options))}
+
+
+def test_copies_of_entries() -> None:
+    entries = [
+        Entry("甲比乙矮。", [question("甲", "乙", "丙"), question("甲", "乙", "以上都不对")], "p"),
+        Entry("A在左边。", [question("甲", "乙", reasoning="A在左边。\n答案是：B")], "q~1"),
+    ]
+    made, counts = shuffled_entries(entries, 2, seed=1)
+    assert counts == {"shuffled": 2, "position": 2, "letters": 2}
+    assert [(entry.id, len(entry.questions)) for entry in made] == [("p~s1", 1), ("p~s2", 1)]
+    assert shuffled_entries(entries[::-1], 2, seed=1)[0] == made
+    assert shuffled_entries(entries, 0, seed=1) == ([], {})
+    assert entries[0].questions[0] == question("甲", "乙", "丙")
