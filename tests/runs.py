@@ -1,4 +1,4 @@
-"""A made-up run of the pipeline, as large as wanted: what `evaluate` reads, without any model.
+"""A made-up run of the pipeline, as large as wanted: what `evaluate` reads, without any model, and its report.
 
     python -m tests.runs FOLDER --questions 1500 --voters 7
 
@@ -8,6 +8,10 @@ how often that happens depends on the family, and the scores are somewhat higher
 
 import argparse
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -21,6 +25,7 @@ from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.voting import Sample, next_draws
 
+PARAMS = Path(__file__).parents[1] / "params.yaml"
 POOL = 90  # different problems; larger runs repeat them under other ids
 UNPARSED, CLIPPED = 0.04, 0.02
 CAUSES = ("leaks_hint", "near_duplicate", "no_answer", "no_reasoning", "other_answer", "repeated", "too_long")
@@ -164,9 +169,13 @@ def write_run(
     baseline: int = 3,
     k: int = 1,
     lift: float = 0.1,
+    more: Sequence[Entry] = (),
 ) -> None:
-    """Write every file that `evaluate` reads under `folder`; `lift` is what adapter and examples bring."""
-    dev, test = dev_entries(questions), puzzle_entries(9, "made-up test", "test")
+    """Write every file that `evaluate` reads under `folder`; `lift` is what adapter and examples bring.
+
+    `more` are further dev problems; their ids end in the name of a family, their questions have reasonings.
+    """
+    dev, test = [*dev_entries(questions), *more], puzzle_entries(9, "made-up test", "test")
     write_jsonl(folder / "data/dev.jsonl", dev)
     write_text(
         folder / "data/samples.jsonl",
@@ -179,6 +188,17 @@ def write_run(
     )
     write_json(folder / "reports/filter.json", filter_report(Random(questions)))
     write_json(folder / "reports/scorer.json", scorer_report())
+    params = PARAMS.read_text(encoding="utf-8")
+    for key, value in (("voters", voters), ("max_resample", max_resample)):
+        params = re.sub(rf"^{key}: \d+", f"{key}: {value}", params, count=1, flags=re.MULTILINE)
+    write_text(folder / "params.yaml", params)
+
+
+def evaluated(folder: Path) -> Path:
+    """The report page of the run in `folder`, written by the stage itself."""
+    environment = os.environ | {"PYTHONPATH": str(PARAMS.parent)}
+    subprocess.run([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=environment, check=True)
+    return folder / "reports/report.html"
 
 
 def main() -> None:
@@ -189,6 +209,7 @@ def main() -> None:
     parser.add_argument("--lift", type=float, default=0.1)
     asked = parser.parse_args()
     write_run(asked.folder, asked.questions, asked.voters, lift=asked.lift)
+    print(evaluated(asked.folder))
 
 
 if __name__ == "__main__":

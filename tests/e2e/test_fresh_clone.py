@@ -140,6 +140,7 @@ def test_outs_do_not_depend_on_the_hash_seed(clone: Clone, tmp_path: Path) -> No
 
     outs = ["data/filtered/entries.pkl", "data/filtered/entries_aug_false.pkl", "reports/filter.json"]
     outs += ["models/index/rows.jsonl", "models/index/embeddings.npy", "reports/metrics.json", "reports/gains.md"]
+    outs += ["reports/report.html"]
     before = clone.digest(*outs)
     clone.run("dvc", "repro", "--force", "--single-item", "filter", "index", "evaluate", hash_seed="321")
     assert clone.digest(*outs) == before

@@ -90,7 +90,7 @@ SCORER: Row = {
     "held_out": 4,
     "accuracy": 0.5,
     "learned_nothing": True,
-    "by_author": {"solver": {"texts": 4, "right": 4}},
+    "by_author": {"<script>x</script>": {"texts": 4, "right": 4}},
 }
 
 
@@ -470,7 +470,10 @@ class TestStage:
             ["pass", "majority", "weighted", "best", "configured"], "0.222222"
         )
         assert files["reports/plots/filter.csv"] == b"file,outcome,questions\nentries,kept,7\nentries,no_answer,2\n"
-        assert b"accuracy 0.667 on 3 questions" in files["reports/report.html"]
+        page = files["reports/report.html"].decode()
+        assert "accuracy 0.667 on 3 questions" in page
+        assert "&lt;script&gt;x&lt;/script&gt;" in page
+        assert "<script>x" not in page
         printed = capsys.readouterr().out
         assert "+ adapter & examples, one sample" in printed
         assert "test: 1 of 2 questions got the fallback letter" in printed

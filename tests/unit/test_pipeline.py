@@ -208,6 +208,17 @@ def test_plots_show_files_that_stages_make() -> None:
     assert {path for path in made if path.endswith(".csv")} == shown, "a curve that nobody sees"
 
 
+def test_plots_say_what_they_show() -> None:
+    own = {path.stem for path in (ROOT / ".dvc/plots").glob("*.json")}
+    for plot in PIPELINE["plots"]:
+        for name, settings in plot.items():
+            assert {"template", "title", "x", "x_label", "y_label"} <= settings.keys(), name
+            assert settings["template"] in {"simple", "scatter", "bar_horizontal"} | own, name
+            columns = settings["y"].values()
+            lines = sum(len(names) if isinstance(names, list) else 1 for names in columns)
+            assert lines == 1 or settings["template"] == "curves", f"{name}: {lines} lines of one colour"
+
+
 @stages
 def test_scripts_are_short(name: str) -> None:
     lines = script(name).read_text(encoding="utf-8").count("\n")
