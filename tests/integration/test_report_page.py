@@ -116,6 +116,12 @@ def search(driver: Any, words: str, expected: str) -> None:
     WebDriverWait(driver, 30).until(lambda d: count(d) == expected, f"{words}: never {expected!r}")
 
 
+def draw(driver: Any, chart: Any) -> None:
+    """Scroll to `chart` and wait until something is drawn in it."""
+    driver.execute_script("arguments[0].scrollIntoView()", chart)
+    WebDriverWait(driver, 30).until(lambda _: chart.find_elements(By.CSS_SELECTOR, "svg path"))
+
+
 def number(value: int) -> str:
     return f"{value:,}"
 
@@ -153,8 +159,7 @@ def test_every_chart_is_drawn_in_either_scheme(browser: Any) -> None:
     charts = browser.find_elements(By.CSS_SELECTOR, "[data-chart]")
     assert len(charts) == 6
     for chart in charts:
-        browser.execute_script("arguments[0].scrollIntoView()", chart)
-        WebDriverWait(browser, 30).until(lambda _, chart=chart: chart.find_elements(By.CSS_SELECTOR, "svg path"))
+        draw(browser, chart)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280
 
     line = "return document.querySelector('[data-chart=roc] path[stroke=\"%s\"]') !== null"
@@ -263,8 +268,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Any) -> None:
     browser.refresh()
     WebDriverWait(browser, 60).until(lambda d: rows(d))
     for chart in browser.find_elements(By.CSS_SELECTOR, "[data-chart]"):
-        browser.execute_script("arguments[0].scrollIntoView()", chart)
-        WebDriverWait(browser, 30).until(lambda _, chart=chart: chart.find_elements(By.TAG_NAME, "svg"))
+        draw(browser, chart)
     browser.execute_script("document.querySelector('#list summary').click()")
     WebDriverWait(browser, 30).until(lambda d: d.find_elements(By.CSS_SELECTOR, "#list .body"))
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

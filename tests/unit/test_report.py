@@ -23,6 +23,8 @@ from augen.metrics import Estimate
 from augen.params import load
 from augen.report import charts, page, questions, tables
 from augen.report.questions import Voting, question_record, question_records, read_examples, sample_record
+from stages import evaluate as stage
+from tests.runs import write_run
 
 ITEM = QuestionItem("谁最高？", ["甲", "乙", "丙"], answer="B")
 VOTING = Voting("weighted", threshold=0.5, fallback="D")
@@ -266,3 +268,21 @@ def test_the_page_names_no_other_place() -> None:
     assert "innerHTML" not in script
     assert "insertAdjacentHTML" not in script
     assert "</script" not in page.vega_script().lower()
+
+
+def test_a_run_without_scorer_families_and_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data of other origin have no families; with rag.k 0 there are no examples, and without scores no curves."""
+    write_run(tmp_path, questions=6, voters=2, max_resample=0, k=0)
+    for name in ("dev", "samples", "baseline", "examples"):
+        path = tmp_path / f"data/{name}.jsonl"
+        text = re.sub(r"train_(\d+)_[a-z]+", r"real\1", path.read_text(encoding="utf-8"))
+        text = re.sub(r'"score": [\d.]+', '"score": null', text)
+        text = re.sub(r'("answer": "[A-Z]", "score": null, "accepted"): \w+', r"\1: true", text)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    shown = (tmp_path / "reports/report.html").read_text(encoding="utf-8")
+    assert "without scores" in shown
+    assert "Accuracy by puzzle family" not in shown
+    assert "all families" not in shown
+    assert "Scorer AUC" not in shown
