@@ -8,7 +8,6 @@ out: reports/metrics.json, reports/gains.md, reports/report.html,
      reports/plots/{accuracy_over_k,accuracy_over_samples,roc,calibration,filter}.csv
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from augen import evaluation
@@ -17,7 +16,7 @@ from augen.evaluation import Settings, Source, csv_text, matched, read_samples, 
 from augen.files import read_json, write_json, write_text
 from augen.params import load
 from augen.report.page import Content, page
-from augen.report.questions import Voting, question_records, read_examples, rows_by_question
+from augen.report.questions import read_records
 from augen.report.tables import filter_rows
 from augen.stage import run
 
@@ -55,13 +54,7 @@ def main() -> None:
     for name, columns in COLUMNS.items():
         write_text(f"reports/plots/{name}.csv", csv_text(columns, report.plots[name]))
 
-    records = question_records(
-        dev,
-        rows_by_question(infer.path, "dev"),
-        rows_by_question(baseline.path, "dev"),
-        read_examples(replace(infer, path=Path("data/examples.jsonl")), questions.ids),
-        Voting(p.infer.vote, p.infer.threshold, p.infer.fallback),
-    )
+    records = read_records(dev, infer, baseline, Path("data/examples.jsonl"), p.infer.vote, p.infer.fallback)
     shown = {"dev": samples, "dev, plain model": plain, "test": drawn["test"]}
     content = Content(report, p, filtered, read_json("reports/scorer.json"), shown, records)
     write_text("reports/report.html", page(content))

@@ -252,6 +252,9 @@ async function questions() {
     const flag = button.dataset.flag;
     if (!state.flags.delete(flag)) state.flags.add(flag);
     button.setAttribute("aria-pressed", String(state.flags.has(flag)));
+    const pressed = [...document.querySelectorAll("[data-flag][aria-pressed=true]")];
+    $("meaning").textContent = pressed.map((one) => `${one.dataset.flag}: ${one.title}`).join(" · ");
+    $("meaning").hidden = !pressed.length;
     update();
   }));
   $("more").addEventListener("click", showMore);

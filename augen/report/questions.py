@@ -13,7 +13,7 @@ Problems and examples that several questions share are kept once; questions name
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,25 @@ class Voting:
     fallback: str
 
 
+def read_records(
+    dev: Sequence[Entry], infer: Source, baseline: Source, examples: Path, method: Method, fallback: str
+) -> dict[str, Any]:
+    """`question_records` of the `dev` problems, from the files of samples and the file of `examples`.
+
+    Both files of samples must have passed `augen.evaluation.read_samples`.
+    """
+    names = [question_id(entry, i) for entry in dev for i in range(len(entry.questions))]
+    return question_records(
+        dev,
+        rows_by_question(infer.path, "dev"),
+        rows_by_question(baseline.path, "dev"),
+        read_examples(replace(infer, path=examples), names),
+        Voting(method, infer.threshold, fallback),
+    )
+
+
 def rows_by_question(path: Path, split: str) -> dict[str, list[Row]]:
-    """The lines of a file of samples that belong to `split`; `augen.evaluation.read_samples` has checked the file."""
+    """The lines of a file of samples that belong to `split`, in its order."""
     rows: dict[str, list[Row]] = {}
     for row in _lines(path):
         if row["split"] == split:

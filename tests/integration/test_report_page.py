@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from augen.entries import Entry, QuestionItem
+from augen.report.questions import FLAGS
 from tests.runs import evaluated, write_run
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -191,6 +192,8 @@ def test_filters(browser: Any, data: dict[str, Any], flags: list[str]) -> None:
     for flag in flags:
         browser.find_element(By.CSS_SELECTOR, f"[data-flag={flag}]").click()
     assert count(browser) == (counted(found) if found else f"none of {number(QUESTIONS)} questions")
+    meaning = browser.find_element(By.ID, "meaning").text
+    assert all(f"{flag}: {FLAGS[flag]}" in meaning for flag in flags)
 
     found = [q for q in found if q["family"] == "roads"]
     Select(browser.find_element(By.ID, "family")).select_by_value("roads")
