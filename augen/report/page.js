@@ -12,8 +12,6 @@ function make(tag, className, ...children) {
   return element;
 }
 
-// ---------------------------------------------------------------- charts
-
 const scheme = matchMedia("(prefers-color-scheme: dark)");
 
 function colour(role) {
@@ -76,8 +74,6 @@ function drawCharts() {
   document.querySelectorAll("[data-chart]").forEach((place) => seen.observe(place));
   scheme.addEventListener("change", () => drawn.forEach((_, place) => draw(place)));
 }
-
-// ---------------------------------------------------------------- questions
 
 let DATA = null;
 const state = { words: [], family: "", flags: new Set(), shown: 0, found: [] };

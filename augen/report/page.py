@@ -36,7 +36,7 @@ class Content:
     params: Params
     filtered: Mapping[str, Mapping[str, Any]]  # reports/filter.json
     scorer: Mapping[str, Any]  # reports/scorer.json
-    drawn: Mapping[str, Samples]  # by what they were drawn for
+    drawn: Mapping[str, Samples]  # dev; dev, plain model; test
     questions: Mapping[str, Any]  # augen.report.questions.question_records
 
 
@@ -47,7 +47,10 @@ def page(content: Content) -> str:
     families = tables.family_rows(records)
     filtered = tables.filter_rows(content.filtered)
     gains, (low, high) = tables.gains_rows(report.gains)
-    accuracy = {"dev": report.metrics["accuracy"], "dev, plain model": report.metrics["plain_accuracy"]}
+    right = {
+        "dev": report.metrics["accuracy"] * len(content.drawn["dev"].ids),
+        "dev, plain model": report.metrics["plain_accuracy"] * len(content.drawn["dev, plain model"].rows),
+    }
     specs = {
         "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
         "accuracy_over_samples": charts.accuracy_over_samples(plots["accuracy_over_samples"]),
@@ -82,7 +85,7 @@ def page(content: Content) -> str:
         authors=tables.author_rows(content.scorer),
         filtered=content.filtered,
         outcomes=outcomes_of(content.filtered),
-        costs=tables.cost_rows(content.drawn, accuracy),
+        costs=tables.cost_rows(content.drawn, right),
         settings=tables.settings_groups(content.params),
     )
 

@@ -136,14 +136,14 @@ def filter_rows(account: Mapping[str, Mapping[str, Any]]) -> Rows:
 
 
 def cost_rows(drawn: Mapping[str, Samples], right: Mapping[str, float]) -> Rows:
-    """What was generated for each set of questions; `right` has the accuracy where answers are known.
+    """What was generated for each set of questions.
 
-    Tokens per right answer: what one right answer costs with this many samples a question.
+    `right` has the number of right answers where answers are known: of what was handed in, or, where every sample
+    is an answer of its own, of samples.
     """
     rows = []
     for name, samples in drawn.items():
         questions, tokens = len(samples.ids), int(samples.rows["tokens"].sum())
-        accuracy = right.get(name)
         rows.append(
             {
                 "name": name,
@@ -152,7 +152,7 @@ def cost_rows(drawn: Mapping[str, Samples], right: Mapping[str, float]) -> Rows:
                 "per_question": number(samples.per_question, 2),
                 "tokens": f"{tokens:,}",
                 "tokens_per_question": number(samples.tokens_per_question, 0),
-                "tokens_per_right": number(tokens / (accuracy * questions), 0) if accuracy else "–",
+                "tokens_per_right": number(tokens / right[name], 0) if right.get(name) else "–",
             }
         )
     return rows

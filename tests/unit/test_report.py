@@ -178,7 +178,7 @@ class TestTables:
         drawn = np.array(
             [(0, 1, 0, 0, 0.5, True, 30), (1, 1, 0, 1, 0.5, True, 50), (1, 1, 1, 1, 0.5, True, 40)], dtype=ROW
         )
-        [dev] = tables.cost_rows({"dev": Samples(["p#1", "p#2"], drawn)}, {"dev": 0.5})
+        [dev] = tables.cost_rows({"dev": Samples(["p#1", "p#2"], drawn)}, {"dev": 1.0})
         assert (dev["samples"], dev["per_question"], dev["tokens"]) == ("3", "1.50", "120")
         assert (dev["tokens_per_question"], dev["tokens_per_right"]) == ("60", "120")
         assert tables.cost_rows({"test": Samples(["p#1", "p#2"], drawn)}, {})[0]["tokens_per_right"] == "–"
