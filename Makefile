@@ -2,6 +2,7 @@
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, types, unit tests
 # make bench    speed, as ratios against something in the same run; PART names a module of benchmarks/: calls, puzzles, guards, …
+# make browser  install Chromium by apt-get (root on Debian), for the test of the report page
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check bench demo-apis clean-venv
+.PHONY: repro test check bench browser demo-apis clean-venv
 
 repro: $(INSTALLED)
 	dvc repro
@@ -27,6 +28,10 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	python -m benchmarks.$(PART)
+
+browser:
+	command -v chromium && command -v chromedriver || { apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 
 demo-apis: $(INSTALLED)
 	python -m tests.servers

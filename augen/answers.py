@@ -27,16 +27,32 @@ def parse_answer(text: str | None, n_options: int) -> str | None:
     (``答案是A或B``, ``AB``) or one beyond the `n_options` options. Text from a made-up next section on (a
     heading ``### 题目`` or ``### 问题``, a line of ``---``) is ignored.
     """
-    own = _NEXT_SECTION.split(_normalized(text or ""), maxsplit=1)[0]
-    statements = [*_statements_after_cues(own), *_statements_before_cues(own)]
-    if not statements:
-        return None
-    _, letter = max(statements)
+    _, letter, _ = _last_statement(text or "")
     return letter if letter in tuple(LETTERS[:n_options]) else None
 
 
-def _statements_after_cues(text: str) -> list[tuple[int, str]]:
-    """(position, letter) of every ``答案是：B``; the letter is empty where several are named."""
+def answer_place(text: str, n_options: int) -> int | None:
+    """Where in `text` the letter stands that `parse_answer` returns, to show it; None where that is None.
+
+    >>> answer_place("甲最高。**答案是：Ｂ**", 4)
+    10
+    """
+    _, letter, place = _last_statement(text)
+    if letter not in tuple(LETTERS[:n_options]):
+        return None
+    # The letter is the same one among the signs that normalization keeps; hyphens, which it strips, are none of them.
+    kept = len(_DROPPED.sub("", _normalized(text)[:place]))
+    return [match.start() for match in _KEPT.finditer(text)][kept]
+
+
+def _last_statement(text: str) -> tuple[int, str, int]:
+    """(position of the statement, its letter, position of the letter) in the normalized text; no letter: empty."""
+    own = _NEXT_SECTION.split(_normalized(text), maxsplit=1)[0]
+    return max([*_statements_after_cues(own), *_statements_before_cues(own)], default=(0, "", 0))
+
+
+def _statements_after_cues(text: str) -> list[tuple[int, str, int]]:
+    """Every ``答案是：B`` as in `_last_statement`; the letter is empty where several are named."""
     statements = []
     for cue in _CUE.finditer(text):
         letter = _LETTER.match(text, cue.end())
@@ -45,13 +61,13 @@ def _statements_after_cues(text: str) -> list[tuple[int, str]]:
         if cue["bare"] and not _END.match(text, letter.end()):
             continue
         several = letter["several"] or _MORE.match(text, letter.end())
-        statements.append((cue.end(), "" if several else letter["letter"].upper()))
+        statements.append((cue.end(), "" if several else letter["letter"].upper(), letter.start("letter")))
     return statements
 
 
-def _statements_before_cues(text: str) -> list[tuple[int, str]]:
-    """(position, letter) of every ``B是正确答案``."""
-    return [(match.start("letter"), match["letter"]) for match in _LETTER_FIRST.finditer(text)]
+def _statements_before_cues(text: str) -> list[tuple[int, str, int]]:
+    """Every ``B是正确答案`` as in `_last_statement`."""
+    return [(match.start("letter"), match["letter"], match.start("letter")) for match in _LETTER_FIRST.finditer(text)]
 
 
 def _normalized(text: str) -> str:
@@ -68,6 +84,10 @@ _HALF_WIDTH: dict[int, str | None] = {
     **{ord("Ⓐ") + i: chr(ord("A") + i) for i in range(26)},
     **{code: None if (half := chr(code - 0xFEE0)) in _IGNORED else half for code in range(0xFF01, 0xFF5F)},
 }
+
+# What normalization may remove, in full width too, and what it keeps.
+_REMOVED = rf"\s\-{re.escape(_IGNORED)}" + "".join(chr(ord(c) + 0xFEE0) for c in "-*`$_")
+_DROPPED, _KEPT = re.compile(f"[{_REMOVED}]+"), re.compile(f"[^{_REMOVED}]")
 
 # A heading of the prompts that begins a new puzzle; "### 问题分析" is part of an answer.
 _NEXT_SECTION = re.compile(

@@ -9,6 +9,8 @@ No model is loaded. Everything is computed in arrays: Q questions, (Q, n) sample
 -1 where a sample has no answer or was not drawn.
 """
 
+import csv
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -147,6 +149,14 @@ class Step:
     samples: float
 
 
+def verdict_of(difference: Estimate) -> str:
+    """`gained`, `not shown` (less than one standard error) or `lost`."""
+    value, se = difference
+    if value < 0:
+        return "lost"
+    return "gained" if value > 0 and value >= se else "not shown"
+
+
 @dataclass(frozen=True)
 class Gain:
     """A step with its accuracy and, but for the baselines that begin the table, what it gained."""
@@ -159,13 +169,8 @@ class Gain:
 
     @property
     def verdict(self) -> str:
-        """`gained`, `not shown` (less than one standard error) or `lost`; empty without a difference."""
-        if self.difference is None:
-            return ""
-        value, se = self.difference
-        if value < 0:
-            return "lost"
-        return "gained" if value > 0 and value >= se else "not shown"
+        """As `verdict_of` its difference; empty without one."""
+        return "" if self.difference is None else verdict_of(self.difference)
 
 
 @dataclass(frozen=True)
@@ -381,7 +386,7 @@ def evaluate(questions: Questions, samples: Samples, plain: Samples, test: Sampl
         "questions": len(questions.ids),
         "problems": int(clusters.max()) + 1,
         "steps": {gain.key: _step_numbers(gain) for gain in gains},
-        "at_k": {"k": curve[-1]["k"]} | {r["method"]: r["accuracy"] for r in curve if r["k"] == curve[-1]["k"]},
+        "at_k": curve[-1],
         "acceptance": {f"round_{number}": share for number, share in enumerate(acceptance)},
         "test": {
             "questions": len(test.ids),
@@ -391,7 +396,12 @@ def evaluate(questions: Questions, samples: Samples, plain: Samples, test: Sampl
             "tokens_per_question": test.tokens_per_question,
         },
     }
-    plots: dict[str, list[dict[str, Any]]] = {"accuracy_over_k": curve, "roc": [], "calibration": []}
+    plots: dict[str, list[dict[str, Any]]] = {
+        "accuracy_over_k": curve,
+        "accuracy_over_samples": samples_curve(samples, truth, settings),
+        "roc": [],
+        "calibration": [],
+    }
     if quality:
         numbers["scorer"] = {
             "auc": quality.auc,
@@ -458,7 +468,7 @@ def _steps(questions: Questions, samples: Samples, plain: Samples, settings: Set
 
 
 def accuracy_curve(samples: Samples, truth: Ints, method: Method) -> list[dict[str, Any]]:
-    """Accuracy over k, for every k up to the number of `common` samples of a question.
+    """Accuracy over k, for every k up to the number of `common` samples of a question: one row per k.
 
     `pass` (one of k is right), the three votes over all parsed samples, and `configured`: the vote of
     params.yaml among the accepted ones.
@@ -467,11 +477,31 @@ def accuracy_curve(samples: Samples, truth: Ints, method: Method) -> list[dict[s
     methods: tuple[Method, ...] = ("majority", "weighted", "best")
     curve = []
     for k in range(1, grid.answers.shape[1] + 1):
-        accuracy = {"pass": metrics.pass_at_k(grid.answers, truth, k)}
+        row: dict[str, Any] = {"k": k, "pass": metrics.pass_at_k(grid.answers, truth, k)}
         for name in methods:
-            accuracy[name] = metrics.vote_at_k(grid.answers, grid.weights, truth, name, k)
-        accuracy["configured"] = metrics.vote_at_k(grid.answers, grid.weights, truth, method, k, grid.accepted)
-        curve += [{"k": k, "method": name, "accuracy": value} for name, value in accuracy.items()]
+            row[name] = metrics.vote_at_k(grid.answers, grid.weights, truth, name, k)
+        row["configured"] = metrics.vote_at_k(grid.answers, grid.weights, truth, method, k, grid.accepted)
+        curve.append(row)
+    return curve
+
+
+def samples_curve(samples: Samples, truth: Ints, settings: Settings) -> list[dict[str, Any]]:
+    """What more samples buy: the accuracy of the configured vote over the mean number of samples per question.
+
+    First with 1, 2, … slots of round 0, as `configured` in `accuracy_curve`, then with all slots and 0, 1, …
+    rounds of redraws. Nothing parsed is wrong here; the fallback letter comes later.
+    """
+    curve = [
+        {"samples": float(row["k"]), "slots": row["k"], "redraws": 0, "accuracy": row["configured"]}
+        for row in accuracy_curve(samples, truth, settings.method)[: settings.voters - 1]
+    ]
+    for redraws in range(int(samples.rows["round"].max()) + 1):
+        drawn = samples.where(samples.rows["round"] <= redraws)
+        column = drawn.rows["round"] * settings.voters + drawn.rows["slot"] - 1
+        voted = grid_of(drawn, column).vote_accepted(settings.method)
+        accuracy = float(np.mean(voted == truth))
+        point = {"samples": drawn.per_question, "slots": settings.voters, "redraws": redraws, "accuracy": accuracy}
+        curve.append(point)
     return curve
 
 
@@ -488,6 +518,19 @@ def rounded(value: Any) -> Any:
     if isinstance(value, float):
         return None if isnan(value) else round(value, 6)
     return value
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    """`rows` as CSV with a header.
+
+    >>> csv_text(["k", "accuracy"], [{"k": 1, "accuracy": 0.25}])
+    'k,accuracy\\n1,0.25\\n'
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rounded(row) for row in rows)
+    return text.getvalue()
 
 
 def _with_error(estimate: Estimate, sign: str = "") -> str:

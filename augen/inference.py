@@ -240,3 +240,21 @@ def answered(entries: Sequence[Entry], answers: dict[str, Decision]) -> list[Ent
 def samples_jsonl(history: Sequence[Sequence[Drawn]]) -> str:
     """``samples.jsonl``: one line per sample, questions in their order, then rounds, then slots."""
     return "".join(json.dumps(vars(drawn), ensure_ascii=False) + "\n" for samples in history for drawn in samples)
+
+
+def examples_jsonl(questions: Sequence[Asked]) -> str:
+    """``examples.jsonl``: one line per question with its worked examples, the most similar last."""
+    return "".join(
+        json.dumps(
+            {"split": asked.split, "question": asked.id, "examples": _solved(asked.examples)}, ensure_ascii=False
+        )
+        + "\n"
+        for asked in questions
+    )
+
+
+def _solved(examples: Sequence[Example]) -> list[dict[str, object]]:
+    return [
+        {"problem": problem, **{name: getattr(item, name) for name in ("question", "options", "reasoning", "answer")}}
+        for problem, item in examples
+    ]

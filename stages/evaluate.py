@@ -1,64 +1,67 @@
-"""Measure what each step of the pipeline gained on the dev questions; needs no model and no GPU.
+"""Measure what each step of the pipeline gained on the dev questions, and show it; needs no model and no GPU.
 
     python -m stages.evaluate
 
-in:  data/dev.jsonl (with answers), data/samples.jsonl (from infer), data/baseline.jsonl (from baseline)
-out: reports/metrics.json, reports/gains.md, reports/plots/{accuracy_over_k,roc,calibration}.csv
+in:  data/dev.jsonl (with answers), data/samples.jsonl and data/examples.jsonl (from infer), data/baseline.jsonl
+     (from baseline), reports/filter.json, reports/scorer.json
+out: reports/metrics.json, reports/gains.md, reports/report.html,
+     reports/plots/{accuracy_over_k,accuracy_over_samples,roc,calibration,filter}.csv
 """
 
-import csv
-import json
 from pathlib import Path
 
+from augen import evaluation
 from augen.entries import read_jsonl
-from augen.evaluation import (
-    Settings,
-    Source,
-    evaluate,
-    gains_page,
-    gains_table,
-    matched,
-    questions_of,
-    read_samples,
-    rounded,
-)
+from augen.evaluation import Settings, Source, csv_text, matched, read_samples, rounded
+from augen.files import read_json, write_json, write_text
 from augen.params import load
+from augen.report.page import Content, page
+from augen.report.questions import read_records
+from augen.report.tables import filter_rows
 from augen.stage import run
 
-REPORTS = Path("reports")
 COLUMNS = {
-    "accuracy_over_k": ["k", "method", "accuracy"],
+    "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],
+    "accuracy_over_samples": ["samples", "slots", "redraws", "accuracy"],
     "roc": ["false_positive_rate", "true_positive_rate"],
     "calibration": ["low", "high", "samples", "mean_score", "share_right"],
+    "filter": ["file", "outcome", "questions"],
 }
 
 
 def main() -> None:
-    p = load("voters", "max_resample", "rag", "baseline", "infer")
+    p = load(
+        "baseline", "finetune", "infer", "max_resample", "model", "prepare", "rag", "reason_false", "reason_true",
+        "scorer", "seed", "translate", "voters",
+    )  # fmt: skip
     infer = Source(Path("data/samples.jsonl"), "infer", p.voters, p.max_resample, p.infer.threshold, p.infer.adaptive)
     baseline = Source(Path("data/baseline.jsonl"), "baseline", p.baseline.samples, 0, 0.0, adaptive=False)
     parts = [name for name, on in (("adapter", p.infer.adapter), ("examples", p.rag.k > 0)) if on]
     setup = " & ".join(parts) or "no adapter, no examples"
     settings = Settings(p.voters, p.max_resample, p.infer.vote, p.infer.fallback, setup)
 
-    questions = questions_of(read_jsonl(Path("data/dev.jsonl"), answers="required"))
+    dev = read_jsonl("data/dev.jsonl", answers="required")
+    questions = evaluation.questions_of(dev)
     drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    report = evaluate(questions, samples, plain, drawn["test"], settings)
+    report = evaluation.evaluate(questions, samples, plain, drawn["test"], settings)
+    filtered = read_json("reports/filter.json")
+    report.plots["filter"] = filter_rows(filtered)
 
-    (REPORTS / "plots").mkdir(parents=True, exist_ok=True)
-    numbers = json.dumps(rounded(report.metrics), indent=2, ensure_ascii=False)
-    (REPORTS / "metrics.json").write_text(numbers + "\n", encoding="utf-8")
-    (REPORTS / "gains.md").write_text(gains_page(report), encoding="utf-8")
+    write_json("reports/metrics.json", rounded(report.metrics))
+    write_text("reports/gains.md", evaluation.gains_page(report))
     for name, columns in COLUMNS.items():
-        with (REPORTS / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rounded(report.plots[name]))
-    print(gains_table(report.gains, "simple"))
+        write_text(f"reports/plots/{name}.csv", csv_text(columns, report.plots[name]))
+
+    records = read_records(dev, infer, baseline, Path("data/examples.jsonl"), p.infer.vote, p.infer.fallback)
+    shown = {"dev": samples, "dev, plain model": plain, "test": drawn["test"]}
+    content = Content(report, p, filtered, read_json("reports/scorer.json"), shown, records)
+    write_text("reports/report.html", page(content))
+    print(evaluation.gains_table(report.gains, "simple"))
     test = report.metrics["test"]
     print(f"test: {test['fallbacks']} of {test['questions']} questions got the fallback letter")
+    print("reports/report.html shows every question; open it in a browser")
 
 
 if __name__ == "__main__":

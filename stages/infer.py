@@ -2,6 +2,7 @@
 
 in   data/dev.jsonl, prepare.test, models/index, models/adapter, models/scorer
 out  data/samples.jsonl    every sample: question, slot, round, seed, text, parsed answer, score
+     data/examples.jsonl   the worked examples that were found for every question
      data/upload.jsonl     the test file with its answers filled in
 """
 
@@ -10,7 +11,16 @@ from pathlib import Path
 from augen.chat import Window
 from augen.entries import read_jsonl, write_jsonl
 from augen.files import write_text
-from augen.inference import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
+from augen.inference import (
+    Rounds,
+    Sampling,
+    answered,
+    decisions,
+    examples_jsonl,
+    questions_of,
+    run_rounds,
+    samples_jsonl,
+)
 from augen.local import local_sampler
 from augen.params import load
 from augen.retrieval import Embedder, Retriever, read_index
@@ -49,6 +59,7 @@ def main() -> None:
     answers = decisions(history, questions, p.infer.vote, p.infer.fallback, p.infer.threshold)
 
     write_text("data/samples.jsonl", samples_jsonl(history))
+    write_text("data/examples.jsonl", examples_jsonl(questions))
     write_jsonl("data/upload.jsonl", answered(test, answers))
     fallbacks = sum(decision.basis == "fallback" for decision in answers.values())
     print(f"{len(questions):,} questions, {sum(map(len, history)):,} samples, {fallbacks} fallbacks; data/upload.jsonl")

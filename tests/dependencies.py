@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DATA_SUFFIXES = {".tsv"}  # data files of the library that belong to the module beside them
+DATA_SUFFIXES = {".css", ".html", ".js", ".tsv"}  # data files of the library that belong to the module beside them
 
 
 def module_file(name: str) -> Path | None:

@@ -145,6 +145,7 @@ def test_outs_do_not_depend_on_the_hash_seed(clone: Clone, tmp_path: Path) -> No
         "models/index/embeddings.npy",
         "reports/metrics.json",
         "reports/gains.md",
+        "reports/report.html",
     ]
     before = clone.digest(*outs)
     clone.run("dvc", "repro", "--force", "--single-item", "filter", "index", "evaluate", hash_seed="321")

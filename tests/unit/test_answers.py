@@ -1,12 +1,13 @@
 """The answer parser, by example and by property."""
 
 import time
+import unicodedata
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from augen.answers import parse_answer
+from augen.answers import _HALF_WIDTH, answer_place, parse_answer
 
 STATEMENTS = [
     # the answer line and its variants
@@ -207,3 +208,22 @@ def test_time_is_linear(unit: str) -> None:
     started = time.process_time()
     parse_answer(text, 4)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(("text", "answer"), [pair for pair in STATEMENTS if pair[1] is not None])
+def test_the_place_of_the_letter(text: str, answer: str) -> None:
+    for around in ("{}", "---\n\n- 甲：**A** ＊ 乙\n\n{}", "　\u200b先是 A-B。\n\n{}\n\n---\n\n### 题目\n答案是D"):
+        shown = around.format(text)
+        place = answer_place(shown, 5)
+        assert (place is None) == (parse_answer(shown, 5) is None)
+        if place is not None:
+            assert unicodedata.normalize("NFKC", shown[place]).upper() == parse_answer(shown, 5)
+            assert shown.index(text) <= place < shown.index(text) + len(text)
+
+
+@given(st.text(alphabet="答案是选：AＢⒸ *`-－＊$_\n\u3000\u200b。", max_size=30))
+def test_the_place_of_any_letter(text: str) -> None:
+    letter, place = parse_answer(text, 4), answer_place(text, 4)
+    assert (place is None) == (letter is None)
+    if place is not None:
+        assert letter == _HALF_WIDTH.get(ord(text[place]), text[place])

@@ -7,13 +7,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from augen import evaluation
-from augen.entries import Entry, QuestionItem, write_jsonl
+from augen.entries import Entry, QuestionItem, question_id, write_jsonl
 from augen.errors import AugenError
 from augen.evaluation import (
     Questions,
@@ -29,6 +28,7 @@ from augen.evaluation import (
     read_samples,
     rounded,
 )
+from augen.files import write_json
 from augen.metrics import Estimate
 from augen.voting import Sample, decide, next_draws
 from stages import evaluate as stage
@@ -78,6 +78,20 @@ TEST: dict[str, list[tuple[int, int, str | None, float | None]]] = {
     "test_0000_roads#2": [(slot, round_, None, 0.9) for round_ in (0, 1) for slot in (1, 2, 3)],
 }
 Row = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+EXAMPLE: Row = {
+    "problem": "丙比丁高。",
+    "question": "谁高？",
+    "options": ["丙", "丁"],
+    "reasoning": "答案是：A",
+    "answer": "A",
+}
+SCORER: Row = {
+    "held_out": 4,
+    "accuracy": 0.5,
+    "learned_nothing": True,
+    "by_author": {"<script>x</script>": {"texts": 4, "right": 4}},
+}
 
 
 def rows_of(split: str, drawn: dict[str, list[tuple[int, int, str | None, float | None]]]) -> Iterator[Row]:
@@ -100,6 +114,12 @@ def rows_of(split: str, drawn: dict[str, list[tuple[int, int, str | None, float 
 
 def pipeline_rows() -> list[Row]:
     return [*rows_of("dev", PIPELINE), *rows_of("test", TEST)]
+
+
+def example_rows() -> Iterator[Row]:
+    for entry in DEV:
+        for i in range(len(entry.questions)):
+            yield {"split": "dev", "question": question_id(entry, i), "examples": [EXAMPLE]}
 
 
 def write(path: Path, rows: list[Row]) -> Path:
@@ -216,14 +236,23 @@ class TestNumbers:
         assert sum(b["samples"] for b in report.plots["calibration"]) == 5
 
     def test_the_curve_ends_where_the_table_begins(self, report: Report) -> None:
-        curve = {(row["k"], row["method"]): row["accuracy"] for row in report.plots["accuracy_over_k"]}
+        curve = {row["k"]: row for row in report.plots["accuracy_over_k"]}
         accuracy = {gain.key: gain.accuracy.value for gain in report.gains}
-        assert {k for k, _ in curve} == {1, 2, 3}
-        assert curve[1, "majority"] == pytest.approx(accuracy["single"])
-        assert curve[1, "pass"] == pytest.approx(accuracy["single"])
-        assert curve[3, "majority"] == pytest.approx(accuracy["voting"])
-        assert curve[3, "configured"] == pytest.approx(accuracy["scorer"])
-        assert curve[3, "pass"] == report.metrics["at_k"]["pass"] == pytest.approx(2 / 3)
+        assert list(curve) == [1, 2, 3]
+        assert curve[1]["majority"] == pytest.approx(accuracy["single"])
+        assert curve[1]["pass"] == pytest.approx(accuracy["single"])
+        assert curve[3]["majority"] == pytest.approx(accuracy["voting"])
+        assert curve[3]["configured"] == pytest.approx(accuracy["scorer"])
+        assert curve[3]["pass"] == report.metrics["at_k"]["pass"] == pytest.approx(2 / 3)
+
+    def test_more_samples_slots_first_then_redraws(self, report: Report) -> None:
+        accuracy = {gain.key: gain.accuracy.value for gain in report.gains}
+        curve = report.plots["accuracy_over_samples"]
+        assert [(row["slots"], row["redraws"]) for row in curve] == [(1, 0), (2, 0), (3, 0), (3, 1)]
+        assert [row["samples"] for row in curve] == pytest.approx([1, 2, 3, 17 / 3])
+        assert curve[0]["accuracy"] == pytest.approx(accuracy["single"])
+        assert curve[2]["accuracy"] == pytest.approx(accuracy["scorer"])
+        assert curve[3]["accuracy"] == pytest.approx(accuracy["redraw"])
 
     def test_the_order_of_lines_changes_nothing(self, tmp_path: Path, report: Report) -> None:
         rows = pipeline_rows()
@@ -398,15 +427,21 @@ class TestStage:
         write_jsonl(data / "dev.jsonl", DEV)
         write(data / "samples.jsonl", pipeline_rows())
         write(data / "baseline.jsonl", list(rows_of("dev", PLAIN)))
-        infer = SimpleNamespace(adapter=True, threshold=0.5, adaptive=False, vote="weighted", fallback="A")
-        params = SimpleNamespace(
-            voters=3,
-            max_resample=1,
-            rag=SimpleNamespace(k=1),
-            baseline=SimpleNamespace(samples=2),
-            infer=infer,
+        write(data / "examples.jsonl", list(example_rows()))
+        write_json(
+            folder / "reports/filter.json", {"entries": {"questions": 9, "kept": 7, "dropped": {"no_answer": 2}}}
         )
-        monkeypatch.setattr(stage, "load", lambda *sections: params)
+        write_json(folder / "reports/scorer.json", SCORER)
+        text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        for old, new in {
+            "voters: 5": "voters: 3",
+            "max_resample: 2": "max_resample: 1",
+            "samples: 3 ": "samples: 2 ",
+            "threshold: 0.3 ": "threshold: 0.5 ",
+        }.items():
+            assert text.count(old) == 1, f"params.yaml has {text.count(old)} times {old!r}"
+            text = text.replace(old, new)
+        (folder / "params.yaml").write_text(text, encoding="utf-8")
         monkeypatch.chdir(folder)
         stage.main()
         files = (path for path in (folder / "reports").rglob("*") if path.is_file())
@@ -417,16 +452,28 @@ class TestStage:
     ) -> None:
         files = self.run(tmp_path, monkeypatch)
         assert sorted(files) == [
+            "reports/filter.json",
             "reports/gains.md",
             "reports/metrics.json",
             "reports/plots/accuracy_over_k.csv",
+            "reports/plots/accuracy_over_samples.csv",
             "reports/plots/calibration.csv",
+            "reports/plots/filter.csv",
             "reports/plots/roc.csv",
+            "reports/report.html",
+            "reports/scorer.json",
         ]
         numbers = json.loads(files["reports/metrics.json"])
         assert numbers["accuracy"] == 0.666667
         curve = list(csv.DictReader(files["reports/plots/accuracy_over_k.csv"].decode().splitlines()))
-        assert curve[0] == {"k": "1", "method": "pass", "accuracy": "0.222222"}
+        assert curve[0] == {"k": "1"} | dict.fromkeys(
+            ["pass", "majority", "weighted", "best", "configured"], "0.222222"
+        )
+        assert files["reports/plots/filter.csv"] == b"file,outcome,questions\nentries,kept,7\nentries,no_answer,2\n"
+        page = files["reports/report.html"].decode()
+        assert "accuracy 0.667 on 3 questions" in page
+        assert "&lt;script&gt;x&lt;/script&gt;" in page
+        assert "<script>x" not in page
         printed = capsys.readouterr().out
         assert "+ adapter & examples, one sample" in printed
         assert "test: 1 of 2 questions got the fallback letter" in printed

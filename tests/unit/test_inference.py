@@ -20,6 +20,7 @@ from augen.inference import (
     Sampling,
     answered,
     decisions,
+    examples_jsonl,
     questions_of,
     run_rounds,
     samples_jsonl,
@@ -343,3 +344,20 @@ def test_answers_are_filled_in_and_nothing_else() -> None:
     filled = answered(entries(), {key: Decision(letter, {}, "accepted") for key, letter in letters.items()})
     assert [q.answer for e in filled for q in e.questions] == list(letters.values())
     assert [replace(e, questions=[replace(q, answer=None) for q in e.questions]) for e in filled] == entries()
+
+
+def test_examples_are_written_for_every_question() -> None:
+    solved = QuestionItem("谁高？", ["丙", "丁"], "丙高。\n答案是：A", "A", "solver")
+    with_one, without = asked(1, examples=(("丙比丁高。", solved),)) + asked(2)[1:]
+    first, second = map(json.loads, examples_jsonl([with_one, without]).splitlines())
+    assert first["examples"] == [
+        {
+            "problem": "丙比丁高。",
+            "question": "谁高？",
+            "options": ["丙", "丁"],
+            "reasoning": "丙高。\n答案是：A",
+            "answer": "A",
+        }
+    ]
+    assert (first["question"], second["question"]) == (with_one.id, without.id)
+    assert second["examples"] == []

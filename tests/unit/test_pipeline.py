@@ -208,6 +208,17 @@ def test_plots_show_files_that_stages_make() -> None:
     assert {path for path in made if path.endswith(".csv")} == shown, "a curve that nobody sees"
 
 
+def test_plots_say_what_they_show() -> None:
+    own = {path.stem for path in (ROOT / ".dvc/plots").glob("*.json")}
+    for plot in PIPELINE["plots"]:
+        for name, settings in plot.items():
+            assert {"template", "title", "x", "x_label", "y_label"} <= settings.keys(), name
+            assert settings["template"] in {"simple", "scatter", "bar_horizontal"} | own, name
+            columns = settings["y"].values()
+            lines = sum(len(names) if isinstance(names, list) else 1 for names in columns)
+            assert lines == 1 or settings["template"] == "curves", f"{name}: {lines} lines of one colour"
+
+
 @stages
 def test_scripts_are_short(name: str) -> None:
     lines = script(name).read_text(encoding="utf-8").count("\n")
@@ -220,12 +231,14 @@ def test_pretrain_is_frozen_and_its_models_are_committed() -> None:
 
 
 def test_reports_are_committed_and_data_are_cached() -> None:
+    """The page is a report too, but large and new with every run: it is cached and shared as data are."""
     for name, stage in STAGES.items():
         for kind in ("outs", "metrics", "plots"):
             for out in stage.get(kind, []):
                 path, options = (out, {}) if isinstance(out, str) else next(iter(out.items()))
                 if name != "pretrain":
-                    assert options.get("cache", True) != path.startswith("reports/"), f"{name}: {path}"
+                    committed = path.startswith("reports/") and path != "reports/report.html"
+                    assert options.get("cache", True) != committed, f"{name}: {path}"
                 assert "persist" not in options, f"{name}: {path} would keep stale rows"
 
 
@@ -261,6 +274,7 @@ def test_which_files_a_script_names(source: str, files: set[str], tmp_path: Path
 
 def test_which_code_a_script_needs() -> None:
     assert "augen/rewriting/synonyms.tsv" in code_of(script("translate")), "data beside a module"
+    assert "augen/report/page.css" in code_of(script("evaluate")), "data beside a module"
     assert "augen/engines/vllm.py" in code_of(script("infer")), "imports inside functions"
     assert not any(path.startswith("augen/puzzles") for path in code_of(script("infer")))
 

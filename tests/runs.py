@@ -1,0 +1,216 @@
+"""A made-up run of the pipeline, as large as wanted: what `evaluate` reads, without any model, and its report.
+
+    python -m tests.runs FOLDER --questions 1500 --voters 7
+
+Puzzles and right reasonings are the solver's. A wrong sample is a right one that concludes with another letter;
+how often that happens depends on the family, and the scores are somewhat higher for right samples.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from augen.entries import Entry, QuestionItem, letter_of, question_id, write_jsonl
+from augen.files import write_json, write_text
+from augen.puzzles import FAMILIES
+from augen.puzzles.dataset import puzzle_entries
+from augen.voting import Sample, next_draws
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+POOL = 90  # different problems; larger runs repeat them under other ids
+UNPARSED, CLIPPED = 0.04, 0.02
+CAUSES = ("leaks_hint", "near_duplicate", "no_answer", "no_reasoning", "other_answer", "repeated", "too_long")
+
+
+@cache
+def problems() -> tuple[Entry, ...]:
+    return tuple(puzzle_entries(POOL, "made-up run", "pool"))
+
+
+def dev_entries(questions: int) -> list[Entry]:
+    """Problems with `questions` questions in all, ids as `prepare` has them."""
+    entries: list[Entry] = []
+    left = questions
+    while left:
+        entry = problems()[len(entries) % POOL]
+        entry = replace(
+            entry, id=f"train_{len(entries):04d}_{entry.id.rsplit('_', 1)[1]}", questions=entry.questions[:left]
+        )
+        entries.append(entry)
+        left -= len(entry.questions)
+    return entries
+
+
+def drawn(item: QuestionItem, skill: float, rng: Random, scored: bool) -> dict[str, Any]:
+    """Text, parsed answer, score, tokens and finish of one sample."""
+    assert item.answer and item.reasoning
+    letter = item.answer
+    if rng.random() > skill:
+        letter = rng.choice([letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer])
+    chosen = item.options[ord(letter) - ord("A")]
+    steps = item.reasoning.splitlines()[:-2]
+    text = "\n".join([*steps, f"所以：{chosen}，选{letter}。", f"答案是：{letter}"])
+    answer: str | None = letter
+    finish = "stop"
+    if rng.random() < UNPARSED:
+        text, answer = "\n".join(steps), None
+        finish = "length" if rng.random() < CLIPPED / UNPARSED else "stop"
+    score = None
+    if scored:
+        score = round(min(1.0, max(0.0, rng.gauss(0.62 if answer == item.answer else 0.45, 0.2))), 6)
+    return {"text": text, "answer": answer, "score": score, "tokens": len(text) // 2, "finish": finish}
+
+
+def sample_rows(
+    split: str, entries: Sequence[Entry], voters: int, max_resample: int, threshold: float, scored: bool, lift: float
+) -> Iterator[dict[str, Any]]:
+    """Lines of samples.jsonl, drawn in rounds as `infer` draws them."""
+    skill_of = {family: 0.45 + lift + 0.4 * Random(family).random() for family in FAMILIES}
+    for entry in entries:
+        for i, item in enumerate(entry.questions):
+            name = question_id(entry, i)
+            rng = Random(f"{name} {scored}")
+            skill = min(0.97, max(0.05, rng.gauss(skill_of[entry.id.rsplit("_", 1)[1]], 0.3)))
+            history: list[Sample] = []
+            while draws := next_draws(history, voters, max_resample, threshold, "slot", adaptive=False):
+                for slot, round_ in draws:
+                    row = drawn(item, skill, rng, scored)
+                    sample = Sample(row["answer"], row["score"], slot, round_)
+                    history.append(sample)
+                    yield {
+                        "split": split,
+                        "question": name,
+                        "slot": slot,
+                        "round": round_,
+                        "seed": rng.randrange(2**31),
+                        "text": row["text"],
+                        "answer": row["answer"],
+                        "score": row["score"],
+                        "accepted": sample.accepted(threshold),
+                        "tokens": row["tokens"],
+                        "finish": row["finish"],
+                    }
+
+
+def example_rows(split: str, entries: Sequence[Entry], k: int) -> Iterator[dict[str, Any]]:
+    """Lines of examples.jsonl: `k` solved questions of the same family for every question."""
+    pool = [(entry, item) for entry in problems() for item in entry.questions]
+    for entry in entries:
+        near = [pair for pair in pool if pair[0].id.rsplit("_", 1)[1] == entry.id.rsplit("_", 1)[1]]
+        for i in range(len(entry.questions)):
+            found = Random(question_id(entry, i)).sample(near, k)
+            yield {
+                "split": split,
+                "question": question_id(entry, i),
+                "examples": [
+                    {
+                        "problem": other.problem,
+                        "question": item.question,
+                        "options": item.options,
+                        "reasoning": item.reasoning,
+                        "answer": item.answer,
+                    }
+                    for other, item in found
+                ],
+            }
+
+
+def filter_report(rng: Random) -> dict[str, Any]:
+    report = {}
+    for file in ("entries", "entries_aug", "entries_false", "entries_aug_false"):
+        dropped = {cause: rng.randrange(1, 60) for cause in rng.sample(CAUSES, 4)}
+        kept = rng.randrange(300, 600)
+        report[file] = {
+            "questions": kept + sum(dropped.values()),
+            "kept": kept,
+            "dropped": dict(sorted(dropped.items())),
+            "examples": {},
+        }
+    return report
+
+
+def scorer_report() -> dict[str, Any]:
+    authors = {"tiny generator": (310, 171, 0.671), "solver": (96, 96, None)}
+    return {
+        "train": 1630,
+        "held_out": 406,
+        "balanced_loss": 0.652,
+        "accuracy": 0.611,
+        "auc": 0.678,
+        "average_precision": 0.701,
+        "calibration_error": 0.051,
+        "learned_nothing": False,
+        "by_author": {
+            name: {"texts": texts, "right": right, "accuracy": 0.6} | ({"auc": auc} if auc else {})
+            for name, (texts, right, auc) in authors.items()
+        },
+    }
+
+
+def lines(rows: Iterator[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def write_run(
+    folder: Path,
+    questions: int,
+    voters: int = 5,
+    max_resample: int = 2,
+    threshold: float = 0.3,
+    baseline: int = 3,
+    k: int = 1,
+    lift: float = 0.1,
+    more: Sequence[Entry] = (),
+) -> None:
+    """Write every file that `evaluate` reads under `folder`; `lift` is what adapter and examples bring.
+
+    `more` are further dev problems; their ids end in the name of a family, their questions have reasonings.
+    """
+    dev, test = [*dev_entries(questions), *more], puzzle_entries(9, "made-up test", "test")
+    write_jsonl(folder / "data/dev.jsonl", dev)
+    write_text(
+        folder / "data/samples.jsonl",
+        lines(sample_rows("dev", dev, voters, max_resample, threshold, True, lift))
+        + lines(sample_rows("test", test, voters, max_resample, threshold, True, lift)),
+    )
+    write_text(folder / "data/baseline.jsonl", lines(sample_rows("dev", dev, baseline, 0, 0.0, False, 0.0)))
+    write_text(
+        folder / "data/examples.jsonl", lines(example_rows("dev", dev, k)) + lines(example_rows("test", test, k))
+    )
+    write_json(folder / "reports/filter.json", filter_report(Random(questions)))
+    write_json(folder / "reports/scorer.json", scorer_report())
+    params = PARAMS.read_text(encoding="utf-8")
+    for key, value in (("voters", voters), ("max_resample", max_resample)):
+        params = re.sub(rf"^{key}: \d+", f"{key}: {value}", params, count=1, flags=re.MULTILINE)
+    write_text(folder / "params.yaml", params)
+
+
+def evaluated(folder: Path) -> Path:
+    """The report page of the run in `folder`, written by the stage itself."""
+    environment = os.environ | {"PYTHONPATH": str(PARAMS.parent)}
+    subprocess.run([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=environment, check=True)
+    return folder / "reports/report.html"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.runs", description="Write a made-up run.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--questions", type=int, default=224)
+    parser.add_argument("--voters", type=int, default=5)
+    parser.add_argument("--lift", type=float, default=0.1)
+    asked = parser.parse_args()
+    write_run(asked.folder, asked.questions, asked.voters, lift=asked.lift)
+    print(evaluated(asked.folder))
+
+
+if __name__ == "__main__":
+    main()

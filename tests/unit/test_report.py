@@ -1,0 +1,288 @@
+"""What the report page is given: questions with flags and votes, tables, charts, and the page that holds them."""
+
+import base64
+import doctest
+import json
+import re
+import zlib
+from functools import partial
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import vl_convert
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augen.entries import Entry, QuestionItem
+from augen.errors import AugenError
+from augen.evaluation import ROW, Gain, Samples, Source
+from augen.metrics import Estimate
+from augen.params import load
+from augen.report import charts, page, questions, tables
+from augen.report.questions import Voting, question_record, question_records, read_examples, sample_record
+from stages import evaluate as stage
+from tests.runs import write_run
+
+ITEM = QuestionItem("谁最高？", ["甲", "乙", "丙"], answer="B")
+VOTING = Voting("weighted", threshold=0.5, fallback="D")
+EXAMPLE = {
+    "problem": "丙比丁高。",
+    "question": "谁高？",
+    "options": ["丙", "丁"],
+    "reasoning": "答案是：A",
+    "answer": "A",
+}
+
+
+def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 0, **other: Any) -> dict[str, Any]:
+    text = "想。" if answer is None else f"想。\n答案是：{answer}"
+    accepted = answer is not None and (score is None or score >= 0.5)
+    drawn = {"slot": slot, "round": round_, "answer": answer, "score": score, "accepted": accepted}
+    return drawn | {"text": text, "tokens": 5, "finish": "stop"} | other
+
+
+@pytest.mark.parametrize("module", [questions, tables, page])
+def test_worked_examples(module: Any) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+class TestQuestions:
+    @pytest.mark.parametrize(
+        ("rows", "given", "basis", "votes", "flags"),
+        [
+            ([row(1, "B"), row(2, "B"), row(3, "B")], "B", "accepted", {"B": 3}, []),
+            ([row(1, "B"), row(2, "B"), row(3, "A")], "B", "accepted", {"A": 1, "B": 2}, ["close"]),
+            ([row(1, "A"), row(2, "A"), row(3, "A")], "A", "accepted", {"A": 3}, ["wrong"]),
+            # B was rejected: the right answer was there and did not vote
+            ([row(1, "A"), row(2, "A"), row(3, "B", 0.1)], "A", "accepted", {"A": 2}, ["wrong", "missed"]),
+            # fewer votes, but a higher sum of scores
+            (
+                [row(1, "A", 0.95), row(2, "B", 0.5), row(3, "B", 0.4), row(3, "C", 0.5, 1)],
+                "A",
+                "accepted",
+                {"A": 1, "B": 1, "C": 1},
+                ["wrong", "missed", "close"],
+            ),
+            (
+                [row(1, "C", 0.1), row(2, "B", 0.2), row(3, None)],
+                "B",
+                "parsed",
+                {"B": 1, "C": 1},
+                ["close", "unaccepted"],
+            ),
+            # the fallback letter D lies beyond three options
+            ([row(1, None), row(2, None)], "C", "fallback", {}, ["wrong", "fallback"]),
+        ],
+    )
+    def test_vote_and_flags(
+        self, rows: list[dict[str, Any]], given: str, basis: str, votes: dict[str, int], flags: list[str]
+    ) -> None:
+        record = question_record(ITEM, rows, VOTING)
+        assert (record["given"], record["basis"], record["votes"], record["flags"]) == (given, basis, votes, flags)
+
+    def test_samples_stand_by_slot_then_round(self) -> None:
+        drawn = [row(1, "B"), row(2, "A", 0.1), row(3, "B"), row(2, "B", round_=1)]
+        record = question_record(ITEM, drawn, VOTING)
+        assert [(s["slot"], s["round"]) for s in record["samples"]] == [(1, 0), (2, 0), (2, 1), (3, 0)]
+
+    @given(st.text(max_size=20))
+    def test_the_letter_is_found_as_javascript_counts(self, before: str) -> None:
+        sample = sample_record(row(1, "B", text=f"{before}。\n答案是：B"), 3)
+        text = f"{before}。\n答案是：B".encode("utf-16-le", "surrogatepass")
+        assert text[2 * sample["at"] :][:2] == "B".encode("utf-16-le")
+
+    def test_no_answer_has_no_place(self) -> None:
+        assert sample_record(row(1, None), 3)["at"] is None
+        assert sample_record(row(1, None, finish="length"), 3)["cut"] is True
+
+    def test_shared_texts_are_kept_once(self) -> None:
+        other = EXAMPLE | {"reasoning": "丙。\n答案是：A"}
+        entries = [Entry("甲…", [ITEM, ITEM], "dev_0001_roads"), Entry("乙…", [ITEM], "real1")]
+        names = ["dev_0001_roads#1", "dev_0001_roads#2", "real1#1"]
+        rows = {name: [row(1, "B")] for name in names}
+        found = {names[0]: [EXAMPLE, other], names[1]: [EXAMPLE], names[2]: []}
+        records = question_records(entries, rows, rows, found, VOTING)
+        assert records["problems"] == ["甲…", "乙…"]
+        assert records["examples"] == [EXAMPLE, other]
+        assert [q["examples"] for q in records["questions"]] == [[1, 0], [0], []], "the most similar first"
+        assert [q["problem"] for q in records["questions"]] == [0, 0, 1]
+        assert [q["family"] for q in records["questions"]] == ["roads", "roads", None]
+        assert records["questions"][0]["plain"] == ["B"]
+
+
+class TestExamples:
+    def read(self, folder: Path, text: str | None, asked: list[str]) -> dict[str, Any]:
+        path = folder / "examples.jsonl"
+        if text is not None:
+            path.write_text(text, encoding="utf-8")
+        return read_examples(Source(path, "infer", 5, 2, 0.5, adaptive=False), asked)
+
+    def test_reads_what_infer_wrote(self, tmp_path: Path) -> None:
+        line = json.dumps({"split": "dev", "question": "p#1", "examples": [EXAMPLE]}) + "\n"
+        assert self.read(tmp_path, line, ["p#1"]) == {"p#1": [EXAMPLE]}
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (None, "not found"),
+            ("{", "after line 0: no line of examples"),
+            ('{"question": "p#1"}', "after line 0: no line of examples ('examples')"),
+            ('{"question": "p#1", "examples": [{"problem": "题"}]}', "no line of examples ('question')"),
+            ('{"question": "p#2", "examples": []}', "no line for 1 questions of data/dev.jsonl, the first is p#1"),
+        ],
+    )
+    def test_faults_say_what_to_run(self, tmp_path: Path, text: str | None, message: str) -> None:
+        with pytest.raises(AugenError) as caught:
+            self.read(tmp_path, text, ["p#1"])
+        assert message in str(caught.value)
+        assert "dvc repro infer" in str(caught.value)
+
+
+class TestTables:
+    def test_families_best_first_with_their_error(self) -> None:
+        """roads: right 1, 1 | 0 by problem; mean 2/3, se² = 2/1 · (4/9 + 4/9)/9."""
+        records = [
+            {"family": family, "flags": flags, "problem": problem}
+            for family, flags, problem in [
+                ("roads", [], 0),
+                ("roads", ["close"], 0),
+                ("roads", ["wrong"], 1),
+                ("lists", [], 2),
+                (None, [], 3),
+            ]
+        ]
+        lists, roads = tables.family_rows(records)
+        assert (lists["family"], lists["accuracy"], lists["low"], lists["high"]) == ("lists", 1, 1, 1)
+        assert roads["accuracy"] == pytest.approx(2 / 3)
+        assert roads["low"] == pytest.approx(2 / 3 - (16 / 81) ** 0.5)
+        assert roads["high"] == 1, "no accuracy is above 1"
+
+    def test_gains_lie_within_their_picture(self) -> None:
+        gains = [
+            Gain("a", "always A", Estimate(0.34, 0.03), None, 0),
+            Gain("b", "voting", Estimate(0.72, 0.03), Estimate(0.38, 0.02), 5),
+            Gain("c", "one problem", Estimate(0.5, float("nan")), Estimate(-0.22, float("nan")), 5),
+        ]
+        rows, span = tables.gains_rows(gains)
+        assert span == pytest.approx((0.3, 0.8))
+        assert [rows[0][key] for key in ("from", "at", "to")] == ["2.00%", "8.00%", "14.00%"]
+        assert (rows[0]["difference"], rows[1]["difference"]) == (None, "+0.380")
+        assert (rows[2]["accuracy_se"], rows[2]["from"], rows[2]["difference"]) == ("–", "40.00%", "−0.220")
+
+    def test_cost(self) -> None:
+        drawn = np.array(
+            [(0, 1, 0, 0, 0.5, True, 30), (1, 1, 0, 1, 0.5, True, 50), (1, 1, 1, 1, 0.5, True, 40)], dtype=ROW
+        )
+        [dev] = tables.cost_rows({"dev": Samples(["p#1", "p#2"], drawn)}, {"dev": 1.0})
+        assert (dev["samples"], dev["per_question"], dev["tokens"]) == ("3", "1.50", "120")
+        assert (dev["tokens_per_question"], dev["tokens_per_right"]) == ("60", "120")
+        assert tables.cost_rows({"test": Samples(["p#1", "p#2"], drawn)}, {})[0]["tokens_per_right"] == "–"
+
+    def test_settings_are_those_of_params_yaml(self) -> None:
+        groups = dict(tables.settings_groups(load(*tables.SHOWN, "voters", "max_resample", "seed")))
+        assert [key for key, _ in groups[""]] == ["voters", "max_resample", "seed"]
+        assert dict(groups["infer"])["adaptive"] in ("true", "false")
+        assert set(groups) == {"", *tables.SHOWN}
+
+
+CURVE = [
+    {"k": k, "pass": 0.6 + k / 50, "majority": 0.6, "weighted": 0.61, "best": 0.62, "configured": 0.63}
+    for k in range(1, 8)
+]
+SPECS = {
+    "accuracy_over_k": partial(charts.accuracy_over_k, CURVE),
+    "accuracy_over_k, one sample": partial(charts.accuracy_over_k, CURVE[:1]),
+    "accuracy_over_samples": partial(
+        charts.accuracy_over_samples,
+        [
+            {"samples": 1.0, "slots": 1, "redraws": 0, "accuracy": 0.5},
+            {"samples": 1.4, "slots": 1, "redraws": 1, "accuracy": 0.6},
+        ],
+    ),
+    "roc": partial(charts.roc, [{"false_positive_rate": x, "true_positive_rate": x**0.5} for x in (0, 0.5, 1)]),
+    "calibration": partial(
+        charts.calibration, [{"low": 0.1, "high": 0.2, "samples": 9, "mean_score": 0.15, "share_right": 0.3}]
+    ),
+    "families": partial(
+        charts.families, [{"family": "roads", "accuracy": 0.5, "low": 0.4, "high": 0.6, "questions": 12}]
+    ),
+    "filter": partial(
+        charts.filter_yields, [{"file": "entries", "outcome": o, "questions": 3} for o in ("kept", "repeated")]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_charts_compile(name: str) -> None:
+    """By Vega-Lite itself; colours are roles that the page's style defines in both schemes."""
+    spec = SPECS[name]()
+    vega = vl_convert.vegalite_to_vega({"width": 400, **spec})
+    assert vega["marks"]
+    style = (page.HERE / "page.css").read_text(encoding="utf-8")
+    roles = set(re.findall(r'"((?:series|drop)-\d|muted)"', json.dumps(spec)))
+    assert roles
+    assert all(style.count(f"--{role}:") == 2 for role in roles)
+
+
+def test_every_cause_of_dropping_has_a_colour() -> None:
+    source = (page.HERE.parent / "filtering.py").read_text(encoding="utf-8")
+    causes = re.findall(r"^``(\w+)``", source, flags=re.MULTILINE)
+    assert set(causes) | {"kept"} == set(charts.OUTCOMES)
+
+
+class Elements(HTMLParser):
+    """Collects what elements refer to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+@given(
+    st.recursive(
+        st.text() | st.none() | st.floats(allow_nan=False), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    )
+)
+def test_packed_data_cannot_break_out(value: Any) -> None:
+    text = page.packed(value)
+    assert re.fullmatch(r"[A-Za-z0-9+/]*=*", text)
+    clean = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    assert json.loads(zlib.decompress(base64.b64decode(text))) == clean
+
+
+def test_the_page_names_no_other_place() -> None:
+    template = Elements((page.HERE / "page.html").read_text(encoding="utf-8"))
+    assert all(source.startswith(("#", "data:")) for source in template.sources)
+    style, script = ((page.HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "innerHTML" not in script
+    assert "insertAdjacentHTML" not in script
+    assert "</script" not in page.vega_script().lower()
+
+
+def test_a_run_without_scorer_families_and_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data of other origin have no families; with rag.k 0 there are no examples, and without scores no curves."""
+    write_run(tmp_path, questions=6, voters=2, max_resample=0, k=0)
+    for name in ("dev", "samples", "baseline", "examples"):
+        path = tmp_path / f"data/{name}.jsonl"
+        text = re.sub(r"train_(\d+)_[a-z]+", r"real\1", path.read_text(encoding="utf-8"))
+        text = re.sub(r'"score": [\d.]+', '"score": null', text)
+        text = re.sub(r'("answer": "[A-Z]", "score": null, "accepted"): \w+', r"\1: true", text)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    shown = (tmp_path / "reports/report.html").read_text(encoding="utf-8")
+    assert "without scores" in shown
+    assert "Accuracy by puzzle family" not in shown
+    assert "all families" not in shown
+    assert "Scorer AUC" not in shown
