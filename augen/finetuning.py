@@ -3,6 +3,7 @@
 The loss counts the reasoning only. Examples in a training prompt never come from its own problem.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from trl import SFTConfig, SFTTrainer
 from augen import params
 from augen.chat import Window
 from augen.entries import Entry, QuestionItem
+from augen.files import write_json
 from augen.launching import processes
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
@@ -77,8 +79,10 @@ class Adapter:
     def save(self, folder: Path) -> None:
         """The adapter alone, without what the trainer notes for itself."""
         folder.mkdir(parents=True, exist_ok=True)
-        for file in sorted(self.folder.glob("adapter_*")):
-            shutil.copyfile(file, folder / file.name)
+        shutil.copyfile(self.folder / "adapter_model.safetensors", folder / "adapter_model.safetensors")
+        config = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
+        config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, in another order every time
+        write_json(folder / "adapter_config.json", config)
 
 
 def finetune(

@@ -305,6 +305,32 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(tiny_model: Path, 
     assert len(later) == 2 and len(aucs) < 20
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"optimizer": "lomo", "learning_rate": 1e-3}, {"objective": "pairwise", "tuning": "lora", "dropout": 0.2}],
+    ids=["lomo", "pairs and lora"],
+)
+def test_a_stopped_training_goes_on_and_ends_the_same(
+    changes: dict[str, Any], tiny_model: Path, tmp_path: Path
+) -> None:
+    section = scorer_section(tiny_model, evaluations=4, **changes)
+
+    def stop(history: list[dict[str, Any]]) -> None:
+        if history[-1]["step"] >= 7:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train_scorer(reasonings(), section, seed=1, scratch=tmp_path / "stopped", on_log=stop)
+    steps: list[int] = []
+    again = train_scorer(
+        reasonings(), section, seed=1, scratch=tmp_path / "stopped", on_log=lambda log: steps.append(log[-1]["step"])
+    )
+    whole = train_scorer(reasonings(), section, seed=1, scratch=tmp_path / "whole")
+    assert min(steps) > 1, "it did not begin anew"
+    assert again.metrics == whole.metrics
+    assert not moved(weights(model_of(again)), weights(model_of(whole)))
+
+
 def test_patience_knows_from_the_log_alone() -> None:
     def stops(aucs: list[float], patience: int) -> bool:
         log = [{"step": 0, "eval_auc": 0.99}] + [{"step": n, "eval_auc": a} for n, a in enumerate(aucs, start=1)]
@@ -421,7 +447,9 @@ def test_the_saved_adapter_is_the_trained_one(adapter: Adapter, tiny_model: Path
         trained = adapter.trainer.model.eval()(**tokens).logits
     assert torch.allclose(loaded, trained, atol=1e-5)
     assert not torch.allclose(loaded, plain, atol=1e-3)
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["r"] == 4
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["r"] == 4 and config["target_modules"] == sorted(config["target_modules"])
+    assert {file.name for file in tmp_path.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     assert (tmp_path / "adapter_model.safetensors").is_file()
 
 
