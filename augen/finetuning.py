@@ -3,7 +3,9 @@
 The loss counts the reasoning only. Examples in a training prompt never come from its own problem.
 """
 
-from collections.abc import Sequence
+import json
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +20,13 @@ from trl import SFTConfig, SFTTrainer
 from augen import params
 from augen.chat import Window
 from augen.entries import Entry, QuestionItem
+from augen.files import write_json
+from augen.launching import processes
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
-from augen.training import quiet, split_by_problem, training_arguments
+from augen.training import History, Ordered, check_names, run_trainer, split_by_problem, training_arguments
+
+CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -57,22 +63,41 @@ def _reasoning(item: QuestionItem) -> str:
     return item.reasoning
 
 
+class LessonTrainer(Ordered, SFTTrainer):
+    """Supervised fine-tuning with lessons in an order that a training can go on with."""
+
+
 @dataclass(frozen=True)
 class Adapter:
-    """What fine-tuning ends with; ``history`` is the trainer's log."""
+    """What fine-tuning ends with; ``history`` is the trainer's log, ``folder`` where the adapter was left."""
 
-    trainer: SFTTrainer
+    trainer: LessonTrainer
     metrics: dict[str, Any]
-    history: list[dict[str, Any]]
+    history: History
+    folder: Path
 
     def save(self, folder: Path) -> None:
-        self.trainer.model.save_pretrained(folder)
+        """The adapter alone, without what the trainer notes for itself."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.folder / "adapter_model.safetensors", folder / "adapter_model.safetensors")
+        config = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
+        config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, in another order every time
+        write_json(folder / "adapter_config.json", config)
 
 
 def finetune(
-    taught: Sequence[Lesson], model: params.Model, section: params.Finetune, seed: int, scratch: Path
+    taught: Sequence[Lesson],
+    model: params.Model,
+    section: params.Finetune,
+    seed: int,
+    scratch: Path,
+    on_log: Callable[[History], None] | None = None,
 ) -> Adapter:
-    """Train a LoRA adapter on all linear layers, with the loss on the reasonings only."""
+    """Train a LoRA adapter on all linear layers, with the loss on the reasonings only.
+
+    Goes on from the last checkpoint in `scratch`.
+    """
+    check_names(section)
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(model.generator, revision=model.revision)
     base = AutoModelForCausalLM.from_pretrained(
@@ -83,10 +108,10 @@ def finetune(
     )
     train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
     rows = {name: _rows(part, tokenizer) for name, part in (("train", train), ("held_out", held_out))}
-    trainer = SFTTrainer(
+    trainer = LessonTrainer(
         model=base,
         args=SFTConfig(
-            **training_arguments(section, seed, scratch, len(rows["train"])),
+            **training_arguments(section, seed, scratch, len(rows["train"]), processes()),
             max_length=None,
             completion_only_loss=True,
         ),
@@ -101,24 +126,31 @@ def finetune(
             task_type="CAUSAL_LM",
         ),
     )
-    quiet(trainer)
-    trainer.train()
+    run_trainer(trainer, on_log)
     final = trainer.evaluate()
+    trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
+    before = next(row for row in trainer.state.log_history if "eval_loss" in row)
     metrics = {
         "lessons": len(rows["train"]),
         "held_out": len(rows["held_out"]),
         "held_out_loss": final["eval_loss"],
-        "held_out_token_accuracy": final.get("eval_mean_token_accuracy"),
+        "held_out_token_accuracy": final["eval_mean_token_accuracy"],
+        "held_out_loss_before": before["eval_loss"],
+        "held_out_token_accuracy_before": before["eval_mean_token_accuracy"],
+        "learned_nothing": final["eval_loss"] >= before["eval_loss"],
     }
-    return Adapter(trainer, metrics, trainer.state.log_history)
+    return Adapter(trainer, metrics, trainer.state.log_history, scratch / "trained")
 
 
 def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
-    """Token ids, and what of them is to be learned; prompt and reasoning are tokenized apart, as when sampling."""
+    """Token ids, longest first, and what of them is to be learned.
+
+    Prompt and reasoning are tokenized apart, as when sampling.
+    """
     rows = []
     for lesson in taught:
         prompt = tokenizer(lesson.prompt)["input_ids"]
         written = tokenizer(completion(lesson.reasoning, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
         mask = [0] * len(prompt) + [1] * len(written)
         rows.append({"input_ids": prompt + written, "completion_mask": mask})
-    return Dataset.from_list(rows)
+    return Dataset.from_list(sorted(rows, key=lambda row: -len(row["input_ids"])))

@@ -292,3 +292,28 @@ def scorer_quality(scores: Floats, right: Bools) -> ScorerQuality | None:
         roc=[(float(false_rate[i]), float(true_rate[i])) for i in shown],
         calibration=bins,
     )
+
+
+def auc_within(scores: Floats, right: Bools, groups: Sequence[Any]) -> tuple[float, int] | None:
+    """How often a right sample is scored above a wrong one of the same group, and in how many groups there are both.
+
+    A tie is half. The mean over groups with samples of both kinds; None if there is no such group. A vote compares
+    the samples of one question only: what tells easy questions from hard ones raises the AUC over all, but not this.
+
+    Two groups. In the first the right one (0.9) is above one of two wrong ones (0.95, 0.1): 1/2. In the second it is
+    above the only one: 1.
+
+    >>> scores = np.array([0.9, 0.95, 0.1, 0.3, 0.2])
+    >>> auc_within(scores, np.array([True, False, False, True, False]), ["q1", "q1", "q1", "q2", "q2"])
+    (0.75, 2)
+    """
+    members: dict[Any, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    found = []
+    for indices in members.values():
+        own, label = scores[indices], right[indices]
+        above = own[label][:, None] - own[~label][None, :]  # (right, wrong)
+        if above.size:
+            found.append(float(np.mean((above > 0) + 0.5 * (above == 0))))
+    return (float(np.mean(found)), len(found)) if found else None

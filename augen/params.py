@@ -235,12 +235,24 @@ class Training(Section):
     scheduler: Scheduler
     warmup: Share
     optimizer: Path_
+    weight_decay: Amount
+    max_grad_norm: Amount
     bf16: bool
+    gradient_checkpointing: bool
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    evaluations: Positive
+    report_to: list[Path_]
+    launch: Path_ | None
 
 
 class Scorer(Training):
     base: Path_
     input: Literal["full", "reasoning"]
+    objective: Literal["classify", "pairwise"]
+    tuning: Literal["full", "lora"]
+    patience: Positive | None
 
     @model_validator(mode="after")
     def _lomo(self) -> "Scorer":
@@ -250,9 +262,7 @@ class Scorer(Training):
 
 
 class Finetune(Training):
-    rank: Positive
-    alpha: Positive
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    pass
 
 
 class Infer(Section):

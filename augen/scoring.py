@@ -1,9 +1,10 @@
 """The scorer in use: the probability that a reasoning is right.
 
 A scorer is a folder: a ``Qwen2ForSequenceClassification`` with two labels (0 wrong, 1 right), its tokenizer, and
-``scorer.json``, which says how its input is built, so that training and use cannot differ::
+``scorer.json``, which says how its input is built, so that training and use cannot differ, and how its logits become
+a score (`augen.calibrating`)::
 
-    {"input": "full", "max_length": 512}
+    {"input": "full", "max_length": 512, "temperature": 1.7, "offset": 0.0}
 """
 
 import json
@@ -23,10 +24,15 @@ CONFIG = "scorer.json"
 
 @dataclass(frozen=True)
 class Format:
-    """How the text of a sample becomes the scorer's input."""
+    """How the text of a sample becomes the scorer's input, and its two logits a score.
+
+    score = sigmoid((logit of right - logit of wrong - offset) / temperature)
+    """
 
     input: Literal["full", "reasoning"]
     max_length: int  # tokens
+    temperature: float = 1.0
+    offset: float = 0.0
 
     def encode(self, tokenizer: Any, problem: str, question: QuestionItem, reasoning: str) -> list[int]:
         """Token ids, at most `max_length`. The problem is cut first, and never the end of the reasoning.
@@ -91,7 +97,8 @@ class Scorer:
         padded = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.device)
         with torch.inference_mode():
             logits = self.model(**padded).logits.float()  # (B, 2)
-        return [float(p) for p in logits.softmax(-1)[:, 1]]
+        margins = logits[:, 1] - logits[:, 0]
+        return [float(p) for p in ((margins - self.format.offset) / self.format.temperature).sigmoid()]
 
 
 def stored_scores(folder: Path, store: Store) -> Callable[[Sequence[Scored]], list[float]]:

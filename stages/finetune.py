@@ -2,35 +2,47 @@
 
 in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, models/index
 out  models/adapter/               peft LoRA
-     reports/finetune.json         held-out loss and token accuracy
-     reports/plots/finetune.csv    losses over steps
+     reports/finetune.json         held-out loss and token accuracy, before and after
+     reports/plots/finetune.csv    losses and token accuracy over steps
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from augen.chat import Window
+from augen.checkpoints import training_key, workplace
 from augen.entries import load_pickle
 from augen.files import write_json, write_text
-from augen.finetuning import finetune, lessons
+from augen.finetuning import CURVES, finetune, lessons
+from augen.launching import is_first, launch
 from augen.params import load
 from augen.retrieval import Embedder, Retriever, read_index
 from augen.stage import run
-from augen.training import curve_csv
+from augen.training import History, curve_csv
+
+
+def write_curves(history: History) -> None:
+    write_text("reports/plots/finetune.csv", curve_csv(history, CURVES))
 
 
 def main() -> None:
     p = load("seed", "model", "prompt", "rag", "finetune")
+    launch(p.finetune.launch)
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length)
     entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
     taught = lessons(entries, retriever, p.rag.k, p.prompt.solve, window)
-    with TemporaryDirectory() as scratch:
-        adapter = finetune(taught, p.model, p.finetune, p.seed, Path(scratch))
-    adapter.save(Path("models/adapter"))
-    write_json("reports/finetune.json", adapter.metrics)
-    write_text("reports/plots/finetune.csv", curve_csv(adapter.history, ["loss", "eval_loss"]))
-    print(f"held-out loss {adapter.metrics['held_out_loss']:.3f}; models/adapter")
+    key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
+    with workplace("finetune", key) as scratch:
+        adapter = finetune(taught, p.model, p.finetune, p.seed, scratch, write_curves)
+        if is_first():
+            adapter.save(Path("models/adapter"))
+            write_json("reports/finetune.json", adapter.metrics)
+            write_curves(adapter.history)
+
+    m = adapter.metrics
+    print(f"held-out loss {m['held_out_loss']:.3f} (plain model {m['held_out_loss_before']:.3f}); models/adapter")
+    if m["learned_nothing"]:
+        print("the adapter learned nothing: its held-out loss is not below the plain model's")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,16 @@ out  models/scorer/              weights, tokenizer, scorer.json
 
 from math import log
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from augen.checkpoints import training_key, workplace
 from augen.entries import load_pickle
 from augen.files import write_json, write_text
+from augen.launching import is_first, launch
 from augen.params import load
-from augen.scorer_training import labelled, save_scorer, train_scorer
+from augen.scorer_report import labelled
+from augen.scorer_training import CURVES, save_scorer, train_scorer
 from augen.stage import run
-from augen.training import curve_csv
+from augen.training import History, curve_csv
 
 FILES = {
     "entries": True,
@@ -26,22 +28,27 @@ FILES = {
 }
 
 
+def write_curves(history: History) -> None:
+    write_text("reports/plots/scorer.csv", curve_csv(history, CURVES))
+
+
 def main() -> None:
-    p = load("seed", "scorer")
+    p = load("seed", "model", "scorer")
+    launch(p.scorer.launch)
     items = [
         item for name, right in FILES.items() for item in labelled(load_pickle(f"data/filtered/{name}.pkl"), right)
     ]
     print(f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings")
-    with TemporaryDirectory() as scratch:
-        trained = train_scorer(items, p.scorer, p.seed, Path(scratch))
-    save_scorer(trained, p.scorer, Path("models/scorer"))
-    write_json("reports/scorer.json", trained.metrics)
-    curves = ["loss", "eval_loss", "eval_auc", "eval_accuracy"]
-    write_text("reports/plots/scorer.csv", curve_csv(trained.history, curves))
+    with workplace("train_scorer", training_key(p.scorer, p.scorer.base, None, [p.seed, items])) as scratch:
+        trained = train_scorer(items, p.scorer, p.seed, scratch, p.model.generator, write_curves)
+        if is_first():
+            save_scorer(trained, p.scorer, Path("models/scorer"))
+            write_json("reports/scorer.json", trained.metrics)
+            write_curves(trained.history)
 
     m = trained.metrics
-    loss, chance = f"{m['balanced_loss']:.3f}", f"{log(2):.3f}"
-    print(f"held out: loss {loss} (chance {chance}), accuracy {m['accuracy']:.3f}, AUC {m['auc']:.3f}")
+    loss, chance = f"{m['loss']:.3f}", f"{log(2):.3f}"
+    print(f"held out: loss {loss} (chance {chance}), AUC {m['auc']:.3f} (untrained {m['auc_before']:.3f})")
     if m["learned_nothing"]:
         print("the scorer learned nothing: its loss is that of chance; try more data, epochs or another learning rate")
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,9 +22,11 @@ from augen.chat import Window
 from augen.entries import Entry, QuestionItem
 from augen.errors import AugenError
 from augen.finetuning import Adapter, Lesson, finetune, lessons
+from augen.pairwise import one_label, pairs_of, two_labels
 from augen.prompts import Example, completion, solve_prompt
 from augen.retrieval import Retriever
-from augen.scorer_training import Labelled, Trained, class_weights, labelled, save_scorer, train_scorer
+from augen.scorer_report import Labelled, labelled
+from augen.scorer_training import Patience, Trained, class_weights, save_scorer, train_scorer
 from augen.scoring import Scored, Scorer
 from augen.training import split_by_problem, training_arguments
 
@@ -38,15 +41,25 @@ SHARED: dict[str, Any] = {
     "warmup": 0.0,
     "optimizer": "adamw_torch",
     "bf16": False,
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+    "gradient_checkpointing": False,
+    "rank": 4,
+    "alpha": 8,
+    "dropout": 0.0,
+    "evaluations": 8,
+    "report_to": [],
+    "launch": None,
 }
 
 
 def scorer_section(base: Path, **changes: Any) -> params.Scorer:
-    return params.Scorer(**(SHARED | {"base": str(base), "input": "full", "max_length": 160} | changes))
+    own = {"base": str(base), "input": "full", "max_length": 160, "objective": "classify", "tuning": "full"}
+    return params.Scorer(**(SHARED | own | {"patience": None} | changes))
 
 
 def finetune_section(**changes: Any) -> params.Finetune:
-    return params.Finetune(**(SHARED | {"rank": 4, "alpha": 8, "dropout": 0.0, "max_length": 300} | changes))
+    return params.Finetune(**(SHARED | {"max_length": 300} | changes))
 
 
 def item(number: int) -> QuestionItem:
@@ -98,20 +111,26 @@ def untrained(base: Path, seed: int) -> torch.nn.Module:
     return AutoModelForSequenceClassification.from_pretrained(base, num_labels=2, dtype=torch.float32)
 
 
+def model_of(trained: Trained) -> torch.nn.Module:
+    assert trained.model is not None
+    return cast(torch.nn.Module, trained.model)
+
+
 def test_every_weight_of_the_scorer_moves(trained: Trained, tiny_model: Path) -> None:
     before = weights(untrained(tiny_model, seed=1))
-    assert moved(before, weights(trained.model)) == set(before)
+    assert moved(before, weights(model_of(trained))) == set(before)
 
 
 def test_the_same_seed_trains_the_same_scorer(trained: Trained, tiny_model: Path, tmp_path: Path) -> None:
     again = train_scorer(reasonings(), scorer_section(tiny_model), seed=1, scratch=tmp_path)
-    assert not moved(weights(trained.model), weights(again.model))
+    assert not moved(weights(model_of(trained)), weights(model_of(again)))
     assert again.metrics == trained.metrics
 
 
 def test_the_scorer_learns_what_tells_right_from_wrong(trained: Trained) -> None:
     assert trained.metrics["auc"] == trained.metrics["accuracy"] == 1.0
-    assert trained.metrics["balanced_loss"] < 0.5
+    assert trained.metrics["auc_within_questions"] == trained.metrics["auc_within_problems"] == 1.0
+    assert trained.metrics["loss"] < 0.5
     assert not trained.metrics["learned_nothing"]
     [*_, last] = [row for row in trained.history if "eval_auc" in row]
     assert (last["eval_auc"], last["eval_accuracy"]) == (1.0, 1.0)
@@ -119,11 +138,11 @@ def test_the_scorer_learns_what_tells_right_from_wrong(trained: Trained) -> None
 
 def test_all_reasonings_of_a_problem_are_held_out_together(trained: Trained) -> None:
     metrics = trained.metrics
-    assert metrics["train"] + metrics["held_out"] == 24
-    assert metrics["held_out"] in (4, 6, 8)  # 2 of 10 problems, up to 2 of them with a copy; right and wrong
+    assert metrics["trained_on"] + metrics["texts"] == 24
+    assert metrics["texts"] in (4, 6, 8)  # 2 of 10 problems, up to 2 of them with a copy; right and wrong
     assert {name: (row["texts"], row["right"]) for name, row in metrics["by_author"].items()} == {
-        "model": (metrics["held_out"] // 2, 0),
-        "solver": (metrics["held_out"] // 2, metrics["held_out"] // 2),
+        "model": (metrics["texts"] // 2, 0),
+        "solver": (metrics["texts"] // 2, metrics["texts"] // 2),
     }
 
 
@@ -150,7 +169,8 @@ def _held_out(items: Sequence[Labelled], seed: int) -> set[str]:
 def test_the_log_has_curves(trained: Trained) -> None:
     assert any("loss" in row for row in trained.history)
     assert any("eval_loss" in row and "eval_auc" in row for row in trained.history)
-    assert all(row["step"] > 0 for row in trained.history)
+    [first] = [row for row in trained.history if row["step"] == 0]
+    assert first["eval_auc"] == trained.metrics["auc_before"], "how good it was before it was trained"
 
 
 def direct(folder: Path, sample: Scored) -> float:
@@ -159,7 +179,8 @@ def direct(folder: Path, sample: Scored) -> float:
     ids = scorer.format.encode(scorer.tokenizer, sample.problem, sample.question, sample.reasoning)
     with torch.inference_mode():
         logits = scorer.model(input_ids=torch.tensor([ids])).logits[0]
-    return float(logits.softmax(-1)[1])
+    temperature, offset = scorer.format.temperature, scorer.format.offset
+    return float(((logits[1] - logits[0] - offset) / temperature).sigmoid())
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -176,7 +197,7 @@ def test_a_score_does_not_depend_on_the_batch(side: str, folder: Path) -> None:
 
 def test_the_saved_scorer_scores_as_the_trained_one(trained: Trained, folder: Path) -> None:
     scorer = Scorer(folder)
-    assert not moved(weights(trained.model), weights(scorer.model))
+    assert not moved(weights(model_of(trained)), weights(scorer.model))
     assert (scorer.format.input, scorer.format.max_length) == ("full", 160)
     scores = scorer.scores([r.sample for r in reasonings()])
     right = [score for score, r in zip(scores, reasonings(), strict=True) if r.right]
@@ -214,8 +235,125 @@ def test_lomo_trains_every_weight(tiny_model: Path, tmp_path: Path) -> None:
     section = scorer_section(tiny_model, optimizer="lomo", learning_rate=1e-3)
     trained = train_scorer(reasonings(), section, seed=1, scratch=tmp_path)
     before = weights(untrained(tiny_model, seed=1))
-    assert moved(before, weights(trained.model)) == set(before)
-    assert trained.metrics["balanced_loss"] < 2
+    assert moved(before, weights(model_of(trained))) == set(before)
+    assert trained.metrics["loss"] < 2
+
+
+def test_the_pairwise_objective_saves_the_same_kind_of_classifier(tiny_model: Path, tmp_path: Path) -> None:
+    section = scorer_section(tiny_model, objective="pairwise", learning_rate=1e-3, epochs=6)
+    trained = train_scorer(reasonings(), section, seed=1, scratch=tmp_path / "scratch")
+    assert trained.metrics["objective"] == "pairwise" and trained.metrics["auc_within_questions"] == 1.0
+    before = weights(untrained(tiny_model, seed=1))
+    assert moved(before, weights(model_of(trained))) == set(before)
+    save_scorer(trained, section, tmp_path / "scorer")
+    scorer = Scorer(tmp_path / "scorer")
+    assert scorer.model.config.num_labels == 2
+    scores = scorer.scores([r.sample for r in reasonings()])
+    assert min(s for s, r in zip(scores, reasonings(), strict=True) if r.right) > max(
+        s for s, r in zip(scores, reasonings(), strict=True) if not r.right
+    )
+
+
+def test_pairs_are_of_one_question() -> None:
+    items = reasonings()
+    found = pairs_of(items)
+    assert len(found) == 12 and {i for pair in found for i in pair} == set(range(24))
+    assert all(items[a].right and not items[b].right and items[a].question == items[b].question for a, b in found)
+    more = [items[0], items[0], items[0], items[12], items[12], items[1]]
+    assert pairs_of(more) == [(0, 3), (1, 4), (2, 3)], "each at least once, none without a partner"
+
+
+def test_a_head_folded_and_unfolded_has_the_same_difference(tiny_model: Path) -> None:
+    model = cast(Any, untrained(tiny_model, seed=1))
+    tokens = AutoTokenizer.from_pretrained(tiny_model)("甲比乙高。", return_tensors="pt")
+    with torch.inference_mode():
+        two = model(**tokens).logits[0]
+        one = one_label(model)(**tokens).logits[0]
+        again = two_labels(model)(**tokens).logits[0]
+    assert one.shape == (1,) and again.shape == (2,)
+    assert float(one[0]) == pytest.approx(float(two[1] - two[0]), abs=1e-5)
+    assert float(again[1] - again[0]) == pytest.approx(float(one[0]), abs=1e-5)
+
+
+def test_pairs_need_a_question_with_both(tiny_model: Path, tmp_path: Path) -> None:
+    lone = [r for n, r in enumerate(reasonings()) if r.right == bool(n % 2)]
+    with pytest.raises(AugenError, match="has both a right and a wrong reasoning"):
+        train_scorer(lone, scorer_section(tiny_model, objective="pairwise"), seed=1, scratch=tmp_path)
+
+
+@pytest.mark.parametrize("objective", ["classify", "pairwise"])
+def test_lora_is_merged_into_a_plain_classifier(objective: str, tiny_model: Path, tmp_path: Path) -> None:
+    section = scorer_section(tiny_model, tuning="lora", objective=objective, gradient_checkpointing=True)
+    trained = train_scorer(reasonings(), section, seed=1, scratch=tmp_path / "scratch")
+    before = weights(untrained(tiny_model, seed=1))
+    adapted = {name for name in before if name.endswith("proj.weight")} | {"score.weight"}
+    assert moved(before, weights(model_of(trained))) == adapted, "embeddings and norms stay"
+    save_scorer(trained, section, tmp_path / "scorer")
+    assert not list((tmp_path / "scorer").glob("adapter*"))
+    scorer = Scorer(tmp_path / "scorer")
+    assert not moved(weights(model_of(trained)), weights(scorer.model))
+
+
+def test_the_best_checkpoint_is_kept_and_training_stops_early(tiny_model: Path, tmp_path: Path) -> None:
+    """With a rate that ruins the model: no AUC is better than an early one, long before 40 epochs are over."""
+    section = scorer_section(tiny_model, learning_rate=0.05, epochs=40, patience=2, evaluations=20)
+    trained = train_scorer(reasonings(), section, seed=1, scratch=tmp_path)
+    aucs = {row["step"]: row["eval_auc"] for row in trained.history if row["step"] and "eval_auc" in row}
+    best = trained.metrics["best_step"]
+    assert aucs[best] == max(aucs.values()) == pytest.approx(trained.metrics["auc"])
+    later = [step for step in aucs if step > best]
+    assert len(later) == 2 and len(aucs) < 20
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"optimizer": "lomo", "learning_rate": 1e-3}, {"objective": "pairwise", "tuning": "lora", "dropout": 0.2}],
+    ids=["lomo", "pairs and lora"],
+)
+def test_a_stopped_training_goes_on_and_ends_the_same(
+    changes: dict[str, Any], tiny_model: Path, tmp_path: Path
+) -> None:
+    section = scorer_section(tiny_model, evaluations=4, **changes)
+
+    def stop(history: list[dict[str, Any]]) -> None:
+        if history[-1]["step"] >= 7:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train_scorer(reasonings(), section, seed=1, scratch=tmp_path / "stopped", on_log=stop)
+    steps: list[int] = []
+    again = train_scorer(
+        reasonings(), section, seed=1, scratch=tmp_path / "stopped", on_log=lambda log: steps.append(log[-1]["step"])
+    )
+    whole = train_scorer(reasonings(), section, seed=1, scratch=tmp_path / "whole")
+    assert min(steps) > 1, "it did not begin anew"
+    assert again.metrics == whole.metrics
+    assert not moved(weights(model_of(again)), weights(model_of(whole)))
+
+
+def test_patience_knows_from_the_log_alone() -> None:
+    def stops(aucs: list[float], patience: int) -> bool:
+        log = [{"step": 0, "eval_auc": 0.99}] + [{"step": n, "eval_auc": a} for n, a in enumerate(aucs, start=1)]
+        control = SimpleNamespace(should_training_stop=False)
+        Patience(patience).on_train_begin(None, SimpleNamespace(log_history=log), control)
+        return control.should_training_stop
+
+    assert not stops([], 1) and not stops([0.6, 0.5, 0.7], 1)
+    assert stops([0.6, 0.5], 1) and not stops([0.6, 0.5], 2)
+    assert stops([0.6, 0.6, 0.6], 2), "no better is not better"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adamwx"}, "optimizer 'adamwx' is unknown; transformers has adamw_torch, "),
+        ({"report_to": ["nothing"]}, "report_to: nothing is not supported, only .*wandb"),
+        ({"report_to": ["tensorboard"]}, "report_to: tensorboard is not installed: pip install tensorboard"),
+    ],
+)
+def test_names_that_do_not_exist(changes: dict[str, Any], message: str, tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(AugenError, match=message):
+        train_scorer(reasonings(), scorer_section(tiny_model, **changes), seed=1, scratch=tmp_path)
 
 
 def first_step(history: list[dict[str, Any]]) -> tuple[float, float]:
@@ -230,7 +368,7 @@ def test_accumulated_batches_are_one_batch(tiny_model: Path, tmp_path: Path) -> 
             reasonings(),
             scorer_section(tiny_model, batch_size=8 // parts, gradient_accumulation=parts, epochs=1),
             seed=1,
-            scratch=tmp_path,
+            scratch=tmp_path / str(parts),
         )
         for parts in (1, 2)
     )
@@ -290,6 +428,15 @@ def test_only_the_adapter_moves(adapter: Adapter, tiny_model: Path) -> None:
     assert all(bool(value.any()) for value in lora.values()), "B begins at zero: each has moved"
 
 
+def test_the_same_seed_trains_the_same_adapter(adapter: Adapter, tiny_model: Path, tmp_path: Path) -> None:
+    model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
+    again = finetune(taught(tiny_model), model, finetune_section(), seed=1, scratch=tmp_path)
+    assert not moved(weights(adapter.trainer.model), weights(again.trainer.model))
+    assert again.metrics == adapter.metrics
+    losses = [[row.get("loss") for row in found.history] for found in (again, adapter)]
+    assert losses[0] == losses[1]
+
+
 def test_the_saved_adapter_is_the_trained_one(adapter: Adapter, tiny_model: Path, tmp_path: Path) -> None:
     adapter.save(tmp_path)
     base = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
@@ -300,7 +447,9 @@ def test_the_saved_adapter_is_the_trained_one(adapter: Adapter, tiny_model: Path
         trained = adapter.trainer.model.eval()(**tokens).logits
     assert torch.allclose(loaded, trained, atol=1e-5)
     assert not torch.allclose(loaded, plain, atol=1e-3)
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["r"] == 4
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["r"] == 4 and config["target_modules"] == sorted(config["target_modules"])
+    assert {file.name for file in tmp_path.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     assert (tmp_path / "adapter_model.safetensors").is_file()
 
 
@@ -324,6 +473,7 @@ def test_the_held_out_loss_is_reported(adapter: Adapter) -> None:
     assert (metrics["lessons"], metrics["held_out"]) == (8, 2)
     assert 0 < metrics["held_out_loss"] < 10
     assert 0 <= metrics["held_out_token_accuracy"] <= 1
+    assert metrics["held_out_loss"] < metrics["held_out_loss_before"] and not metrics["learned_nothing"]
     losses = [row["loss"] for row in adapter.history if "loss" in row]
     assert losses[-1] < losses[0]
 

@@ -102,7 +102,8 @@ def test_values_cannot_be_changed() -> None:
 
 
 def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path: Path) -> None:
-    assert faults(tmp_path, TEXT.replace("  rank: 16", "  rank: 0")) == [
+    before, after = TEXT.split("\nfinetune:")
+    assert faults(tmp_path, before + "\nfinetune:" + after.replace("  rank: 16", "  rank: 0")) == [
         "finetune.rank: input should be greater than or equal to 1, found 0"
     ]
 

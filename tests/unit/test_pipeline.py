@@ -280,4 +280,4 @@ def test_which_code_a_script_needs() -> None:
 
 
 def test_which_params_a_script_loads() -> None:
-    assert params_of(script("train_scorer")) == {"seed", "scorer"}
+    assert params_of(script("train_scorer")) == {"seed", "model", "scorer"}

@@ -105,7 +105,17 @@ def test_batches_hold_every_row_once_and_not_too_many_tokens(lengths: list[int],
 def test_the_format_comes_back_as_written(tmp_path: Path) -> None:
     write_format(tmp_path, Format("reasoning", 77))
     assert read_format(tmp_path) == Format("reasoning", 77)
-    assert json.loads((tmp_path / "scorer.json").read_text()) == {"input": "reasoning", "max_length": 77}
+    assert json.loads((tmp_path / "scorer.json").read_text()) == {
+        "input": "reasoning",
+        "max_length": 77,
+        "temperature": 1.0,
+        "offset": 0.0,
+    }
+
+
+def test_a_format_without_calibration_is_that_of_the_bare_logits(tmp_path: Path) -> None:
+    (tmp_path / "scorer.json").write_text('{"input": "full", "max_length": 512}')
+    assert read_format(tmp_path) == Format("full", 512, temperature=1.0, offset=0.0)
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"input": "full"}', '{"input": "full", "length": 1}'])

@@ -3,6 +3,7 @@
 import csv
 import doctest
 import io
+import itertools
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from augen import params, training
 from augen.entries import origin
 from augen.errors import AugenError
-from augen.training import curve_csv, split_by_problem, training_arguments
+from augen.training import curve_csv, grouped_by_length, shared_out, split_by_problem, training_arguments
 
 Item = tuple[str, int]  # (problem id, which of its items)
 
@@ -74,8 +75,8 @@ def test_one_problem_cannot_be_split(found: list[Item]) -> None:
 SECTION = params.load("finetune", path=Path(__file__).parents[2] / "params.yaml").finetune
 
 
-def arguments(examples: int, **changes: Any) -> dict[str, Any]:
-    return training_arguments(SECTION.model_copy(update=changes), 42, Path("scratch"), examples)
+def arguments(examples: int, processes: int = 1, **changes: Any) -> dict[str, Any]:
+    return training_arguments(SECTION.model_copy(update=changes), 42, Path("scratch"), examples, processes)
 
 
 def test_arguments_follow_the_params() -> None:
@@ -84,15 +85,59 @@ def test_arguments_follow_the_params() -> None:
     assert (found["num_train_epochs"], found["warmup_steps"], found["optim"]) == (3.0, 0.1, "lomo")
     assert (found["seed"], found["data_seed"], found["output_dir"]) == (42, 42, "scratch")
     assert found["eval_steps"] == 60 // 8 and found["logging_steps"] == 60 // 32  # of 60 steps
-    assert found["report_to"] == "none" and found["save_strategy"] == "no"
+    assert found["report_to"] == "none" and found["eval_on_start"]
 
 
-@given(examples=st.integers(1, 5000), batch=st.integers(1, 64), epochs=st.floats(0.1, 20))
-def test_a_training_of_any_length_is_measured_about_eight_times(examples: int, batch: int, epochs: float) -> None:
-    found = arguments(examples, batch_size=batch, epochs=epochs)
+@given(st.integers(1, 5000), st.integers(1, 64), st.floats(0.1, 20), st.integers(1, 40))
+def test_how_often_a_training_is_measured(examples: int, batch: int, epochs: float, evaluations: int) -> None:
+    found = arguments(examples, batch_size=batch, gradient_accumulation=1, epochs=epochs, evaluations=evaluations)
     steps = max(1, round(examples / batch * epochs))
     assert found["eval_steps"] >= 1 and found["logging_steps"] >= 1
-    assert steps // found["eval_steps"] >= min(steps, training.EVALUATIONS)
+    assert steps // found["eval_steps"] >= min(steps, evaluations)
+    assert found["save_steps"] == found["eval_steps"], "the best model is among the checkpoints"
+    assert found["eval_steps"] % found["logging_steps"] == 0, "nothing of the log is lost between two checkpoints"
+
+
+@given(st.integers(1, 64), st.integers(1, 8), st.integers(1, 8))
+def test_a_step_is_the_same_on_any_number_of_processes(batch: int, accumulation: int, processes: int) -> None:
+    if batch * accumulation % processes:
+        with pytest.raises(AugenError, match=f"cannot be shared out evenly among {processes} processes"):
+            shared_out(batch, accumulation, processes)
+        return
+    each, accumulated = shared_out(batch, accumulation, processes)
+    assert each * accumulated * processes == batch * accumulation
+    assert each <= batch, "no more memory than one process alone would need"
+    if processes == 1:
+        assert (each, accumulated) == (batch, accumulation)
+
+
+def test_lomo_trains_in_one_process() -> None:
+    with pytest.raises(AugenError, match="lomo updates within one process"):
+        arguments(320, processes=2, optimizer="lomo")
+
+
+# --- order
+
+
+@given(st.lists(st.integers(1, 300), max_size=200), st.integers(1, 9), st.integers(0, 9))
+def test_an_epoch_has_every_example_once(lengths: list[int], batch: int, seed: int) -> None:
+    order = grouped_by_length(lengths, batch, Random(seed))
+    assert sorted(order) == list(range(len(lengths)))
+    assert order == grouped_by_length(lengths, batch, Random(seed))
+    if len(lengths) >= batch:
+        assert max(lengths[i] for i in order[:batch]) == max(lengths) or len(lengths) % batch, "the longest come first"
+
+
+def test_batches_hold_similar_lengths_in_no_order_of_length() -> None:
+    lengths = [Random(n).randint(1, 300) for n in range(400)]
+    order = grouped_by_length(lengths, 8, Random(1))
+    batches = [[lengths[i] for i in order[start : start + 8]] for start in range(0, 400, 8)]
+    padded = sum(max(found) * len(found) for found in batches)
+    assert padded < 1.15 * sum(lengths), "unsorted it would be about 1.8"
+    longest = [max(found) for found in batches]
+    risen = sum(a < b for a, b in itertools.pairwise(longest))
+    assert 15 < risen < 35, "lengths neither rise nor fall over an epoch"
+    assert order != grouped_by_length(lengths, 8, Random(2))
 
 
 # --- curves

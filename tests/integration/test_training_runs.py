@@ -1,0 +1,156 @@
+"""Both training stages as they are run: killed and gone on with, repeated, and with two processes.
+
+On a CPU a training that was killed ends with the same bytes as one that was not: nothing is tolerated here.
+"""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from augen.entries import Entry, QuestionItem, dump_pickle
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("train_scorer", "finetune")
+OUTS = {
+    "train_scorer": ["models/scorer", "reports/scorer.json", "reports/plots/scorer.csv"],
+    "finetune": ["models/adapter", "reports/finetune.json", "reports/plots/finetune.csv"],
+}
+# 5 steps an epoch, 30 in all, a checkpoint at every 4th: some in the middle of an epoch.
+SMALL = {"epochs": 6, "held_out": 0.2, "evaluations": 7, "learning_rate": 1e-3, "dropout": 0.1, "max_length": 160}
+CHANGES: dict[str, dict[str, Any]] = {
+    "train_scorer": SMALL | {"batch_size": 8, "patience": None},
+    "finetune": SMALL | {"batch_size": 2, "gradient_accumulation": 2, "rank": 4, "alpha": 8},
+}
+
+
+def entry(number: int, right: bool) -> Entry:
+    text = f"{'甲' * (number % 5)}高。\n答案是：A" if right else f"{'乙' * (number % 3)}高？\n答案是：B"
+    item = QuestionItem("谁高？", ["甲", "乙"], text, "A" if right else "B", "solver" if right else "model")
+    return Entry(f"甲比乙高{number}。", [item], f"p{number}")
+
+
+@pytest.fixture(scope="module")
+def work(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a folder in which a training stage can run: params and its inputs."""
+
+    def make(stage: str, **changes: Any) -> Path:
+        folder = tmp_path_factory.mktemp(stage)
+        yaml = YAML()
+        found = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        found["model"]["generator"] = found["scorer"]["base"] = str(tiny_model)
+        found["rag"] |= {"k": 1, "embedder": str(ROOT / "models/tiny/embedder")}
+        found[{"train_scorer": "scorer"}.get(stage, stage)] |= CHANGES[stage] | changes
+        with (folder / "params.yaml").open("w", encoding="utf-8") as out:
+            yaml.dump(found, out)
+        for name, right in (("entries", True), ("entries_false", False)):
+            dump_pickle(folder / f"data/filtered/{name}.pkl", [entry(n, right) for n in range(25)])
+            dump_pickle(folder / f"data/filtered/{name.replace('entries', 'entries_aug')}.pkl", [])
+        if stage == "finetune":
+            if not indexed:
+                run(folder, "index")
+                indexed.append(folder / "models/index")
+            else:
+                shutil.copytree(indexed[0], folder / "models/index")
+        return folder
+
+    indexed: list[Path] = []
+    return make
+
+
+def start(folder: Path, stage: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(folder), "OMP_NUM_THREADS": "1"}
+    environment.pop("AUGEN_CACHE", None)
+    command = [sys.executable, "-m", f"stages.{stage}"]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def run(folder: Path, stage: str) -> str:
+    process = start(folder, stage)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    return output
+
+
+def outs(folder: Path, stage: str) -> dict[str, bytes]:
+    files = [
+        file
+        for out in OUTS[stage]
+        for file in (sorted((folder / out).iterdir()) if (folder / out).is_dir() else [folder / out])
+    ]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def checkpoints(folder: Path) -> list[int]:
+    found = folder.glob(".augen/checkpoints/*/checkpoint-*/trainer_state.json")
+    return sorted(int(path.parent.name.rpartition("-")[2]) for path in found)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(work: Callable[..., Path]) -> Callable[[str], Path]:
+    """The folder in which a stage ran from beginning to end, once for all tests."""
+    done: dict[str, Path] = {}
+
+    def get(stage: str) -> Path:
+        if stage not in done:
+            done[stage] = work(stage)
+            output = run(done[stage], stage)
+            assert "going on" not in output
+        return done[stage]
+
+    return get
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_training_goes_on_and_ends_the_same(
+    stage: str, work: Callable[..., Path], undisturbed: Callable[[str], Path]
+) -> None:
+    folder = work(stage)
+    process = start(folder, stage)
+    while process.poll() is None and max(checkpoints(folder), default=0) < 12:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    assert not any((folder / out).exists() for out in OUTS[stage] if not out.endswith(".csv"))
+    half = folder.glob(".augen/checkpoints/*/")
+    next(half).joinpath("checkpoint-29").mkdir()  # killed while it was written
+
+    output = run(folder, stage)
+    [step] = re.findall(r"going on from step (\d+)", output)
+    assert 12 <= int(step) < 29
+    assert outs(folder, stage) == outs(undisturbed(stage), stage)
+    assert list(folder.glob(".augen/checkpoints/*")) == [], "nothing is left once the outs are written"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_processes_learn_what_one_learns(
+    stage: str, work: Callable[..., Path], undisturbed: Callable[[str], Path]
+) -> None:
+    """The same examples a step: loss curves within 2 % (here they differ by the order of additions only)."""
+    folder = work(stage, launch=str(ROOT / "launch/cpu.yaml"), dropout=0.0)
+    alone = work(stage, dropout=0.0) if stage == "finetune" else undisturbed(stage)
+    if stage == "finetune":
+        run(alone, stage)
+    output = run(folder, stage)
+    assert output.count("held") == 1, "the second process is silent"
+    one, two = (list(csv.DictReader(next((f / "reports/plots").iterdir()).open())) for f in (alone, folder))
+    assert len(one) == len(two) > 20
+    for row, other in zip(one, two, strict=True):
+        for name in ("step", "loss", "eval_loss"):
+            assert bool(row[name]) == bool(other[name])
+            if row[name]:
+                assert float(other[name]) == pytest.approx(float(row[name]), rel=0.02), (name, row, other)
+    assert outs(folder, stage).keys() == outs(alone, stage).keys()

@@ -1,0 +1,97 @@
+"""What the report says of scorers that know everything, nothing, or only who wrote a text."""
+
+import doctest
+from typing import Any
+
+import numpy as np
+import pytest
+
+from augen import scorer_report
+from augen.calibrating import Calibration, calibrate
+from augen.entries import Entry, QuestionItem
+from augen.metrics import auc_within
+from augen.scorer_report import LEARNED_NOTHING, Labelled, labelled, report
+
+
+def items(problems: int = 40) -> list[Labelled]:
+    """Of each problem two questions, each with a right text by the solver or the generator and a wrong one by it."""
+
+    def entry(number: int, right: bool) -> Entry:
+        authors = ("solver", "generator") if right else ("generator", "generator")
+        return Entry(
+            f"题{number}", [QuestionItem(f"问{i}", ["甲", "乙"], "想", "A", authors[i]) for i in (0, 1)], f"p{number}"
+        )
+
+    return [r for right in (True, False) for r in labelled([entry(n, right) for n in range(problems)], right)]
+
+
+def reported(margins: np.ndarray, found: list[Labelled], with_offset: bool = False) -> dict[str, Any]:
+    right = np.array([item.right for item in found])
+    return report(margins, found, calibrate(margins, right, with_offset), with_offset, generator="generator")
+
+
+def test_worked_examples() -> None:
+    result = doctest.testmod(scorer_report)
+    assert result.attempted and not result.failed
+
+
+def test_a_scorer_that_knows_everything() -> None:
+    found = items()
+    metrics = reported(np.array([3.0 if item.right else -3.0 for item in found]), found)
+    for name in ("auc", "average_precision", "accuracy", "auc_within_questions", "auc_within_problems"):
+        assert metrics[name] == metrics["generator_samples"][name] == 1.0
+    assert metrics["loss"] < 0.2 and not metrics["learned_nothing"]
+    assert (metrics["texts"], metrics["right"], metrics["questions"], metrics["problems"]) == (160, 80, 80, 40)
+
+
+def test_a_scorer_that_says_the_same_of_everything_learned_nothing() -> None:
+    found = items()
+    metrics = reported(np.full(len(found), 0.7), found)
+    assert metrics["auc"] == metrics["auc_within_questions"] == 0.5
+    assert metrics["loss"] == pytest.approx(LEARNED_NOTHING, abs=0.01) and metrics["loss"] >= LEARNED_NOTHING
+    assert metrics["learned_nothing"]
+
+
+def test_a_scorer_of_noise_learned_nothing() -> None:
+    found = items(400)
+    metrics = reported(np.random.default_rng(5).normal(0, 4, len(found)), found)
+    assert metrics["learned_nothing"] and metrics["auc"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_an_overconfident_scorer_has_learned_something() -> None:
+    """Its bare logits have a loss above ln 2, because what it gets wrong it gets wrong with certainty."""
+    found = items(100)
+    rng = np.random.default_rng(6)
+    margins = np.array([30.0 if item.right else -30.0 for item in found]) * rng.choice([1, 1, 1, -1], len(found))
+    assert scorer_report.balanced_loss(margins, np.array([i.right for i in found])) > LEARNED_NOTHING
+    metrics = reported(margins, found)
+    assert not metrics["learned_nothing"] and metrics["temperature"] > 10
+    assert metrics["raw_calibration_error"] > 0.2 > metrics["calibration_error"]
+
+
+def test_who_wrote_a_text_helps_not_among_the_generators_own() -> None:
+    found = items()
+    metrics = reported(np.array([2.0 if item.author == "solver" else -2.0 for item in found]), found, with_offset=True)
+    assert metrics["auc"] > 0.7
+    assert metrics["generator_samples"]["auc"] == metrics["generator_samples"]["auc_within_questions"] == 0.5
+    assert "auc" not in metrics["by_author"]["solver"], "all of them are right"
+    assert metrics["by_author"]["solver"]["auc_against_others"] > 0.7
+    assert metrics["by_author"]["generator"]["texts"] == 120
+
+
+def test_a_hard_question_counts_within_itself() -> None:
+    """Margins that differ by question hide an order that is perfect within each."""
+    found = items()
+    shift = {item.question: 10.0 * index for index, item in enumerate(found)}
+    metrics = reported(np.array([shift[item.question] + item.right for item in found]), found)
+    assert metrics["auc_within_questions"] == 1.0 and metrics["auc"] < 0.6
+
+
+def test_nothing_of_the_generator() -> None:
+    found = [item for item in items() if item.author == "solver" or not item.right]
+    assert report(np.zeros(len(found)), found, Calibration(), False, generator="x")["generator_samples"] is None
+
+
+def test_auc_within_groups_of_one_kind() -> None:
+    assert auc_within(np.array([1.0, 0.0]), np.array([True, False]), ["a", "b"]) is None
+    assert auc_within(np.array([1.0, 1.0, 9.0]), np.array([True, False, False]), ["a", "a", "b"]) == (0.5, 1)
