@@ -18,6 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from augen import params
 from augen.chat import Window
 from augen.entries import Entry, QuestionItem
+from augen.identity import refuse_pickled_weights
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
 from augen.training import quiet, split_by_problem, training_arguments
@@ -74,6 +75,7 @@ def finetune(
 ) -> Adapter:
     """Train a LoRA adapter on all linear layers, with the loss on the reasonings only."""
     torch.manual_seed(seed)
+    refuse_pickled_weights(model.generator, "model.generator")
     tokenizer = AutoTokenizer.from_pretrained(model.generator, revision=model.revision)
     base = AutoModelForCausalLM.from_pretrained(
         model.generator,

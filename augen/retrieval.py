@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from augen.entries import Entry, QuestionItem, origin
 from augen.errors import AugenError
+from augen.identity import refuse_pickled_weights
 from augen.prompts import Example
 
 Vectors = NDArray[np.float32]
@@ -64,8 +65,13 @@ class Embedder:
         from langchain_huggingface import HuggingFaceEmbeddings
 
         self.name = model
+        refuse_pickled_weights(model, "rag.embedder")
         try:
-            self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+            self.model = HuggingFaceEmbeddings(
+                model_name=model,
+                model_kwargs={"model_kwargs": {"use_safetensors": True}},
+                encode_kwargs={"normalize_embeddings": True},
+            )
         except (OSError, ValueError) as fault:
             raise AugenError(
                 f"rag.embedder: {model} cannot be loaded as a sentence-transformers model ({fault})"

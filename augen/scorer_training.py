@@ -24,6 +24,7 @@ from transformers import (
 from augen import params
 from augen.entries import Entry
 from augen.errors import AugenError
+from augen.identity import refuse_pickled_weights
 from augen.metrics import calibration, calibration_error, scorer_quality
 from augen.scoring import Format, Scored, write_format
 from augen.training import quiet, split_by_problem, training_arguments
@@ -91,6 +92,7 @@ def train_scorer(items: Sequence[Labelled], section: params.Scorer, seed: int, s
                 "reports/filter.json says what was dropped, scorer.held_out how many problems are held out"
             )
     torch.manual_seed(seed)
+    refuse_pickled_weights(section.base, "scorer.base")
     tokenizer = AutoTokenizer.from_pretrained(section.base)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from augen.entries import QuestionItem
 from augen.errors import AugenError
-from augen.identity import content_hash
+from augen.identity import content_hash, refuse_pickled_weights
 from augen.prompts import PROBLEM, REASONING, question_block
 from augen.store import Store, request_key
 
@@ -64,6 +64,7 @@ class Scorer:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self.format = read_format(folder)
+        refuse_pickled_weights(folder, "scorer")
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
