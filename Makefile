@@ -1,7 +1,7 @@
 # make repro    install if needed, run the pipeline, print what each step gained
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, types, unit tests
-# make bench    speed, as ratios against something in the same run; PART=calls for paid calls alone
+# make bench    speed, as ratios against something in the same run; PART=calls (paid calls), scale, fuzz
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3

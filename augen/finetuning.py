@@ -18,6 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from augen import params
 from augen.chat import Window
 from augen.entries import Entry, QuestionItem
+from augen.files import whole_folder
 from augen.identity import refuse_pickled_weights
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
@@ -67,7 +68,8 @@ class Adapter:
     history: list[dict[str, Any]]
 
     def save(self, folder: Path) -> None:
-        self.trainer.model.save_pretrained(folder)
+        with whole_folder(folder) as partial:
+            self.trainer.model.save_pretrained(partial)
 
 
 def finetune(

@@ -24,6 +24,7 @@ from transformers import (
 from augen import params
 from augen.entries import Entry
 from augen.errors import AugenError
+from augen.files import whole_folder
 from augen.identity import refuse_pickled_weights
 from augen.metrics import calibration, calibration_error, scorer_quality
 from augen.scoring import Format, Scored, write_format
@@ -130,9 +131,10 @@ def train_scorer(items: Sequence[Labelled], section: params.Scorer, seed: int, s
 
 
 def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
-    trained.model.save_pretrained(folder)
-    trained.tokenizer.save_pretrained(folder)
-    write_format(folder, Format(section.input, section.max_length))
+    with whole_folder(folder) as partial:
+        trained.model.save_pretrained(partial)
+        trained.tokenizer.save_pretrained(partial)
+        write_format(partial, Format(section.input, section.max_length))
 
 
 def class_weights(right: Sequence[bool]) -> torch.Tensor:

@@ -65,9 +65,14 @@ class Scorer:
 
         self.format = read_format(folder)
         refuse_pickled_weights(folder, "scorer")
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+        except (OSError, ValueError, RuntimeError) as fault:
+            raise AugenError(
+                f"{folder}: cannot be loaded as a scorer ({fault}); run `dvc repro train_scorer`"
+            ) from None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")

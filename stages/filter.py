@@ -6,10 +6,10 @@ ones for both (*_false). The account is reports/filter.json: kept and dropped by
     dvc repro filter
 """
 
-import json
 from pathlib import Path
 
 from augen.entries import dump_pickle, load_pickle, question_id, read_jsonl
+from augen.files import write_json
 from augen.filtering import NearDuplicates, Report, filter_entries, question_text, right_answers
 from augen.params import load
 from augen.stage import run
@@ -45,9 +45,8 @@ def main() -> None:
             )
             dump_pickle(OUT / f"{file}.pkl", kept)
 
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
     account = {file: report.as_dict() for file, report in reports.items()}
-    REPORT.write_text(json.dumps(account, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_json(REPORT, account)
     for file, report in reports.items():
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(report.dropped.items()))
         print(f"{file}: {report.kept} of {report.questions} questions kept" + (f"; {causes}" if causes else ""))

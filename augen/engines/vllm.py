@@ -133,6 +133,10 @@ class VllmEngine:
                 self._models[merged] = self._load_merged() if merged else self._load(self._generator, self._revision)
             except (OSError, ValueError) as error:
                 raise AugenError(f"model.generator: vLLM cannot load {self._generator}: {error}") from error
+            except RuntimeError as error:
+                if not merged:
+                    raise
+                raise AugenError(f"{self._adapter}: not a LoRA adapter for {self._generator}: {error}") from error
         return self._models[merged]
 
     def _load(self, model: str, revision: str | None) -> Any:
