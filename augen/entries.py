@@ -22,6 +22,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -181,10 +182,29 @@ def load_pickle(path: str | Path) -> list[Entry]:
     if type(records) is not list:
         raise EntriesError([f"{path}: holds {_kind(records)}, must be a list of entries"])
     # Objects may be shared inside a pickle, so a small damaged or hostile file could spell out a huge value.
-    if sum(len(questions) for questions in map(_questions, records)) > len(data):
-        raise EntriesError([f"{path}: is damaged: it claims more questions than it has bytes"])
+    if _parts(records) > len(data):
+        raise EntriesError([f"{path}: is damaged: it claims more fields and options than it has bytes"])
     _check(_numbered(path, records), answers="optional", ids="optional")
     return [_entry(record) for record in records]
+
+
+def _parts(records: Sequence[Any]) -> int:
+    """How many fields, options and other items the records spell out, each object counted wherever it is used.
+
+    Looks at every object once for each depth at which it stands, so a large count takes no longer.
+    """
+    known: dict[tuple[int, int], int] = {}
+
+    def of(value: Any, depth: int) -> int:
+        if not isinstance(value, dict | list) or depth == 0:
+            return 1
+        place = id(value), depth
+        if place not in known:
+            items = value.values() if isinstance(value, dict) else value
+            known[place] = 1 + sum(of(item, depth - 1) for item in items)
+        return known[place]
+
+    return sum(of(record, 4) for record in records)  # entry, questions, question, options
 
 
 def dump_pickle(path: str | Path, entries: Iterable[Entry]) -> None:
@@ -215,6 +235,7 @@ def _check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Answers
             if earlier != place:
                 found = [f"id: {_shown(record['id'])} is already the id of {earlier}"]
         faults += [f"{place}: {fault}" for fault in found]
+    _content_fault.cache_clear()
     if faults:
         raise EntriesError(faults)
 
@@ -290,6 +311,11 @@ def _text_faults(record: Mapping[str, Any], name: str) -> Iterator[str]:
 def _text_fault(value: Any) -> str | None:
     if type(value) is not str:
         return f"must be text, not {_kind(value)}"
+    return _content_fault(value)
+
+
+@lru_cache(maxsize=10_000)  # one long text may be that of very many entries
+def _content_fault(value: str) -> str | None:
     if not value.strip():
         return "is empty"
     try:

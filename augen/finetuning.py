@@ -20,7 +20,8 @@ from trl import SFTConfig, SFTTrainer
 from augen import params
 from augen.chat import Window
 from augen.entries import Entry, QuestionItem
-from augen.files import write_json
+from augen.files import whole_folder, write_json
+from augen.identity import refuse_pickled_weights
 from augen.launching import processes
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
@@ -78,11 +79,11 @@ class Adapter:
 
     def save(self, folder: Path) -> None:
         """The adapter alone, without what the trainer notes for itself."""
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.folder / "adapter_model.safetensors", folder / "adapter_model.safetensors")
-        config = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
-        config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, in another order every time
-        write_json(folder / "adapter_config.json", config)
+        with whole_folder(folder) as partial:
+            shutil.copyfile(self.folder / "adapter_model.safetensors", partial / "adapter_model.safetensors")
+            config = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
+            config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, in another order every time
+            write_json(partial / "adapter_config.json", config)
 
 
 def finetune(
@@ -99,6 +100,7 @@ def finetune(
     """
     check_names(section)
     torch.manual_seed(seed)
+    refuse_pickled_weights(model.generator, "model.generator")
     tokenizer = AutoTokenizer.from_pretrained(model.generator, revision=model.revision)
     base = AutoModelForCausalLM.from_pretrained(
         model.generator,

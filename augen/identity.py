@@ -22,6 +22,8 @@ LEFTOVERS = frozenset(
         "all_results.json",
     }
 )
+# Weights in these are pickles or hold them: programs, which could do anything while they are loaded.
+PICKLED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 
 
 def model_identity(model: str, revision: str | None = None) -> str:
@@ -37,6 +39,23 @@ def model_identity(model: str, revision: str | None = None) -> str:
     if path.is_absolute() or len(path.parts) > 2 or Path(path.parts[0]).is_dir():
         raise AugenError(f"{model}: no such model directory; dvc pull fetches it, dvc repro makes it")
     return f"{model}@{revision or 'main'}"
+
+
+def refuse_pickled_weights(model: str | Path, param: str) -> None:
+    """Raise AugenError if `model` (of the param `param`) is a directory whose weights are not safetensors.
+
+    Says nothing about hub models: those are loaded with ``use_safetensors=True``.
+    """
+    # An embedder may have weights in folders of its own, named 1_Pooling, 2_Dense, …
+    for folder in (Path(model), *sorted(Path(model).glob("[0-9]*_*"))):
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        pickled = [name for name in names if Path(name).suffix in PICKLED_SUFFIXES and name not in LEFTOVERS]
+        if pickled and not any(name.endswith(".safetensors") for name in names):
+            raise AugenError(
+                f"{param}: the weights in {folder} are pickles ({', '.join(pickled[:3])}), which could run code when "
+                "they are loaded; only safetensors are read. Convert them where you trust them: load the model there "
+                "and call its save_pretrained"
+            )
 
 
 def content_hash(directory: Path) -> str:

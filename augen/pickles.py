@@ -17,6 +17,7 @@ from dataclasses import fields
 from typing import Any
 
 PROTOCOL = 4  # the newest that every supported Python writes by default or can read
+MAX_FIELDS = 16  # of one object; otherwise one large state, used for many objects, is copied into each
 
 
 class PickleRefused(Exception):
@@ -209,6 +210,8 @@ class _Machine:
             raise PickleRefused(
                 f"holds an object near byte {self.at} that is not a plain dataclass (one with slots, perhaps)"
             )
+        if len(state) > MAX_FIELDS:
+            raise PickleRefused(f"holds an object near byte {self.at} with {len(state)} fields: no entry has so many")
         record.update(state)
 
     def put(self, size: int) -> None:

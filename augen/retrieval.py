@@ -10,7 +10,7 @@ A retriever loads them into an in-memory Chroma without embedding the rows again
 
 import io
 import json
-import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from augen.entries import Entry, QuestionItem, origin
 from augen.errors import AugenError
+from augen.files import write_bytes
+from augen.identity import refuse_pickled_weights
 from augen.prompts import Example
 
 Vectors = NDArray[np.float32]
@@ -64,8 +66,13 @@ class Embedder:
         from langchain_huggingface import HuggingFaceEmbeddings
 
         self.name = model
+        refuse_pickled_weights(model, "rag.embedder")
         try:
-            self.model = HuggingFaceEmbeddings(model_name=model, encode_kwargs={"normalize_embeddings": True})
+            self.model = HuggingFaceEmbeddings(
+                model_name=model,
+                model_kwargs={"model_kwargs": {"use_safetensors": True}},
+                encode_kwargs={"normalize_embeddings": True},
+            )
         except (OSError, ValueError) as fault:
             raise AugenError(
                 f"rag.embedder: {model} cannot be loaded as a sentence-transformers model ({fault})"
@@ -82,14 +89,11 @@ def write_index(folder: Path, rows: Sequence[Row], vectors: Vectors) -> None:
     """Write both files of the index; ValueError if they differ in length."""
     if len(rows) != len(vectors):
         raise ValueError(f"{len(rows)} rows but {len(vectors)} vectors")
-    folder.mkdir(parents=True, exist_ok=True)
     packed = io.BytesIO()
     np.save(packed, vectors, allow_pickle=False)
     lines = "".join(json.dumps(vars(row), ensure_ascii=False) + "\n" for row in rows)
-    for name, content in (("embeddings.npy", packed.getvalue()), ("rows.jsonl", lines.encode())):
-        partial = folder / f".{name}.partial"
-        partial.write_bytes(content)
-        os.replace(partial, folder / name)
+    write_bytes(folder / "embeddings.npy", packed.getvalue())
+    write_bytes(folder / "rows.jsonl", lines.encode())
 
 
 def read_index(folder: Path) -> tuple[list[Row], Vectors]:
@@ -123,6 +127,8 @@ class Retriever:
         from langchain_chroma import Chroma
 
         self._rows, self._embedder = rows, embedder
+        self._per_origin = Counter(row.origin for row in rows)
+        self._dimensions = vectors.shape[1]
         client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
         name = f"index-{uuid4().hex}"  # in-memory clients of one process share their collections
         collection = client.create_collection(
@@ -147,6 +153,11 @@ class Retriever:
         if k == 0 or not self._rows:
             return [[] for _ in questions]
         vectors = self._embedder.embed([query_text(problem, item) for problem, item, _ in questions])
+        if questions and vectors.shape[1] != self._dimensions:
+            raise AugenError(
+                f"models/index: its vectors have {self._dimensions} dimensions, those of {self._embedder.name} "
+                f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
+            )
         return [
             [self._rows[row].example for row in reversed(self._nearest(vector, origin(entry_id), k))]
             for vector, (_, _, entry_id) in zip(vectors, questions, strict=True)
@@ -158,12 +169,21 @@ class Retriever:
         Which of several equally near rows Chroma returns is up to chance, so it is asked for more than `k` until
         one of them is farther than the k-th.
         """
+        # The rows of `own` are asked for too and left out here: Chroma's filter would list all other rows, for each
+        # question anew.
+        unwanted = self._per_origin[own]
+        others = len(self._rows) - unwanted
         wanted = k
-        while True:
-            wanted = min(2 * wanted, len(self._rows))
+        while others:
+            wanted = min(2 * wanted, others)
             found = self._chroma.similarity_search_by_vector_with_relevance_scores(
-                [float(x) for x in vector], k=wanted, filter={"origin": {"$ne": own}}
+                [float(x) for x in vector], k=wanted + unwanted
             )
-            ranked = sorted((round(distance, 6), int(doc.metadata["row"])) for doc, distance in found)
-            if len(ranked) < wanted or wanted == len(self._rows) or ranked[-1][0] > ranked[k - 1][0]:
+            ranked = sorted(
+                (round(distance, 6), int(doc.metadata["row"]))
+                for doc, distance in found
+                if doc.metadata["origin"] != own
+            )
+            if len(ranked) < wanted or wanted == others or ranked[-1][0] > ranked[k - 1][0]:
                 return [row for _, row in ranked[:k]]
+        return []

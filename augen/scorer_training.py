@@ -28,6 +28,8 @@ from trl import RewardConfig
 from augen import params
 from augen.calibrating import Calibration, Floats, calibrate
 from augen.errors import AugenError
+from augen.files import whole_folder
+from augen.identity import refuse_pickled_weights
 from augen.launching import is_first, processes
 from augen.metrics import scorer_quality
 from augen.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
@@ -64,6 +66,7 @@ def train_scorer(
     """
     check_names(section)
     train, held_out = _split(items, section, seed)
+    refuse_pickled_weights(section.base, "scorer.base")
     tokenizer, texts = AutoTokenizer.from_pretrained(section.base), Format(section.input, section.max_length)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -132,9 +135,10 @@ def train_scorer(
 def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
     if trained.model is None:
         raise ValueError("only the first process has the model")
-    trained.model.save_pretrained(folder)
-    trained.tokenizer.save_pretrained(folder)
-    write_format(folder, Format(section.input, section.max_length, *trained.calibration))
+    with whole_folder(folder) as partial:
+        trained.model.save_pretrained(partial)
+        trained.tokenizer.save_pretrained(partial)
+        write_format(partial, Format(section.input, section.max_length, *trained.calibration))
 
 
 def _split(items: Sequence[Labelled], section: params.Scorer, seed: int) -> tuple[list[Labelled], list[Labelled]]:

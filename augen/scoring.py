@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from augen.entries import QuestionItem
 from augen.errors import AugenError
-from augen.identity import content_hash
+from augen.identity import content_hash, refuse_pickled_weights
 from augen.prompts import PROBLEM, REASONING, question_block
 from augen.store import Store, request_key
 
@@ -70,9 +70,15 @@ class Scorer:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self.format = read_format(folder)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        refuse_pickled_weights(folder, "scorer")
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(folder)
+            self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+        except (OSError, ValueError, RuntimeError) as fault:
+            raise AugenError(
+                f"{folder}: cannot be loaded as a scorer ({fault}); run `dvc repro train_scorer`"
+            ) from None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")

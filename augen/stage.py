@@ -1,5 +1,6 @@
 """How a stage runs: quiet libraries, and errors that speak to the user instead of a traceback."""
 
+import errno
 import os
 import sys
 import warnings
@@ -20,9 +21,19 @@ QUIET = {
     "DO_NOT_TRACK": "1",
 }
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
+# What to do about what the operating system says; anything else is a defect of this program and gets a traceback.
+ADVICE = dict.fromkeys(FULL, "make room; what was drawn is stored, `dvc repro` goes on from there") | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR), NO_ACCESS
+)
+
 
 def run(main: Callable[[], None]) -> None:
-    """Run the stage; on an AugenError print it and exit with 1, on Ctrl-C say that nothing is lost (130)."""
+    """Run the stage; on an AugenError, a full disk or a folder without access say so and exit with 1.
+
+    On Ctrl-C say that nothing is lost, and exit with 130.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -32,6 +43,11 @@ def run(main: Callable[[], None]) -> None:
         main()
     except AugenError as error:
         sys.exit(f"{stage}: {error}")
+    except OSError as error:
+        if error.errno not in ADVICE or (error.filename is None and error.errno not in FULL):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"{stage}: {where}{error.strerror}; {ADVICE[error.errno]}")
     except KeyboardInterrupt:
         print(f"\n{stage}: interrupted; what was drawn is stored, `dvc repro` goes on from there", file=sys.stderr)
         sys.exit(130)

@@ -18,6 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from augen.engines.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
 from augen.errors import AugenError
+from augen.identity import refuse_pickled_weights
 
 
 class TransformersEngine:
@@ -40,8 +41,11 @@ class TransformersEngine:
         self._max_model_len = max_model_len
         self._batch_size = batch_size
         self._tokenizer = load_tokenizer(generator, revision)
+        refuse_pickled_weights(generator, "model.generator")
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(generator, revision=revision, dtype=getattr(torch, dtype))
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                generator, revision=revision, dtype=getattr(torch, dtype), use_safetensors=True
+            )
         except (OSError, ValueError) as error:
             raise AugenError(f"model.generator: transformers cannot load {generator}: {error}") from error
         self._end = _end_tokens(self._tokenizer, model)
@@ -49,6 +53,7 @@ class TransformersEngine:
         if adapter is not None:
             from peft import PeftModel
 
+            refuse_pickled_weights(adapter, "infer.adapter")
             try:
                 model = PeftModel.from_pretrained(model, str(adapter))
             except (OSError, ValueError, RuntimeError) as error:

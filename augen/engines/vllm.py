@@ -15,6 +15,7 @@ from typing import Any
 
 from augen.engines.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
 from augen.errors import AugenError
+from augen.identity import refuse_pickled_weights
 
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 ON_CPU = {
@@ -84,6 +85,7 @@ class VllmEngine:
             "max_model_len": max_model_len,
             "gpu_memory_utilization": memory_share,
             "enable_prefix_caching": True,
+            "load_format": "safetensors",  # "auto" would fall back to pickles
             "use_tqdm_on_load": False,
         }
         if CPU:
@@ -94,6 +96,9 @@ class VllmEngine:
                 "enable_chunked_prefill": False,
                 "max_num_batched_tokens": max(max_model_len, 4096),
             }
+        refuse_pickled_weights(generator, "model.generator")
+        if adapter is not None:
+            refuse_pickled_weights(adapter, "infer.adapter")
         self._lora: LoRARequest | None = None
         if adapter is not None and not MERGE_ADAPTER:
             self._lora = LoRARequest(adapter.name, 1, str(adapter.resolve()))
@@ -128,6 +133,10 @@ class VllmEngine:
                 self._models[merged] = self._load_merged() if merged else self._load(self._generator, self._revision)
             except (OSError, ValueError) as error:
                 raise AugenError(f"model.generator: vLLM cannot load {self._generator}: {error}") from error
+            except RuntimeError as error:
+                if not merged:
+                    raise
+                raise AugenError(f"{self._adapter}: not a LoRA adapter for {self._generator}: {error}") from error
         return self._models[merged]
 
     def _load(self, model: str, revision: str | None) -> Any:
@@ -142,7 +151,9 @@ class VllmEngine:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        plain: Any = AutoModelForCausalLM.from_pretrained(self._generator, revision=self._revision, dtype=torch.float32)
+        plain: Any = AutoModelForCausalLM.from_pretrained(
+            self._generator, revision=self._revision, dtype=torch.float32, use_safetensors=True
+        )
         merged: Any = PeftModel.from_pretrained(plain, str(self._adapter)).merge_and_unload()
         with TemporaryDirectory(prefix="augen-merged-") as directory:
             merged.to(getattr(torch, self._dtype)).save_pretrained(directory)

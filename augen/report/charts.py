@@ -28,6 +28,7 @@ OUTCOMES = {
     "too_long": "drop-7",
     "near_duplicate": "drop-8",
     "repeated": "drop-9",
+    "unbalanced": "drop-10",
 }
 
 

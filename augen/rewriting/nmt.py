@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from augen import params
 from augen.errors import AugenError
-from augen.identity import model_identity
+from augen.identity import model_identity, refuse_pickled_weights
 from augen.rewriting import Draft
 from augen.rewriting.packing import is_blank, parts
 from augen.store import Store, request_key
@@ -99,9 +99,10 @@ def _load(direction: Direction) -> tuple[Any, Any, dict[str, int]]:
 
     source, target = direction.languages or (None, None)
     languages = {"src_lang": source, "tgt_lang": target} if source else {}
+    refuse_pickled_weights(direction.model, "translate.nmt")
     try:
         tokenizer = AutoTokenizer.from_pretrained(direction.model, **languages)
-        model = AutoModelForSeq2SeqLM.from_pretrained(direction.model)
+        model = AutoModelForSeq2SeqLM.from_pretrained(direction.model, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:  # a language that the tokenizer does not know is a KeyError
         raise AugenError(f"translate.nmt: cannot load {direction.model}: {error}") from error
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -1,20 +1,30 @@
 """python -m tests.servers    run the three servers until Ctrl-C, and say how to use them"""
 
+import sys
 import time
 
-from tests.servers.base import Settings
+from tests.servers.base import Server, Settings
 from tests.servers.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN, OpenAIServer, QianfanServer
 from tests.servers.tencent import SECRET_ID, SECRET_KEY, TencentServer
 
 PORTS = {"tencent": 18601, "qianfan": 18602, "openai": 18603}
 
 
-def main() -> None:
-    servers = [
+def opened() -> list[Server]:
+    return [
         TencentServer(Settings(latency_s=0.3, requests_per_second=5), PORTS["tencent"]),
         QianfanServer(Settings(latency_s=0.3, requests_per_minute=300), PORTS["qianfan"], wrong=0.2, mute=0.05),
         OpenAIServer(Settings(latency_s=0.3), PORTS["openai"], wrong=0.2, mute=0.05),
     ]
+
+
+def main() -> None:
+    try:
+        servers = opened()
+    except OSError as error:
+        sys.exit(
+            f"a port of {', '.join(map(str, PORTS.values()))} is in use ({error.strerror}): end what listens there"
+        )
     for server in servers:
         server.start()
     print(

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -304,8 +305,28 @@ def test_shared_objects_cannot_multiply(tmp_path: Path) -> None:
     """Hundreds of references to one list of hundreds: a quarter of a million questions in 3 kB."""
     questions = [QuestionItem("谁？", ["甲", "乙"])] * 500
     (tmp_path / "x.pkl").write_bytes(pickle.dumps([Entry("题", questions)] * 500, 4))
-    with pytest.raises(EntriesError, match="more questions than it has bytes"):
+    with pytest.raises(EntriesError, match="more fields and options than it has bytes"):
         load_pickle(tmp_path / "x.pkl")
+
+
+def test_shared_faults_cannot_multiply(tmp_path: Path) -> None:
+    """A thousand references to one entry with ten unknown fields would be ten thousand faults."""
+    one = Entry("题", [QuestionItem("谁？", ["甲", "乙"])])
+    one.__dict__ |= {f"field{i}": None for i in range(10)}
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps([one] * 1000, 4))
+    with pytest.raises(EntriesError, match="more fields and options than it has bytes"):
+        load_pickle(tmp_path / "x.pkl")
+
+
+def test_a_long_text_that_many_entries_share_is_checked_once(tmp_path: Path) -> None:
+    """A megabyte of blanks as the problem of 3,000 entries: minutes, if it were read for each."""
+    blanks = " " * 1_000_000
+    entries = [Entry(blanks, [QuestionItem("谁？", ["甲", "乙"])]) for _ in range(3000)]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(entries, 4))
+    started = time.process_time()
+    with pytest.raises(EntriesError, match=r"entry 1: problem: is empty(.|\n)*and 2950 more"):
+        load_pickle(tmp_path / "x.pkl")
+    assert time.process_time() - started < 3
 
 
 def test_a_pickle_of_older_classes_gets_the_defaults(tmp_path: Path) -> None:

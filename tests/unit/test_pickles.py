@@ -218,6 +218,14 @@ def test_a_class_with_slots_is_refused() -> None:
         pickles.loads(pickle.dumps([Slotted("甲")], 4), (Slotted,))
 
 
+def test_one_large_state_is_not_copied_into_many_objects() -> None:
+    """A kilobyte of fields, given to a thousand objects of seven bytes each."""
+    fields = b"".join(b"\x8c\x03" + f"{i:03d}".encode() + b"N" for i in range(200))
+    data = b"\x80\x04}(" + fields + b"uq\x01](" + (ENTRY + b")\x81h\x01b") * 1000 + b"e."
+    with pytest.raises(pickles.PickleRefused, match="200 fields"):
+        pickles.loads(data, CLASSES)
+
+
 def test_a_huge_memo_index_costs_nothing() -> None:
     assert pickles.loads(b"\x80\x04]r\xff\xff\xff\xff.", CLASSES) == []
 

@@ -219,6 +219,15 @@ def test_plots_say_what_they_show() -> None:
             assert lines == 1 or settings["template"] == "curves", f"{name}: {lines} lines of one colour"
 
 
+def test_artifacts_are_outs_and_say_what_they_are() -> None:
+    outs = {path for stage in STAGES.values() for path in paths(stage, "outs")}
+    assert {"adapter", "scorer"} <= set(PIPELINE["artifacts"])
+    for artifact in PIPELINE["artifacts"].values():
+        assert artifact["path"] in outs
+        assert artifact["type"] == "model"
+        assert artifact["desc"] and artifact["labels"]
+
+
 @stages
 def test_scripts_are_short(name: str) -> None:
     lines = script(name).read_text(encoding="utf-8").count("\n")

@@ -1,0 +1,247 @@
+"""What everything but the models costs as the data grow: make bench PART=scale
+
+    python -m benchmarks.scale 1000 10000       these numbers of questions instead of 1,000, 10,000 and 100,000
+    python -m benchmarks.scale 1000000 --only prepare evaluate
+
+Each step runs in a process of its own on made-up questions (`benchmarks.synthetic`), the stages as their own scripts.
+Seconds are of the processor, not of the clock, so that a busy machine does not spoil them; memory is the most that the
+process had. docs/SCALE.md has the figures of one machine.
+"""
+
+import argparse
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+from tabulate import tabulate
+
+from benchmarks.synthetic import entries, write_samples
+
+ROOT = Path(__file__).parents[1]
+SIZES = (1_000, 10_000, 100_000)
+SAMPLES = 5
+DIMENSIONS = 128
+QUERIES = 500  # of the retriever: time per query times the number of questions is what infer takes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Time and memory of everything but the models, by number of questions."
+    )
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES)
+    parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)  # a step and its size, in the folder it is started in
+    options = parser.parse_args()
+    if options.run:
+        STEPS[options.run[0]][1](int(options.run[1]))
+        return
+    rows = []
+    for step in options.only:
+        for size in options.sizes:
+            seconds, mib = measured(step, size)
+            rows.append((step, f"{size:,}", f"{seconds:.1f}", f"{mib:.0f}", f"{seconds / size * 1e5:.1f}"))
+            print(*rows[-1], sep="\t", file=sys.stderr, flush=True)
+    headers = ("step", "questions", "s", "MiB", "s per 100,000")
+    print(tabulate(rows, headers, tablefmt="github", disable_numparse=True, colalign=("left", *["right"] * 4)))
+
+
+def measured(step: str, size: int) -> tuple[float, float]:
+    """Processor seconds and MiB of `step` at `size` questions, its input (made before) not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        yaml = YAML()
+        params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        params["prepare"] |= {"train": "train.jsonl", "test": "test.jsonl", "synthetic": 0, "limit": None}
+        params["voters"] = SAMPLES
+        with Path(folder, "params.yaml").open("w", encoding="utf-8") as file:
+            yaml.dump(params, file)
+        before = os.getcwd()
+        os.chdir(folder)
+        try:
+            Path("data").mkdir()
+            STEPS[step][0](size)
+            command = [sys.executable, "-m", "benchmarks.scale", "--run", step, str(size)]
+            environment = os.environ | {
+                "PYTHONPATH": str(ROOT),
+                "AUGEN_CACHE": f"{folder}/cache",
+                "OMP_NUM_THREADS": "1",
+            }
+            reader, writer = os.pipe()
+            with os.fdopen(reader) as figures:
+                done = subprocess.Popen(
+                    command, env=environment | {"FIGURES": str(writer)}, pass_fds=[writer], stdout=-3
+                )
+                os.close(writer)
+                found = figures.read()
+            if done.wait():
+                raise SystemExit(f"{step} at {size:,} questions ended with {done.returncode}")
+        finally:
+            os.chdir(before)
+    seconds, mib = json.loads(found)
+    return seconds, mib
+
+
+def stage(name: str) -> Callable[[int], None]:
+    """Runs ``python -m stages.name`` as it is."""
+
+    def run(_: int) -> None:
+        import runpy
+
+        runpy.run_module(f"stages.{name}", run_name="__main__")
+
+    return run
+
+
+def timed(step: Callable[[int], None]) -> Callable[[int], None]:
+    def run(size: int) -> None:
+        start = resource.getrusage(resource.RUSAGE_SELF)
+        before = start.ru_utime + start.ru_stime
+        step(size)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        with os.fdopen(int(os.environ["FIGURES"]), "w") as out:
+            json.dump([used.ru_utime + used.ru_stime - before, most_mib()], out)
+
+    return run
+
+
+def most_mib() -> float:
+    """The most memory that this process has had; Linux's ``ru_maxrss`` would count that of its parent, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+# --- the steps: what each needs, and what it does
+
+
+def raw_files(size: int) -> None:
+    from augen.entries import write_jsonl
+    from augen.puzzles.dataset import as_raw
+
+    write_jsonl("train.jsonl", as_raw(list(entries(size, 1)), answers=True))
+    write_jsonl("test.jsonl", as_raw(list(entries(max(10, size // 10), 2, "t")), answers=False))
+
+
+def reasoned_files(size: int) -> None:
+    """`size` reasonings in all, in the four files; dev and test are a tenth of that each."""
+    from dataclasses import replace
+
+    from augen.entries import dump_pickle, write_jsonl
+    from augen.puzzles.dataset import as_raw
+
+    for name, seed in (("entries", 1), ("entries_aug", 2)):
+        right = list(entries(size // 4, seed, name))
+        wrong = [
+            replace(
+                e,
+                questions=[
+                    replace(q, reasoning=f"{(q.reasoning or '')[:-1]}{other}", answer=other)
+                    for q in e.questions
+                    if (other := "ABCD"[("ABCD".index(q.answer or "A") + 1) % 4])
+                ],
+            )
+            for e in right
+        ]
+        dump_pickle(f"data/reasoned/{name}.pkl", right)
+        dump_pickle(f"data/reasoned/{name}_false.pkl", wrong)
+    write_jsonl("data/dev.jsonl", as_raw(list(entries(size // 10, 3, "d")), answers=True))
+    write_jsonl("test.jsonl", as_raw(list(entries(size // 10, 4, "t")), answers=False))
+
+
+def solved_file(size: int) -> None:
+    from augen.entries import dump_pickle
+
+    dump_pickle("data/entries.pkl", entries(size, 1))
+
+
+def index(size: int) -> None:
+    """What the stages index and infer do with rows and vectors, but for embedding."""
+    from augen.entries import load_pickle
+    from augen.retrieval import read_index, rows_of, write_index
+
+    rows = rows_of(load_pickle("data/entries.pkl"))
+    write_index(Path("models/index"), rows, vectors_of(len(rows)))
+    assert len(read_index(Path("models/index"))[0]) == size
+
+
+def vectors_of(count: int) -> Any:
+    drawn = np.random.default_rng(1).standard_normal((count, DIMENSIONS), dtype=np.float32)
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+class GivenVectors:
+    """An embedder whose vectors are at hand."""
+
+    model = None
+
+    def __init__(self, vectors: Any) -> None:
+        self.vectors = vectors
+
+    def embed(self, texts: Any) -> Any:
+        return self.vectors[: len(texts)]
+
+
+def retrieval(size: int) -> None:
+    """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
+    from augen.entries import load_pickle
+    from augen.retrieval import Retriever, rows_of
+
+    solved = load_pickle("data/entries.pkl")
+    vectors: Any = vectors_of(size)
+    embedder: Any = GivenVectors(vectors)
+    retriever = Retriever(rows_of(solved), vectors, embedder)
+    asked = [(e.problem, q, e.id) for e in solved[: QUERIES // 2] for q in e.questions]
+    assert all(len(found) == 2 for found in retriever.examples(asked, 2))
+
+
+def infer(size: int) -> None:
+    """Rounds, prompts, keys, store, parsing, voting and writing, with an engine that answers at once."""
+    from augen.entries import load_pickle, write_jsonl
+    from augen.files import write_text
+    from augen.inference import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
+    from tests.fakes import FakeEngine, FakeWindow, sampler_of
+
+    solved = load_pickle("data/entries.pkl")
+    questions = questions_of(solved, "test", [[(solved[0].problem, solved[0].questions[0])]] * size)
+    rng = Random(1)
+    sampling = Sampling("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapter=True)
+    rounds = Rounds(SAMPLES, 2, 0.3, "slot", adaptive=False)
+    with sampler_of(
+        FakeEngine(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}"), Path("store")
+    ) as sampler:
+        history = run_rounds(questions, sampling, rounds, sampler, lambda found: [rng.random() for _ in found])
+    answers = decisions(history, questions, "weighted", "A", 0.3)
+    write_text("data/samples.jsonl", samples_jsonl(history))
+    write_jsonl("data/upload.jsonl", answered(solved, answers))
+
+
+def drawn_files(size: int) -> None:
+    from augen.entries import write_jsonl
+
+    dev = list(entries(size, 1))
+    write_jsonl("data/dev.jsonl", dev)
+    write_samples(Path("data/samples.jsonl"), iter(dev), "dev", SAMPLES)
+    write_samples(Path("data/samples.jsonl"), entries(100, 2, "t"), "test", SAMPLES)
+    write_samples(Path("data/baseline.jsonl"), iter(dev), "dev", 3)
+
+
+STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {
+    "prepare": (raw_files, timed(stage("prepare"))),
+    "filter": (reasoned_files, timed(stage("filter"))),
+    "index": (solved_file, timed(index)),
+    "retrieval": (solved_file, timed(retrieval)),
+    "infer": (solved_file, timed(infer)),
+    "evaluate": (drawn_files, timed(stage("evaluate"))),
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+from tests.faults import page
+
+print(page(), end="")

@@ -1,0 +1,107 @@
+"""Faults of models: weights that are programs, adapters and scorers that do not fit."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from tests.faults import Arrange, Fault
+
+
+def copied(part: str, target: str, *leave_out: str) -> Arrange:
+    """A copy of a model of models/tiny without some of its files."""
+    return lambda folder: shutil.copytree(
+        folder / "models/tiny" / part, folder / target, ignore=shutil.ignore_patterns(*leave_out)
+    )
+
+
+def pickled(part: str, target: str, name: str) -> Arrange:
+    def arrange(folder: Path) -> None:
+        copied(part, target, "*.safetensors")(folder)
+        (folder / target / name).write_bytes(b"\x80\x02cposix\nmkdir\nX\x04\x00\x00\x00made\x85R.")
+
+    return arrange
+
+
+def adapter_of_another(folder: Path) -> None:
+    """A LoRA adapter whose matrices fit a model of another width."""
+    adapter = folder / "models/adapter"
+    adapter.mkdir()
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
+    (adapter / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    weights = "base_model.model.model.layers.0.self_attn.q_proj.lora_{}.weight"
+    matrices = {"A": np.zeros((4, 896), np.float32), "B": np.zeros((896, 4), np.float32)}
+    save_file(
+        {weights.format(name): matrix for name, matrix in matrices.items()}, adapter / "adapter_model.safetensors"
+    )
+
+
+def scorer(**changes: Any) -> Arrange:
+    """A scorer whose configuration does not belong to its weights."""
+
+    def arrange(folder: Path) -> None:
+        copied("checker", "models/scorer")(folder)
+        (folder / "models/scorer/scorer.json").write_text('{"input": "full", "max_length": 512}', encoding="utf-8")
+        file = folder / "models/scorer/config.json"
+        file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+    return arrange
+
+
+def with_code(folder: Path) -> None:
+    """A model that brings its own code, which would make a folder."""
+    copied("generator", "models/generator")(folder)
+    config = folder / "models/generator/config.json"
+    told = json.loads(config.read_text(encoding="utf-8"))
+    told |= {
+        "model_type": "theirs",
+        "auto_map": {"AutoConfig": "theirs.Config", "AutoModelForCausalLM": "theirs.Model"},
+    }
+    config.write_text(json.dumps(told), encoding="utf-8")
+    (folder / "models/generator/theirs.py").write_text("import os\nos.mkdir('made')\n", encoding="utf-8")
+
+
+PICKLES = "are pickles ({}), which could run code when they are loaded; only safetensors are read…"
+MODELS = [
+    Fault(
+        "generator: pytorch_model.bin alone",
+        "generator",
+        pickled("generator", "models/generator", "pytorch_model.bin"),
+        f"model.generator: the weights in models/generator {PICKLES.format('pytorch_model.bin')}",
+    ),
+    Fault(
+        "embedder: pytorch_model.bin alone",
+        "embedder",
+        pickled("embedder", "models/embedder", "pytorch_model.bin"),
+        f"rag.embedder: the weights in models/embedder {PICKLES.format('pytorch_model.bin')}",
+    ),
+    Fault(
+        "generator that brings its own code",
+        "generator",
+        with_code,
+        "model.generator: …models/generator: …",
+    ),
+    Fault(
+        "adapter of another base model",
+        "adapted",
+        adapter_of_another,
+        "models/adapter: not a LoRA adapter for models/tiny/generator: …size mismatch…",
+    ),
+    Fault(
+        "scorer of another size",
+        "loaded_scorer",
+        scorer(intermediate_size=64),
+        "models/scorer: cannot be loaded as a scorer (…); run `dvc repro train_scorer`",
+    ),
+    Fault(
+        "scorer with three labels",
+        "loaded_scorer",
+        scorer(id2label={"0": "a", "1": "b", "2": "c"}, label2id={"a": 0, "b": 1, "c": 2}),
+        "models/scorer: …",
+    ),
+]
+
+FAULTS = {"Models": MODELS}

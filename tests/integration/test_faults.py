@@ -1,0 +1,216 @@
+"""Every fault of the table is said as docs/FAULTS.md has it, and leaves nothing half-written."""
+
+import importlib
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augen.calls.secrets import VARIABLES
+from augen.stage import run
+from tests.dependencies import ROOT
+from tests.faults import Fault, page, param, table, workplace
+from tests.servers.__main__ import PORTS
+
+ALL = [(area, fault) for area, faults in table().items() for fault in faults]
+KEPT = (".augen/", "reports/usage.json")  # the response store and the account are no outs
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file() and "tiny" not in p.parts}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(KEPT)}
+
+
+def read_index() -> None:
+    from augen.retrieval import read_index
+
+    read_index(Path("models/index"))
+
+
+def retrieve() -> None:
+    from augen.entries import read_jsonl
+    from augen.retrieval import Embedder, Retriever, read_index
+
+    [entry, *_] = read_jsonl("data/dev.jsonl", answers="required")
+    retriever = Retriever(*read_index(Path("models/index")), Embedder("models/tiny/embedder"))
+    retriever.examples([(entry.problem, entry.questions[0], entry.id)], 1)
+
+
+def identity() -> None:
+    from augen.identity import model_identity
+
+    model_identity("models/none")
+
+
+def adapter() -> None:
+    from augen.identity import content_hash
+
+    content_hash(Path("models/adapter"))
+
+
+def scorer() -> None:
+    from augen.scoring import read_format
+
+    read_format(Path("models/scorer"))
+
+
+def generator() -> None:
+    from augen.engines import open_engine
+
+    open_engine("transformers", "models/generator")
+
+
+def adapted() -> None:
+    from augen.engines import open_engine
+
+    open_engine("transformers", "models/tiny/generator", adapter=Path("models/adapter"))
+
+
+def embedder() -> None:
+    from augen.retrieval import Embedder
+
+    Embedder("models/embedder")
+
+
+def loaded_scorer() -> None:
+    from augen.scoring import Scorer
+
+    Scorer(Path("models/scorer"))
+
+
+# What stages do first, without what they would load for it.
+PARTS = {
+    "read_index": read_index,
+    "retrieve": retrieve,
+    "identity": identity,
+    "adapter": adapter,
+    "scorer": scorer,
+    "generator": generator,
+    "adapted": adapted,
+    "embedder": embedder,
+    "loaded_scorer": loaded_scorer,
+}
+
+
+def said(fault: Fault, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the user sees when the stage or command runs here; it must end with status 1."""
+    name, *arguments = fault.run.split()
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    try:
+        if name in PARTS:
+            run(PARTS[name])
+        elif "." in name:
+            raise SystemExit(importlib.import_module(name).main())
+        else:
+            run(importlib.import_module(f"stages.{name}").main)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            return end.code.removeprefix(f"{name}: ") if name in PARTS else end.code
+        assert end.code == 1
+        return capsys.readouterr().err.strip()
+    raise AssertionError("nothing was said")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    workplace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in (*VARIABLES, "AUGEN_CACHE", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("area", "fault"), ALL, ids=[f"{area}: {fault.what}" for area, fault in ALL])
+def test_fault(
+    area: str, fault: Fault, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault.arrange(folder)
+    before = snapshot(folder)
+    message = said(fault, capsys, monkeypatch)
+    pattern = ".*".join(map(re.escape, fault.says.split("…")))
+    assert re.fullmatch(pattern, message, re.DOTALL), message
+    assert "Traceback" not in message
+    assert snapshot(folder).keys() - before.keys() <= finished(fault), "something was left behind"
+    assert all(data == snapshot(folder).get(name, data) for name, data in before.items())
+
+
+def finished(fault: Fault) -> set[str]:
+    """Outs that were whole before the fault came: the account of `filter` is written after its four files."""
+    names = ("entries", "entries_aug", "entries_false", "entries_aug_false")
+    if fault.run == "filter":
+        return {f"data/filtered/{name}.pkl" for name in names}
+    return set()
+
+
+def test_there_are_enough_and_the_page_shows_them() -> None:
+    assert len(ALL) >= 60
+    assert (ROOT / "docs/FAULTS.md").read_text(encoding="utf-8") == page(), "python -m tests.faults > docs/FAULTS.md"
+
+
+# --- what needs a process of its own
+
+
+def process(folder: Path, module: str, **options: Any) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(("stage", "out"), [("prepare", "data/entries_raw.pkl"), ("filter", "data/filtered")])
+def test_a_full_disk(stage: str, out: str, folder: Path) -> None:
+    """No file may be larger than 64 bytes: what the operating system does then is what it does on a full disk."""
+    before = snapshot(folder)
+    limit = (64, 64)
+    stopped = process(folder, f"stages.{stage}", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    message = stopped.communicate(timeout=120)[0]
+    assert stopped.returncode == 1
+    assert re.search(rf"^{stage}: {out}.*: cannot be written: File too large$", message, re.MULTILINE), message
+    assert "Traceback" not in message
+    assert snapshot(folder) == before
+
+
+def test_ctrl_c_leaves_no_out(folder: Path) -> None:
+    """The input is a pipe, so that the test knows when the stage has read it and begins its work of minutes."""
+    param({"translate.copies": 20_000})(folder)
+    (folder / "data/entries_aug.pkl").unlink()
+    data = (folder / "data/entries_raw.pkl").read_bytes()
+    (folder / "data/entries_raw.pkl").unlink()
+    before = snapshot(folder)
+    os.mkfifo(folder / "data/entries_raw.pkl")
+    # Where the tests run in the background, children would be born deaf to Ctrl-C.
+    started = process(folder, "stages.translate", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    try:
+        (folder / "data/entries_raw.pkl").write_bytes(data)
+        time.sleep(1)
+        started.send_signal(signal.SIGINT)
+        message = started.communicate(timeout=120)[0]
+    finally:
+        started.kill()
+    assert started.returncode == 130, message
+    assert "translate: interrupted; what was drawn is stored, `dvc repro` goes on from there" in message
+    assert "Traceback" not in message
+    assert snapshot(folder) == before
+
+
+def test_a_port_in_use(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", PORTS["openai"]))
+        taken.listen()
+        started = process(ROOT, "tests.servers")
+        message = started.communicate(timeout=120)[0]
+    assert started.returncode == 1
+    assert message.strip().endswith("is in use (Address already in use): end what listens there"), message
