@@ -3,13 +3,14 @@
     python -m stages.evaluate
 
 in:  data/dev.jsonl (with answers), data/samples.jsonl (from infer), data/baseline.jsonl (from baseline)
-out: reports/metrics.json, reports/gains.md, reports/plots/{accuracy_over_k,roc,calibration}.csv
+out: reports/metrics.json, reports/gains.md, reports/plots/{accuracy_over_k,all_votes,adaptive,roc,calibration}.csv
 """
 
 import csv
 import json
 from pathlib import Path
 
+from augen.adaptive import Knobs, curves, savings
 from augen.entries import read_jsonl
 from augen.evaluation import (
     Settings,
@@ -28,6 +29,8 @@ from augen.stage import run
 REPORTS = Path("reports")
 COLUMNS = {
     "accuracy_over_k": ["k", "method", "accuracy"],
+    "all_votes": ["voters", "samples", "accuracy"],
+    "adaptive": ["voters", "samples", "accuracy"],
     "roc": ["false_positive_rate", "true_positive_rate"],
     "calibration": ["low", "high", "samples", "mean_score", "share_right"],
 }
@@ -46,6 +49,10 @@ def main() -> None:
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
     report = evaluate(questions, samples, plain, drawn["test"], settings)
+    knobs = Knobs(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.vote)
+    report.plots.update(curves(samples, questions, knobs))
+    if saved := savings(samples, questions, knobs):
+        report.metrics["adaptive"] = saved.numbers
 
     (REPORTS / "plots").mkdir(parents=True, exist_ok=True)
     numbers = json.dumps(rounded(report.metrics), indent=2, ensure_ascii=False)
