@@ -1,7 +1,8 @@
 # make repro    install if needed, run the pipeline, print what each step gained
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, types, unit tests
-# make bench    speed, as ratios against something in the same run; PART=calls for paid calls alone
+# make bench    speed, as ratios against something in the same run; PART=calls for paid calls, PART=infer for inference
+# make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check bench demo-apis clean-venv
+.PHONY: repro test check bench ablation demo-apis clean-venv
 
 repro: $(INSTALLED)
 	dvc repro
@@ -27,6 +28,9 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	python -m benchmarks.$(PART)
+
+ablation: $(INSTALLED)
+	python -m benchmarks.ablation $(PART)
 
 demo-apis: $(INSTALLED)
 	python -m tests.servers
