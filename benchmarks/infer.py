@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from transformers import AutoModelForSequenceClassification
 
 from augen.answers import parse_answer
 from augen.chat import Window
@@ -66,6 +68,9 @@ class Bench:
         self.folder = folder
         self.scorer_folder = folder / "scorer"
         shutil.copytree("models/tiny/checker", self.scorer_folder)
+        # In float32, as a trained scorer is: in bfloat16 a score depends on what stands beside it in the batch.
+        checker: Any = AutoModelForSequenceClassification.from_pretrained("models/tiny/checker", dtype=torch.float32)
+        checker.save_pretrained(self.scorer_folder)
         write_format(self.scorer_folder, Format("full", MAX_LENGTH))
         self.scorer = Scorer(self.scorer_folder)
         self.engine = open_engine("vllm", p.model.generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN)
