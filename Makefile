@@ -3,6 +3,7 @@
 # make check    the fast part: ruff, types, unit tests
 # make bench    speed, as ratios against something in the same run; PART names a module of benchmarks/: calls, puzzles, guards, …
 # make browser  install Chromium by apt-get (root on Debian), for the test of the report page
+# make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check bench browser demo-apis clean-venv
+.PHONY: repro test check bench ablation browser demo-apis clean-venv
 
 repro: $(INSTALLED)
 	dvc repro
@@ -32,6 +33,9 @@ bench: $(INSTALLED)
 browser:
 	command -v chromium && command -v chromedriver || { apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
+
+ablation: $(INSTALLED)
+	python -m benchmarks.ablation $(PART)
 
 demo-apis: $(INSTALLED)
 	python -m tests.servers

@@ -58,3 +58,16 @@ class Window:
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(self.model.generator, revision=self.model.revision)
+
+
+class ServedWindow(Window):
+    """The window of a model behind an API: the server wraps prompts, and its tokenizer is not at hand.
+
+    A character counts as a token, which Chinese and English texts hardly ever exceed.
+    """
+
+    def wrap(self, prompt: str) -> str:
+        return prompt
+
+    def length(self, text: str) -> int:
+        return len(text)

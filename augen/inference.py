@@ -2,7 +2,7 @@
 
 Decisions are `augen.voting`'s (which slots to draw, which answer wins); here data only move::
 
-    asked → draws (voting.next_draws) → prompts → completions (Sampler) → answers, scores → draws …
+    asked → draws (voting.next_draws) → prompts → completions (Draws) → answers, scores → draws …
 """
 
 import json
@@ -16,7 +16,7 @@ from augen.chat import Window
 from augen.engines import Completion, Request
 from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.prompts import Example, solve_prompt
-from augen.sampling import Sampler
+from augen.sampling import Draws
 from augen.scoring import Scored
 from augen.seeds import seed_of
 from augen.voting import Decision, Method, Resample, Sample, decide, next_draws
@@ -135,7 +135,7 @@ def questions_of(
 
 
 def run_rounds(
-    questions: Sequence[Asked], sampling: Sampling, rounds: Rounds, sampler: Sampler, score: ScoreMany
+    questions: Sequence[Asked], sampling: Sampling, rounds: Rounds, sampler: Draws, score: ScoreMany
 ) -> list[list[Drawn]]:
     """All samples of every question, in the order of `questions`, by round and slot.
 
@@ -157,7 +157,7 @@ def run_rounds(
 
 
 def _complete(
-    questions: Sequence[Asked], draws: Sequence[tuple[int, int, int]], sampling: Sampling, sampler: Sampler, label: str
+    questions: Sequence[Asked], draws: Sequence[tuple[int, int, int]], sampling: Sampling, sampler: Draws, label: str
 ) -> list[Completion]:
     """The completion of each ``(question, slot, round)``; an empty one where the question does not fit."""
     requests = [sampling.request(questions[q], slot, round_) for q, slot, round_ in draws]

@@ -266,7 +266,8 @@ class Finetune(Training):
 
 
 class Infer(Section):
-    engine: Literal["auto", "vllm", "transformers"]
+    engine: Literal["auto", "vllm", "transformers", "openai"]
+    models: list[Path_]
     adapter: bool
     temperature: Temperature
     top_p: Annotated[float, Field(gt=0, le=1)]
@@ -277,6 +278,17 @@ class Infer(Section):
     adaptive: bool
     shuffle_options: bool
     fallback: Letter
+    share_device: bool
+
+    @model_validator(mode="after")
+    def _served(self) -> "Infer":
+        if self.engine == "openai" and not self.models:
+            raise ValueError("engine openai needs at least one name in models")
+        if self.engine == "openai" and self.adapter:
+            raise ValueError(
+                "engine openai cannot load an adapter: the server can; name it in models and set adapter to false"
+            )
+        return self
 
 
 class Params(Section):

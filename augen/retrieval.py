@@ -150,6 +150,10 @@ class Retriever:
 
         The most similar stands next to the question in the prompt. Equal similarities go by row number.
         """
+        return [[self._rows[row].example for row in reversed(found)] for found in self.nearest(questions, k)]
+
+    def nearest(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[int]]:
+        """The numbers of the rows that are the `examples` of each question, the most similar first."""
         if k == 0 or not self._rows:
             return [[] for _ in questions]
         vectors = self._embedder.embed([query_text(problem, item) for problem, item, _ in questions])
@@ -159,7 +163,7 @@ class Retriever:
                 f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
             )
         return [
-            [self._rows[row].example for row in reversed(self._nearest(vector, origin(entry_id), k))]
+            self._nearest(vector, origin(entry_id), k)
             for vector, (_, _, entry_id) in zip(vectors, questions, strict=True)
         ]
 

@@ -33,6 +33,14 @@ class Draws(Protocol):
         ...
 
 
+class Releasable(Draws, Protocol):
+    """Draws that may hold a device."""
+
+    def close(self) -> None:
+        """Free the device's memory. A later ``draw`` takes it again."""
+        ...
+
+
 @dataclass(frozen=True)
 class Identity:
     """What besides the request decides a completion; see augen.identity for the two model fields."""
@@ -145,6 +153,13 @@ class Sampler:
                     refresh=False,
                 )
                 bar.update()
+        except Exception as error:  # out of memory, a dead engine: shown below its traceback
+            stored = sum(key in found for key in keys)
+            error.add_note(
+                f"{stored:,} of {len(keys):,} samples of this round had arrived and are stored; `dvc repro` goes on "
+                "from there (where memory ran out: lower engine.batch_size or engine.memory_share)"
+            )
+            raise
         finally:
             self.usage.tokens += tokens
             self.usage.seconds += time.perf_counter() - started

@@ -7,17 +7,21 @@ a score (`augen.calibrating`)::
     {"input": "full", "max_length": 512, "temperature": 1.7, "offset": 0.0}
 """
 
+import gc
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from augen.entries import QuestionItem
 from augen.errors import AugenError
 from augen.identity import content_hash, refuse_pickled_weights
 from augen.prompts import PROBLEM, REASONING, question_block
 from augen.store import Store, request_key
+
+if TYPE_CHECKING:
+    import torch
 
 CONFIG = "scorer.json"
 
@@ -66,19 +70,18 @@ class Scorer:
     """A trained scorer on the best device there is."""
 
     def __init__(self, folder: Path, batch_tokens: int = 16_384) -> None:
-        import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self.format = read_format(folder)
         refuse_pickled_weights(folder, "scorer")
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            self.model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+            self.model: Any = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
         except (OSError, ValueError, RuntimeError) as fault:
             raise AugenError(
                 f"{folder}: cannot be loaded as a scorer ({fault}); run `dvc repro train_scorer`"
             ) from None
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = _device()
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")
@@ -97,6 +100,15 @@ class Scorer:
                 bar.update(len(batch))
         return found
 
+    def close(self) -> None:
+        """Free the memory, that of the device too. To be used no more."""
+        import torch
+
+        self.model = None
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def _batch(self, rows: list[list[int]]) -> list[float]:
         import torch
 
@@ -107,10 +119,14 @@ class Scorer:
         return [float(p) for p in ((margins - self.format.offset) / self.format.temperature).sigmoid()]
 
 
-def stored_scores(folder: Path, store: Store) -> Callable[[Sequence[Scored]], list[float]]:
+def stored_scores(
+    folder: Path, store: Store, make_room: Callable[[], None] | None = None
+) -> Callable[[Sequence[Scored]], list[float]]:
     """A function that scores samples, each at most once: the store keeps the scores of this scorer's content.
 
-    The scorer is loaded for the first sample whose score is missing.
+    The scorer is loaded for the first sample whose score is missing, and stays. Where it and the generator do not
+    fit on the device together, `make_room` frees that of the generator: it is called before the scorer is loaded,
+    which is then freed again after every call.
     """
     identity = content_hash(folder)
     loaded: list[Scorer] = []
@@ -121,14 +137,26 @@ def stored_scores(folder: Path, store: Store) -> Callable[[Sequence[Scored]], li
         missing = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in found}
         if missing:
             if not loaded:
+                if make_room:
+                    make_room()
                 loaded.append(Scorer(folder))
             values = loaded[0].scores(list(missing.values()))
             new = {key: {"score": value} for key, value in zip(missing, values, strict=True)}
             store.put_many(new)
+            if make_room:
+                loaded.pop().close()
             found |= new
         return [float(found[key]["score"]) for key in keys]
 
     return score
+
+
+def _device() -> "torch.device":
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

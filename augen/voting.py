@@ -182,39 +182,53 @@ def decide(samples: Sequence[Sample], method: Method, fallback: str, threshold: 
     return Decision(vote.answer, vote.tally, "accepted" if accepted else "parsed")
 
 
-def leads(top: int, second: int, confidence: float = 0.95) -> bool:
-    """Whether `top` votes against `second` decide a question: P(p1 > p2) ≥ `confidence`.
+def decided(top: int, second: int, left: int, confidence: float = 0.95) -> bool:
+    """Whether the letter that leads with `top` votes against `second` wins at the end: P ≥ `confidence`.
 
-    With a uniform prior the share p1 of the leading letter among the two is distributed as
-    Beta(top + 1, second + 1), so that P(p1 > p2) = P(p1 > 1/2) = 1 - I_{1/2}(top + 1, second + 1): the
-    stopping rule of Adaptive-Consistency (Aggarwal et al. 2023, https://arxiv.org/abs/2305.11860). For whole
-    numbers of votes that is the probability of at most `top` heads in n = top + second + 1 throws of a coin.
+    At most `left` votes are to come. As in Adaptive-Consistency (Aggarwal et al. 2023,
+    https://arxiv.org/abs/2305.11860) the share of the leading letter among the two is distributed as
+    Beta(top + 1, second + 1), by a uniform prior. That rule asks whether the letter would lead after endless votes;
+    this one asks what the votes that are still to come can change, which is less the fewer they are. How many of
+    them, x, go to the second letter is beta-binomial:
 
-    Three against none: n = 4, P = 1 - 1/16 = 0.9375. Four against none: n = 5, P = 1 - 1/32 = 0.96875.
+        P(x) = C(second + x, x) · C(top + left - x, left - x) / C(top + second + left + 1, left)
 
-    >>> leads(3, 0), leads(4, 0)
+    and the leader wins if second + x < top + left - x. For endless `left` both rules are one.
+
+    Two against none of five votes, so three are left: C(6, 3) = 20 and x = 0, 1, 2, 3 weigh 10, 6, 3, 1. Only three
+    for the other letter turn the vote: P = 19/20.
+
+    >>> decided(2, 0, left=3), decided(1, 0, left=4)
+    (True, False)
+
+    Of nine votes three are needed: P = 1 - (6 + 3 + 1)/120 = 0.917 after two, 1 - (4 + 1)/210 = 0.976 after three.
+
+    >>> decided(2, 0, left=7), decided(3, 0, left=6)
     (False, True)
 
-    Against one vote, six are needed (n = 8, P = 1 - (1 + 8)/256 = 0.965); five give 1 - (1 + 7)/128 = 0.938.
+    Nothing is left to change it, but a tie never is decided:
 
-    >>> leads(5, 1), leads(6, 1), leads(2, 2)
-    (False, True, False)
+    >>> decided(3, 2, left=0), decided(2, 1, left=1), decided(2, 2, left=0)
+    (True, False, False)
     """
-    throws = top + second + 1
-    return sum(comb(throws, heads) for heads in range(top + 1)) >= confidence * 2**throws
+    wins = sum(
+        comb(second + x, x) * comb(top + left - x, left - x) for x in range(left + 1) if second + x < top + left - x
+    )
+    return wins >= confidence * comb(top + second + left + 1, left)
 
 
 @cache
-def votes_to_decide(top: int, second: int) -> int:
-    """How many more votes the leading letter needs, if it gets them all, until it `leads`.
+def votes_to_decide(top: int, second: int, left: int) -> int:
+    """How many of the `left` votes the leading letter needs, if it gets them one after the other, until `decided`.
 
-    >>> votes_to_decide(0, 0), votes_to_decide(3, 0), votes_to_decide(3, 1), votes_to_decide(4, 0)
-    (4, 1, 3, 0)
+    All of them, where even that does not decide it.
+
+    >>> votes_to_decide(0, 0, left=5), votes_to_decide(1, 1, left=3), votes_to_decide(2, 0, left=3)
+    (2, 2, 0)
+    >>> votes_to_decide(2, 2, left=1)
+    1
     """
-    more = 0
-    while not leads(top + more, second):
-        more += 1
-    return more
+    return next((more for more in range(left) if decided(top + more, second, left - more)), left)
 
 
 def next_draws(
@@ -255,22 +269,22 @@ def next_draws(
     >>> next_draws([Sample("A", 0.1, slot=1), Sample("B", 0.2, slot=2), Sample(None, slot=3)], **whole)
     [(1, 1), (2, 1), (3, 1)]
 
-    **adaptive**: the question ends once its accepted samples are decided (`leads`; each counts as one vote,
-    whatever `decide` weighs later). Of the draws above only the first `votes_to_decide` are made at a time.
-    No decision is possible with fewer, so this saves as many samples as drawing one at a time would, in
-    fewer rounds: 4 first; four equal answers end the question.
+    **adaptive**: the question ends once its accepted samples are `decided` (each counts as one vote, whatever
+    `decide` weighs later; each of the draws above can bring one more). Of these draws only the first
+    `votes_to_decide` are made at a time: fewer could not decide it, unless one of them is rejected for good, so
+    this saves what drawing one at a time would, in fewer rounds. Of 9 votes 3 first; three equal answers end it:
 
     >>> sparing = plain | {"voters": 9, "adaptive": True}
     >>> next_draws([], **sparing)
-    [(1, 0), (2, 0), (3, 0), (4, 0)]
-    >>> next_draws([Sample("A", 0.9, slot) for slot in (1, 2, 3, 4)], **sparing)
+    [(1, 0), (2, 0), (3, 0)]
+    >>> next_draws([Sample("A", 0.9, slot) for slot in (1, 2, 3)], **sparing)
     []
 
-    Three to one: three more for A could decide it. Slot 2, rejected, comes before new slots.
+    Three to one and five votes left: one more for A decides it. Slot 2, rejected, comes before new slots.
 
     >>> split = [Sample("A", 0.9, 1), Sample("A", 0.1, 2), Sample("B", 0.9, 3), Sample("A", 0.9, 4)]
     >>> next_draws([*split, Sample("A", 0.8, 5)], **sparing)
-    [(2, 1), (6, 0), (7, 0)]
+    [(2, 1)]
     """
     last_round = dict.fromkeys(range(1, voters + 1), -1)
     for sample in history:
@@ -289,5 +303,5 @@ def next_draws(
     if adaptive:
         counts = [n for _, n in Counter(sample.answer for sample in accepted).most_common(2)]
         top, second = [*counts, 0, 0][:2]
-        draws = draws[: votes_to_decide(top, second)]
+        draws = draws[: votes_to_decide(top, second, len(draws))]
     return draws

@@ -5,12 +5,13 @@
 in:  data/dev.jsonl (with answers), data/samples.jsonl and data/examples.jsonl (from infer), data/baseline.jsonl
      (from baseline), reports/filter.json, reports/scorer.json
 out: reports/metrics.json, reports/gains.md, reports/report.html,
-     reports/plots/{accuracy_over_k,accuracy_over_samples,roc,calibration,filter}.csv
+     reports/plots/{accuracy_over_k,accuracy_over_samples,all_votes,adaptive,roc,calibration,filter}.csv
 """
 
 from pathlib import Path
 
 from augen import evaluation
+from augen.adaptive import Knobs, curves, savings
 from augen.entries import read_jsonl
 from augen.evaluation import Settings, Source, csv_text, matched, read_samples, rounded
 from augen.files import read_json, write_json, write_text
@@ -23,6 +24,8 @@ from augen.stage import run
 COLUMNS = {
     "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],
     "accuracy_over_samples": ["samples", "slots", "redraws", "accuracy"],
+    "all_votes": ["voters", "samples", "accuracy"],
+    "adaptive": ["voters", "samples", "accuracy"],
     "roc": ["false_positive_rate", "true_positive_rate"],
     "calibration": ["low", "high", "samples", "mean_score", "share_right"],
     "filter": ["file", "outcome", "questions"],
@@ -48,6 +51,10 @@ def main() -> None:
     report = evaluation.evaluate(questions, samples, plain, drawn["test"], settings)
     filtered = read_json("reports/filter.json")
     report.plots["filter"] = filter_rows(filtered)
+    knobs = Knobs(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.vote)
+    report.plots.update(curves(samples, questions, knobs))
+    if saved := savings(samples, questions, knobs):
+        report.metrics["adaptive"] = saved.numbers
 
     write_json("reports/metrics.json", rounded(report.metrics))
     write_text("reports/gains.md", evaluation.gains_page(report))

@@ -8,7 +8,6 @@ out  data/samples.jsonl    every sample: question, slot, round, seed, text, pars
 
 from pathlib import Path
 
-from augen.chat import Window
 from augen.entries import read_jsonl, write_jsonl
 from augen.files import write_text
 from augen.inference import (
@@ -21,40 +20,39 @@ from augen.inference import (
     run_rounds,
     samples_jsonl,
 )
-from augen.local import local_sampler
 from augen.params import load
-from augen.retrieval import Embedder, Retriever, read_index
+from augen.samplers import open_sampler
 from augen.scoring import stored_scores
+from augen.shots import stored_examples
 from augen.stage import run
 from augen.store import Store, default_path
 
 
 def main() -> None:
-    p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "infer")
+    p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
     dev = read_jsonl("data/dev.jsonl", answers="required")
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
-    retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
-    examples = retriever.examples([(e.problem, item, e.id) for e in dev + test for item in e.questions], p.rag.k)
+    asked = [(e.problem, item, e.id) for e in dev + test for item in e.questions]
     count = sum(len(e.questions) for e in dev)
-    questions = questions_of(dev, "dev", examples[:count]) + questions_of(test, "test", examples[count:])
-
-    sampling = Sampling(
-        instruction=p.prompt.solve,
-        window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
-        seed=p.seed,
-        temperature=p.infer.temperature,
-        top_p=p.infer.top_p,
-        max_tokens=p.infer.max_tokens,
-        adapter=p.infer.adapter,
-        shuffle_options=p.infer.shuffle_options,
-    )
     rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive)
     adapter = Path("models/adapter") if p.infer.adapter else None
     with (
         Store(default_path()) as store,
-        local_sampler(p.model, p.engine, p.infer.engine, adapter) as sampler,
+        open_sampler(p.infer, p.model, p.engine, p.prompt, p.providers, adapter) as (sampler, window),
     ):
-        score = stored_scores(Path("models/scorer"), store)
+        examples = stored_examples(Path("models/index"), p.rag.embedder, asked, p.rag.k, store)
+        questions = questions_of(dev, "dev", examples[:count]) + questions_of(test, "test", examples[count:])
+        sampling = Sampling(
+            instruction=p.prompt.solve,
+            window=window,
+            seed=p.seed,
+            temperature=p.infer.temperature,
+            top_p=p.infer.top_p,
+            max_tokens=p.infer.max_tokens,
+            adapter=p.infer.adapter,
+            shuffle_options=p.infer.shuffle_options,
+        )
+        score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
         history = run_rounds(questions, sampling, rounds, sampler, score)
     answers = decisions(history, questions, p.infer.vote, p.infer.fallback, p.infer.threshold)
 

@@ -6,7 +6,8 @@
         completions = sampler.draw([(request, {"attempt": 0}), …], "right reasonings")
 
 Where several models are to be asked, the prompts are spread over them, and the next attempt at a prompt goes to the
-next model; ``Completion.author`` names the one that wrote. A sample is known by provider, base URL, model, prompt,
+next model; of a question's slots the first goes to the first model, the second to the second, and a redraw to the
+next. ``Completion.author`` names the one that wrote. A sample is known by provider, base URL, model, prompt,
 every sampling parameter, seed and index; like the samples of local engines it is drawn once and kept.
 """
 
@@ -28,13 +29,20 @@ ChatProvider = Literal["qianfan", "openai"]
 
 
 class ChatSampler:
-    """Draws through the store from `models` of the provider behind `runner`."""
+    """Draws through the store from `models` of the provider behind `runner`.
 
-    def __init__(self, runner: Runner, identity: Mapping[str, Any], models: Sequence[str], send_seed: bool) -> None:
+    With `chat` a prompt is a user's message, which the server wraps in the model's chat template; without, it is
+    continued as it stands.
+    """
+
+    def __init__(
+        self, runner: Runner, identity: Mapping[str, Any], models: Sequence[str], send_seed: bool, chat: bool = True
+    ) -> None:
         self._runner = runner
         self._identity = identity
         self._models = models
         self._send_seed = send_seed
+        self._chat = chat
 
     def draw(self, items: Sequence[Item], label: str) -> list[Completion]:
         """The completion of each item, in the order of `items`; an empty one, `refused`, where there will be none.
@@ -46,11 +54,21 @@ class ChatSampler:
         self._runner.fetch([[call] for call in calls])
         return [self._completion(call.key) for call in calls]
 
+    def close(self) -> None:
+        """Nothing is loaded here that could be freed."""
+
     def _call(self, request: Request, index: Mapping[str, Any]) -> CallItem:
-        turn = seed_of(request.prompt) + int(index.get("attempt", 0))
+        if "slot" in index:
+            turn = int(index["slot"]) - 1 + int(index["round"])
+        else:
+            turn = seed_of(request.prompt) + int(index.get("attempt", 0))
         payload = {
             "model": self._models[turn % len(self._models)],
-            "messages": [{"role": "user", "content": request.prompt}],
+            **(
+                {"messages": [{"role": "user", "content": request.prompt}]}
+                if self._chat
+                else {"prompt": request.prompt}
+            ),
             "temperature": request.temperature,
             "top_p": request.top_p,
             "max_tokens": request.max_tokens,
@@ -69,7 +87,7 @@ class ChatSampler:
 
 @contextmanager
 def chat_sampler(
-    provider: ChatProvider, providers: params.Providers, models: Sequence[str], stage: str
+    provider: ChatProvider, providers: params.Providers, models: Sequence[str], stage: str, chat: bool = True
 ) -> Iterator[ChatSampler]:
     """A `ChatSampler` of `models`; its account is printed and kept as that of `stage` when it ends, however it ends."""
     settings: params.Chat = getattr(providers, provider)
@@ -84,7 +102,7 @@ def chat_sampler(
 
     with open_runner(stage, provider, open_provider, settings, cost) as runner:
         # Qianfan's models differ in whether they take a seed.
-        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, models, provider == "openai")
+        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, models, provider == "openai", chat)
 
 
 def _provider(name: ChatProvider, settings: Any) -> tuple[Callable[[], Provider], str]:

@@ -26,6 +26,7 @@ _REFUSED = {
     "characters_too_long",
     "string_above_max_length",
 }
+_TOO_LONG = "maximum context length"  # vLLM says it in words only
 
 
 def classified(
@@ -48,7 +49,7 @@ def classified(
         return QuotaUsedUp(cause, message)
     if code in _SLOW_DOWN or status == 429:
         return SlowDown(cause, message, retry_after_s)
-    if code in _REFUSED:
+    if code in _REFUSED or (status == 400 and _TOO_LONG in message):
         return Refused(cause, message)
     if code == "invalid_model" or status == 404:
         return Misconfigured(f"{provider}: {cause}: {message}; is {model!r} one of its models (models in params.yaml)?")
@@ -60,17 +61,21 @@ def classified(
 
 
 def answer(payload: Payload, reply: Any) -> Value:
-    """What is kept of a chat completion. Raises Unusable for one without text."""
+    """What is kept of a completion. Raises Unusable for a chat model's without text.
+
+    A prompt that is continued may have reached its end: there, no text is what the model wrote.
+    """
+    continued = "prompt" in payload
     try:
         choice = reply["choices"][0]
-        text = choice["message"].get("content") or ""
+        text = (choice["text"] if continued else choice["message"].get("content")) or ""
         usage = reply.get("usage") or {}
         finish = choice.get("finish_reason") or "stop"
     except (KeyError, IndexError, TypeError, AttributeError):
         raise Unusable("no text in the reply") from None
     if finish == "content_filter":
         raise Refused("content_filter")
-    if not text.strip() and finish != "length":
+    if not text.strip() and finish != "length" and not continued:
         raise Unusable("empty reply")
     return {
         "text": text,

@@ -1,4 +1,7 @@
-"""Any server with an OpenAI-like chat API: vLLM, DashScope, DeepSeek, Ollama, …, through the openai SDK."""
+"""Any server with an OpenAI-like API: vLLM, DashScope, DeepSeek, Ollama, …, through the openai SDK.
+
+A payload with ``messages`` goes to its chat API; one with ``prompt`` is continued as it stands (vLLM, Ollama).
+"""
 
 import os
 from collections.abc import Sequence
@@ -33,7 +36,8 @@ class OpenAI:
 
         (payload,) = payloads
         try:
-            reply = self._client.chat.completions.with_raw_response.create(**payload)
+            endpoint = self._client.chat.completions if "messages" in payload else self._client.completions
+            reply = endpoint.with_raw_response.create(**payload)
             return [answer(payload, reply.http_response.json())]
         except openai.APITimeoutError:
             raise Passing("timeout") from None

@@ -457,6 +457,8 @@ class TestStage:
             "reports/metrics.json",
             "reports/plots/accuracy_over_k.csv",
             "reports/plots/accuracy_over_samples.csv",
+            "reports/plots/adaptive.csv",
+            "reports/plots/all_votes.csv",
             "reports/plots/calibration.csv",
             "reports/plots/filter.csv",
             "reports/plots/roc.csv",

@@ -160,7 +160,7 @@ def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> 
 
 def test_adaptive_stops_when_the_lead_is_decided(tmp_path: Path) -> None:
     [drawn] = run(asked(1), FakeEngine(says("B")), tmp_path, constant(0.9), voters=9, adaptive=True)
-    assert [(d.slot, d.round) for d in drawn] == [(1, 0), (2, 0), (3, 0), (4, 0)]
+    assert [(d.slot, d.round) for d in drawn] == [(1, 0), (2, 0), (3, 0)]
 
 
 def test_all_open_samples_of_all_questions_are_sent_together(tmp_path: Path) -> None:
@@ -243,6 +243,18 @@ def test_shuffled_options_are_mapped_back(tmp_path: Path) -> None:
     for sample in scored:
         letter = sample.reasoning[-1]
         assert sample.question.options["ABCD".index(letter)] == "北", "the scorer sees the order that was shown"
+
+
+def test_all_prompts_of_a_question_begin_alike(tmp_path: Path) -> None:
+    """Instruction, examples and problem come first, so that an engine with prefix caching computes them once."""
+    example = ("别的题目。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A"))
+    engine = FakeEngine(says("B"))
+    [question] = asked(1, examples=(example,))
+    run([question], engine, tmp_path, sampling=replace(SAMPLING, shuffle_options=True))
+    assert len({r.prompt for r in engine.asked}) > 1
+    head = solve_prompt("解答。", "题目0。", question.item, [example]).split("A: 东")[0]
+    assert head.endswith("### 题目\n题目0。\n\n### 问题\n往哪走？\n")
+    assert all(r.prompt.startswith(head) for r in engine.asked)
 
 
 def test_a_slot_keeps_its_order_of_options_in_every_round() -> None:

@@ -267,3 +267,15 @@ def test_another_encoding_and_no_file(tmp_path: Path) -> None:
     path.write_bytes(TEXT.encode("gbk"))
     with pytest.raises(AugenError, match="not valid YAML: 'utf-8' codec"):
         load("seed", path=path)
+
+
+def test_a_served_model_has_a_name_and_its_own_adapter() -> None:
+    params = raw()
+    params["infer"] |= {"engine": "openai"}
+    with pytest.raises(AugenError, match=r"infer: engine openai needs at least one name in models"):
+        check(params, "p.yaml")
+    params["infer"] |= {"models": ["qwen"]}
+    with pytest.raises(AugenError, match=r"engine openai cannot load an adapter: .* set adapter to false"):
+        check(params, "p.yaml")
+    params["infer"] |= {"adapter": False}
+    assert check(params, "p.yaml").infer.models == ["qwen"]

@@ -142,8 +142,9 @@ def test_raising_the_number_of_voters_draws_only_the_new_ones(store: Store) -> N
 def test_what_arrived_before_the_engine_broke_is_not_asked_for_again(store: Store) -> None:
     broken = FakeEngine(fails_after=3)
     with Sampler(store, broken.open, IDENTITY) as sampler:
-        with pytest.raises(RuntimeError, match="out of memory"):
+        with pytest.raises(RuntimeError, match="out of memory") as raised:
             sampler.draw(items(8), "test")
+        assert "3 of 8 samples of this round had arrived" in raised.value.__notes__[0]
         assert sampler.usage.drawn == 3
         assert sampler.usage.tokens == 9
     assert broken.closed == 1

@@ -135,14 +135,19 @@ def sample(number: int) -> Scored:
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[list[Scored]]:
-    """What every scorer that is loaded is asked to score, call by call; the score of 想5。 is 0.5."""
+    """What every scorer that is loaded is asked to score, call by call; the score of 想5。 is 0.5.
+
+    One that is closed adds an empty list.
+    """
     calls: list[list[Scored]] = []
 
     def scores(samples: Sequence[Scored]) -> list[float]:
         calls.append(list(samples))
         return [int(s.reasoning[1:-1]) / 10 for s in samples]
 
-    monkeypatch.setattr(scoring, "Scorer", lambda folder: SimpleNamespace(scores=scores))
+    monkeypatch.setattr(
+        scoring, "Scorer", lambda folder: SimpleNamespace(scores=scores, close=lambda: calls.append([]))
+    )
     return calls
 
 
@@ -195,3 +200,17 @@ def test_any_difference_between_samples_counts(tmp_path: Path, loaded: list[list
     with Store(tmp_path / "responses.sqlite") as store:
         stored_scores(scorer_folder(tmp_path / "scorer"), store)([one, *others])
     assert loaded == [[one, *others]]
+
+
+def test_generator_and_scorer_take_turns_on_a_device_that_holds_only_one(
+    tmp_path: Path, loaded: list[list[Scored]]
+) -> None:
+    freed: list[int] = []  # how many calls the scorers had seen when the generator was released
+    with Store(tmp_path / "responses.sqlite") as store:
+        score = stored_scores(scorer_folder(tmp_path / "scorer"), store, lambda: freed.append(len(loaded)))
+        assert score([sample(3)]) == [0.3]
+        assert score([sample(3), sample(4)]) == [0.3, 0.4]
+        assert loaded == [[sample(3)], [], [sample(4)], []], "loaded anew, and closed after each call"
+        assert freed == [0, 2]
+        assert score([sample(4)]) == [0.4]
+        assert freed == [0, 2], "nothing to score: the generator may stay"

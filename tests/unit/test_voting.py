@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import betainc
+from scipy.stats import betabinom
 
 from augen import voting
-from augen.voting import VOTES, Method, Resample, Sample, decide, leads, next_draws, votes_to_decide
+from augen.voting import VOTES, Method, Resample, Sample, decide, decided, next_draws, votes_to_decide
 
 METHODS: tuple[Method, ...] = get_args(Method)
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)
@@ -132,25 +133,42 @@ def test_a_score_that_is_no_probability_is_refused(score: float) -> None:
         Sample("A", score, slot=3, round=1)
 
 
-class TestLeads:
+class TestDecided:
     @timeless
-    @given(top=st.integers(0, 60), second=st.integers(0, 60), confidence=st.sampled_from([0.6, 0.9, 0.95, 0.99]))
-    def test_equals_the_beta_posterior(self, top: int, second: int, confidence: float) -> None:
+    @given(top=st.integers(0, 12), second=st.integers(0, 12), left=st.integers(0, 12))
+    def test_equals_the_beta_binomial_of_the_posterior(self, top: int, second: int, left: int) -> None:
+        """Every vote to come goes to the leader with a probability drawn from Beta(top + 1, second + 1)."""
+        others = betabinom(left, second + 1, top + 1)
+        chance = sum(others.pmf(x) for x in range(left + 1) if second + x < top + left - x)
+        for confidence in (0.6, 0.9, 0.95, 0.99):
+            if abs(chance - confidence) > 1e-9:
+                assert decided(top, second, left, confidence) == (chance > confidence)
+
+    @timeless
+    @given(top=st.integers(0, 20), second=st.integers(0, 20))
+    def test_with_endless_votes_it_is_adaptive_consistency(self, top: int, second: int) -> None:
         posterior = 1 - betainc(top + 1, second + 1, 0.5)
-        if abs(posterior - confidence) > 1e-9:
-            assert leads(top, second, confidence) == (posterior >= confidence)
+        if abs(posterior - 0.95) > 0.01:
+            assert decided(top, second, left=1501) == (posterior >= 0.95)
 
     @timeless
-    @given(top=st.integers(0, 40), second=st.integers(0, 40))
-    def test_needs_exactly_the_votes_that_it_names(self, top: int, second: int) -> None:
-        more = votes_to_decide(top, second)
-        assert leads(top + more, second)
-        assert more == 0 or not leads(top + more - 1, second)
+    @given(second=st.integers(0, 20), lead=st.integers(1, 20), data=st.data())
+    def test_a_lead_that_nothing_can_change_is_decided(self, second: int, lead: int, data: st.DataObject) -> None:
+        left = data.draw(st.integers(0, lead - 1))
+        assert decided(second + lead, second, left)
 
     @timeless
-    @given(votes=st.integers(0, 100))
-    def test_a_tie_decides_nothing(self, votes: int) -> None:
-        assert not leads(votes, votes)
+    @given(votes=st.integers(0, 60), left=st.integers(0, 60))
+    def test_a_tie_is_never_decided(self, votes: int, left: int) -> None:
+        assert not decided(votes, votes, left)
+
+    @timeless
+    @given(top=st.integers(0, 20), second=st.integers(0, 20), left=st.integers(0, 20))
+    def test_needs_exactly_the_votes_that_it_names(self, top: int, second: int, left: int) -> None:
+        more = votes_to_decide(top, second, left)
+        assert 0 <= more <= left
+        assert more == left or decided(top + more, second, left - more)
+        assert more == 0 or not decided(top + more - 1, second, left - more + 1)
 
 
 class TestNextDraws:
@@ -219,19 +237,37 @@ class TestNextDraws:
         history, rounds = run(sample, voters, max_resample, resample, adaptive=True)
         drawn = 0
         for draws in rounds:
-            # Before the last draw of a batch the question cannot have been decided.
+            # Before the last draw of a batch the question cannot have been decided, had all of the batch been accepted.
+            batch = history[drawn : drawn + len(draws)]
             before = [kept.answer for kept in history[: drawn + len(draws) - 1] if kept.accepted(0.5)]
             counts = sorted((before.count(letter) for letter in "ABC"), reverse=True)
-            assert not leads(counts[0], counts[1])
+            left = len(next_draws(history[:drawn], voters, max_resample, 0.5, resample, False)) - len(draws) + 1
+            if all(kept.accepted(0.5) for kept in batch):
+                assert not decided(counts[0], counts[1], left)
             drawn += len(draws)
         if resample == "slot":
             whole, _ = run(sample, voters, max_resample, resample, adaptive=False)
             assert {(kept.slot, kept.round) for kept in history} <= {(kept.slot, kept.round) for kept in whole}
 
-    def test_adaptive_needs_four_equal_answers(self) -> None:
-        history, rounds = run(lambda slot, n: Sample("A", 0.9, slot, n), 40, 2, "slot", adaptive=True)
-        assert rounds == [[(1, 0), (2, 0), (3, 0), (4, 0)]]
-        assert decide(history, "majority", "B", 0.5).tally == {"A": 4.0}
+    @pytest.mark.parametrize(("voters", "needed"), [(1, 1), (3, 2), (5, 2), (7, 3), (9, 3), (15, 3), (40, 4)])
+    def test_how_many_equal_answers_adaptive_needs(self, voters: int, needed: int) -> None:
+        history, rounds = run(lambda slot, n: Sample("A", 0.9, slot, n), voters, 2, "slot", adaptive=True)
+        assert rounds == [[(slot, 0) for slot in range(1, needed + 1)]]
+        assert decide(history, "majority", "B", 0.5).tally == {"A": float(needed)}
+
+    @timeless
+    @given(seed=st.integers(0, 10**6), voters=st.integers(1, 12), max_resample=st.integers(0, 2))
+    def test_what_adaptive_calls_decided_for_certain_is_so(self, seed: int, voters: int, max_resample: int) -> None:
+        """Where the lead is larger than what was saved, all the votes together have the same winner."""
+        sample = answers_by_place(seed)
+        whole, _ = run(sample, voters, max_resample, "slot", adaptive=False)
+        part, _ = run(sample, voters, max_resample, "slot", adaptive=True)
+        if decide(part, "majority", "Z", 0.5).basis != "accepted":
+            return
+        tally = list(decide(part, "majority", "Z", 0.5).tally.values())
+        saved = sum(kept.accepted(0.5) for kept in whole) - sum(kept.accepted(0.5) for kept in part)
+        if tally[0] - (tally[1] if len(tally) > 1 else 0) > saved:
+            assert decide(whole, "majority", "Z", 0.5).answer == decide(part, "majority", "Z", 0.5).answer
 
     def test_rejected_everything_draws_everything(self) -> None:
         history, _ = run(lambda slot, n: Sample("A", 0.1, slot, n), 3, 2, "slot", adaptive=True)

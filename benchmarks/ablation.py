@@ -1,0 +1,233 @@
+"""What each part of the pipeline is worth: an on/off grid of experiments, one change at a time: make ablation
+
+Every experiment is a real ``dvc exp run --temp -S …``: the working tree stays as it is, stages that the change does not
+touch come from DVC's run cache, samples that were drawn before from the response store. An interrupted grid goes on
+where it stopped.
+
+PART=inference    retrieval (trains the adapter anew), adapter, votes, redraws, scorer, shuffling, adaptive stopping
+PART=data         new puzzles, rewriting, kind of wrong reasonings: trains scorer and adapter anew, minutes each
+
+Without PART both. Prints one table, and writes it to reports/ablation.md: the accuracy on the dev questions, and its
+difference to that of params.yaml, paired by question, ± one standard error clustered by problem.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+from tabulate import tabulate
+
+from augen.adaptive import recorded_of
+from augen.entries import letter_of, read_jsonl
+from augen.errors import AugenError
+from augen.evaluation import Questions, Source, matched, questions_of, read_samples
+from augen.metrics import Estimate, Floats, cluster_mean, paired_difference
+from augen.params import check
+from augen.voting import decide
+
+Change = Mapping[str, Any]  # params by dotted key
+
+# Every setting that differs from params.yaml is an experiment.
+PARTS: dict[str, dict[str, Sequence[Change]]] = {
+    "inference": {
+        "retrieval": [{"rag.k": k} for k in (0, 1, 2)],
+        "adapter": [{"infer.adapter": on} for on in (False, True)],
+        "votes": [{"voters": n} for n in (1, 5, 9)],
+        "redraws": [{"max_resample": n} for n in (0, 2)],
+        "scorer": [
+            {"infer.threshold": 0.0, "infer.vote": "majority"},
+            {"infer.vote": "majority"},
+            {"infer.vote": "weighted"},
+            {"infer.vote": "best"},
+        ],
+        "shuffling": [{"infer.shuffle_options": on} for on in (False, True)],
+        "adaptive stopping": [{"infer.adaptive": on} for on in (False, True)],
+    },
+    "data": {
+        "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000)],
+        "rewriting": [{"translate.backend": name} for name in ("none", "synonyms")],
+        "wrong reasonings": [{"reason_false.negatives": kind} for kind in ("hinted", "sampled")],
+    },
+}
+FINISHED = re.compile(r"Ran experiment\(s\): (\S+)")
+REPORT = Path("reports/ablation.md")
+
+
+@dataclass(frozen=True)
+class Result:
+    """An experiment on Q dev questions: what was answered and whether that is right, (Q,); what a question cost."""
+
+    factor: str
+    change: Change
+    questions: Questions
+    answers: list[str]
+    samples: float
+    tokens: float
+
+    @property
+    def right(self) -> Floats:
+        truth = [letter_of(code) for code in self.questions.truth]
+        return np.array([float(a == t) for a, t in zip(self.answers, truth, strict=True)])
+
+
+def value_of(raw: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key: ``value_of({"rag": {"k": 1}}, "rag.k")`` is 1."""
+    found: Any = raw
+    for part in key.split("."):
+        found = found[part]
+    return found
+
+
+def changed(raw: Mapping[str, Any], change: Change) -> dict[str, Any]:
+    """`raw` with the values of `change`; `raw` itself stays as it is.
+
+    >>> changed({"voters": 5, "rag": {"k": 1}}, {"rag.k": 0})
+    {'voters': 5, 'rag': {'k': 0}}
+    """
+    copy: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in raw.items()}
+    for key, value in change.items():
+        *sections, name = key.split(".")
+        here = copy
+        for section in sections:
+            here = here[section]
+        here[name] = value
+    return copy
+
+
+def experiments(raw: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, Change]]:
+    """Factor and change of every experiment: each setting of the grid that is not what params.yaml says.
+
+    >>> experiments({"prepare": {"synthetic": 300}, "translate": {"backend": "none"},
+    ...              "reason_false": {"negatives": "sampled"}}, ["data"])[:2]
+    [('new puzzles', {'prepare.synthetic': 0}), ('new puzzles', {'prepare.synthetic': 1000})]
+    """
+    return [
+        (factor, change)
+        for part in parts
+        for factor, settings in PARTS[part].items()
+        for change in settings
+        if any(value_of(raw, key) != value for key, value in change.items())
+    ]
+
+
+def shown(change: Change) -> str:
+    """A change as it is given to ``dvc exp run``; what params.yaml says where there is none."""
+    return " ".join(f"{key}={_text(value)}" for key, value in change.items()) or "params.yaml"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def run(change: Change) -> str:
+    """Run an experiment; returns its name. Raises AugenError with the end of DVC's output if it fails."""
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "evaluate"]
+    for key, value in change.items():
+        command += ["-S", f"{key}={_text(value)}"]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    found = FINISHED.search(done.stdout)
+    if done.returncode or not found:
+        raise AugenError(f"{' '.join(command[2:])} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return found[1]
+
+
+def fetch(experiment: str, path: str, folder: Path) -> Path:
+    """A file as `experiment` made it."""
+    out = folder / Path(path).name
+    command = [sys.executable, "-m", "dvc", "get", ".", path, "--rev", experiment, "--out", str(out), "--force"]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise AugenError(f"{' '.join(command[2:])} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return out
+
+
+def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, samples: Path) -> Result:
+    """The answers of an experiment, voted again from its samples as infer does."""
+    p = check(changed(raw, change), f"params.yaml with {shown(change)}")
+    questions = questions_of(read_jsonl(dev, answers="required"))
+    source = Source(samples, "infer", p.voters, p.max_resample, p.infer.threshold, p.infer.adaptive)
+    drawn = matched(read_samples(source, ("dev", "test"))["dev"], questions, source)
+    answers = [
+        decide(
+            list(recorded.values()), p.infer.vote, min(p.infer.fallback, letter_of(options - 1)), p.infer.threshold
+        ).answer
+        for recorded, options in zip(recorded_of(drawn), questions.options, strict=True)
+    ]
+    return Result(factor, change, questions, answers, drawn.per_question, drawn.tokens_per_question)
+
+
+def page(results: Sequence[Result]) -> str:
+    """reports/ablation.md: the default first, then every experiment beside it."""
+    default = results[0]
+    clusters = np.unique(default.questions.problems, return_inverse=True)[1]
+    rows = []
+    for result in results:
+        if result.questions.ids != default.questions.ids:
+            raise AugenError(f"{shown(result.change)}: has other dev questions than params.yaml: nothing to compare")
+        accuracy = _with_error(cluster_mean(result.right, clusters))
+        apart = "" if result is default else _with_error(paired_difference(result.right, default.right, clusters), "+")
+        cost = f"{result.samples:.2f}", f"{result.tokens:.0f}"
+        rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, *cost))
+    headers = ("part", "change", "accuracy", "difference", "samples", "tokens")
+    table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    letters = sorted({*"ABCD", *(a for result in results for a in result.answers)})
+    gold = [letter_of(code) for code in default.questions.truth]
+    given = [("", "right answers", *_shares(gold, letters))]
+    given += [(r.factor, f"`{shown(r.change)}`", *_shares(r.answers, letters)) for r in results]
+    return f"""# What each part is worth
+
+One change to params.yaml at a time, on {len(default.answers)} dev questions of {clusters.max() + 1} problems.
+
+{table}
+
+± is one standard error, clustered by problem; that of a difference to the first row is paired by question. Samples and
+tokens are per question.
+
+## Which letters are answered
+
+{tabulate(given, ("part", "change", *letters), tablefmt="github", disable_numparse=True)}
+"""
+
+
+def _with_error(estimate: Estimate, sign: str = "") -> str:
+    return f"{estimate.value:{sign}.3f} ± {estimate.se:.3f}"
+
+
+def _shares(answers: Sequence[str], letters: Sequence[str]) -> list[str]:
+    counts = Counter(answers)
+    return [f"{counts[letter] / len(answers):.3f}" for letter in letters]
+
+
+def main(parts: Sequence[str]) -> None:
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise AugenError(f"ablation: PART={unknown[0]} is none of {', '.join(PARTS)}")
+    raw = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
+    check(raw, "params.yaml")
+    grid: list[tuple[str, Change]] = [("", {}), *experiments(raw, parts or list(PARTS))]
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (factor, change) in enumerate(grid, start=1):
+            print(f"{number} of {len(grid)}: {factor} {shown(change)}", flush=True)
+            name = run(change)
+            dev, samples = (fetch(name, path, Path(folder)) for path in ("data/dev.jsonl", "data/samples.jsonl"))
+            results.append(result_of(raw, factor, change, dev, samples))
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(page(results), encoding="utf-8")
+    print(f"\n{page(results)}\n{REPORT}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except AugenError as error:
+        sys.exit(f"ablation: {error}")

@@ -1,0 +1,199 @@
+"""One contract for everything that `infer` can sample from: vLLM, transformers, and vLLM's OpenAI server.
+
+All of them have the model in models/tiny/generator, get the prompts of real questions through the real store, and must
+write the same.
+"""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from augen.answers import parse_answer
+from augen.chat import Window
+from augen.engines import Completion, Request
+from augen.entries import read_jsonl
+from augen.inference import Asked, Rounds, Sampling, questions_of, run_rounds, unscored
+from augen.params import Params
+from augen.samplers import open_sampler
+from augen.sampling import Item, Releasable
+from augen.store import Store
+from tests.integration.paid import params
+from tests.integration.vllm_server import KEY, NAME, served
+
+pytestmark = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
+
+ROOT = Path(__file__).parents[2]
+GENERATOR = ROOT / "models/tiny/generator"
+MAX_MODEL_LEN = 600
+NEW = 48
+ONCE = Rounds(voters=2, max_resample=0, threshold=0.0, resample="slot", adaptive=False)
+PLACE = {"slot": 1, "round": 0}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(GENERATOR, MAX_MODEL_LEN, tmp_path_factory.mktemp("served") / "log.txt") as url:
+        yield url
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An engine as params.yaml names it, and the model that all of them have."""
+
+    name: str
+    params: Params
+
+    def open(self) -> AbstractContextManager[tuple[Releasable, Window]]:
+        p = self.params
+        return open_sampler(p.infer, p.model, p.engine, p.prompt, p.providers, adapter=None)
+
+    def draw(self, items: Sequence[Item]) -> list[Completion]:
+        with self.open() as (sampler, _):
+            return sampler.draw(items, "test")
+
+
+@pytest.fixture(scope="module", params=["transformers", "vllm", "openai"])
+def setup(request: pytest.FixtureRequest) -> Setup:
+    changes: dict[str, Any] = {
+        "model.generator": str(GENERATOR),
+        "engine.max_model_len": MAX_MODEL_LEN,
+        "engine.batch_size": 8,
+        "infer.engine": request.param,
+        "infer.adapter": False,
+    }
+    if request.param == "openai":
+        url = request.getfixturevalue("server")
+        changes |= {"infer.models": [NAME], "providers.openai.base_url": url, "providers.openai.concurrency": 8}
+    return Setup(request.param, params(changes))
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Asked]:
+    return questions_of(read_jsonl(ROOT / "data/raw/train.jsonl", answers="required")[:4], "dev")
+
+
+def sampling(window: Window, **changes: Any) -> Sampling:
+    greedy = Sampling("请解答下面的逻辑单选题。", window, 1, temperature=0.0, top_p=1.0, max_tokens=NEW, adapter=False)
+    return replace(greedy, **changes)
+
+
+@pytest.fixture(scope="module")
+def requests(questions: list[Asked]) -> list[Request]:
+    """The greedy prompt of every question."""
+    p = params({"model.generator": str(GENERATOR)})
+    window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
+    found = [sampling(window).request(asked, 1, 0) for asked in questions]
+    return [request for request in found if request]
+
+
+@pytest.fixture(scope="module")
+def reference(requests: list[Request]) -> list[tuple[str, int]]:
+    """What ``model.generate`` writes after each prompt, alone, and how many tokens that are."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(GENERATOR)
+    model: Any = AutoModelForCausalLM.from_pretrained(GENERATOR)
+    written = []
+    for request in requests:
+        prompt = tokenizer(request.prompt, return_tensors="pt")
+        out = model.generate(**prompt, do_sample=False, max_new_tokens=request.max_tokens)
+        new = out[0, prompt.input_ids.shape[1] :]
+        written.append((tokenizer.decode(new, skip_special_tokens=True), len(new)))
+    return written
+
+
+def items(requests: Sequence[Request]) -> list[Item]:
+    return [(request, PLACE) for request in requests]
+
+
+def stored() -> int:
+    with Store(Path("responses.sqlite").absolute()) as store:
+        return int(store._connection.execute("SELECT count(*) FROM responses").fetchone()[0])
+
+
+def test_greedy_is_what_generate_writes(
+    setup: Setup, requests: list[Request], reference: list[tuple[str, int]]
+) -> None:
+    assert len({text for text, _ in reference}) > 2, "the prompt matters"
+    drawn = setup.draw(items(requests))
+    assert [(completion.text, completion.tokens) for completion in drawn] == reference
+    ended = ["length" if tokens == NEW else "stop" for _, tokens in reference]
+    assert [completion.finish for completion in drawn] == ended
+
+
+def test_the_seed_decides_and_a_sample_can_be_drawn_again(
+    setup: Setup, requests: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled = [replace(request, temperature=2.0, seed=seed) for request in requests for seed in range(3)]
+    first = setup.draw(items(sampled))
+    assert len({completion.text for completion in first}) > len(requests), "another seed, another text"
+    monkeypatch.setenv("AUGEN_CACHE", str(Path("another.sqlite").absolute()))
+    again = setup.draw(items(sampled[::-1]))[::-1]
+    differing = sum(one != other for one, other in zip(first, again, strict=True))
+    assert differing <= 1, "rounding may tip a token in a batch of another shape; it must stay the exception"
+
+
+def test_what_is_stored_is_not_drawn_again_and_other_samples_are(setup: Setup, requests: list[Request]) -> None:
+    base = replace(requests[0], temperature=1.0, max_tokens=6)
+    different: list[Item] = [
+        (base, PLACE),
+        (base, {"slot": 2, "round": 0}),
+        (base, {"slot": 1, "round": 1}),
+        (replace(base, seed=9), PLACE),
+        (replace(base, temperature=0.5), PLACE),
+        (replace(base, top_p=0.5), PLACE),
+        (replace(base, max_tokens=5), PLACE),
+        (replace(base, prompt=requests[1].prompt), PLACE),
+    ]
+    first = setup.draw(different)
+    assert stored() == len(different)
+    assert setup.draw(different) == first
+    assert stored() == len(different)
+    assert [completion.finish for completion in first] == ["length"] * len(different)
+    assert [completion.tokens for completion in first] == [6, 6, 6, 6, 6, 6, 5, 6]
+
+
+def test_the_round_loop_gets_the_same_answers(
+    setup: Setup, questions: list[Asked], reference: list[tuple[str, int]]
+) -> None:
+    long = replace(questions[0], id="long#1", problem="甲比乙高。" * 300)
+    with setup.open() as (sampler, window):
+        *history, empty = run_rounds([*questions, long], sampling(window), ONCE, sampler, unscored)
+    for asked, drawn, (text, tokens) in zip(questions, history, reference, strict=True):
+        answer = parse_answer(text, len(asked.item.options))
+        assert [(d.slot, d.text, d.tokens, d.answer) for d in drawn] == [(s, text, tokens, answer) for s in (1, 2)]
+    assert [(d.text, d.tokens, d.answer) for d in empty] == [("", 0, None)] * 2, "too long for the window"
+
+
+def test_a_released_sampler_draws_again(
+    setup: Setup, requests: list[Request], reference: list[tuple[str, int]]
+) -> None:
+    """What `infer.share_device: false` does between rounds."""
+    with setup.open() as (sampler, _):
+        for part in (slice(0, 2), slice(2, 4)):
+            drawn = sampler.draw(items(requests[part]), "test")
+            assert [(completion.text, completion.tokens) for completion in drawn] == reference[part]
+            sampler.close()
+
+
+def test_a_server_says_that_a_prompt_is_too_long(server: str) -> None:
+    """Where a character is more than a token, the server notices what the window does not; the others go on."""
+    setup = Setup("openai", params({
+        "infer.engine": "openai", "infer.adapter": False, "infer.models": [NAME], "providers.openai.base_url": server,
+    }))  # fmt: skip
+    fitting = Request("### 题目\n", 1, 0.0, 1.0, 4)
+    good, refused = setup.draw(items([fitting, replace(fitting, prompt="甲比乙高。" * 300)]))
+    assert good.tokens == 4 and good.refused is None
+    assert refused.text == "" and "HTTP 400" in str(refused.refused)

@@ -1,0 +1,109 @@
+"""The grid of experiments and its table; the experiments themselves are DVC's."""
+
+import doctest
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from augen.entries import Entry, QuestionItem, write_jsonl
+from augen.errors import AugenError
+from benchmarks import ablation
+from benchmarks.ablation import PARTS, Result, changed, experiments, page, result_of, shown
+
+RAW: dict[str, Any] = YAML(typ="safe").load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
+OPTIONS = ["东", "西", "南", "北"]
+
+
+def test_worked_examples() -> None:
+    result = doctest.testmod(ablation)
+    assert result.attempted and not result.failed
+
+
+def test_every_factor_has_an_experiment_beside_the_default_and_valid_params() -> None:
+    grid = experiments(RAW, list(PARTS))
+    assert {factor for factor, _ in grid} == {factor for settings in PARTS.values() for factor in settings}
+    for _, change in grid:
+        assert changed(RAW, change) != RAW
+        ablation.check(changed(RAW, change), "params.yaml")
+
+
+def test_a_setting_that_is_the_default_already_is_no_experiment() -> None:
+    shuffled = changed(RAW, {"infer.shuffle_options": True})
+    assert ("shuffling", {"infer.shuffle_options": False}) in experiments(shuffled, ["inference"])
+    assert ("shuffling", {"infer.shuffle_options": True}) not in experiments(shuffled, ["inference"])
+
+
+def test_changes_are_shown_as_dvc_takes_them() -> None:
+    assert shown({"infer.adaptive": True, "voters": 9}) == "infer.adaptive=true voters=9"
+    assert shown({}) == "params.yaml"
+
+
+def line(question: str, slot: int, answer: str | None, score: float, split: str = "dev") -> str:
+    accepted = answer is not None and score >= 0.5
+    row = {"split": split, "question": question, "slot": slot, "round": 0, "seed": 1, "text": "…", "answer": answer}
+    return json.dumps(row | {"score": score, "accepted": accepted, "tokens": 10 * slot, "finish": "stop"})
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """Two problems of one question each, A and C are right, and two samples of each."""
+    dev, samples = tmp_path / "dev.jsonl", tmp_path / "samples.jsonl"
+    write_jsonl(
+        dev, [Entry(f"题目{i}。", [QuestionItem("？", OPTIONS, answer=a)], f"p{i}") for i, a in enumerate("AC")]
+    )
+    lines = [
+        line("p0#1", 1, "B", 0.6),
+        line("p0#1", 2, "A", 0.9),
+        line("p1#1", 1, None, 0.9),
+        line("p1#1", 2, None, 0.9),
+    ]
+    lines += [line("t#1", slot, "A", 0.9, "test") for slot in (1, 2)]
+    samples.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return dev, samples
+
+
+def measured(files: tuple[Path, Path], change: dict[str, Any], fallback: str = "B") -> Result:
+    settings = {"voters": 2, "infer.threshold": 0.5, "infer.vote": "weighted", "infer.fallback": fallback}
+    return result_of(changed(RAW, settings), "votes", change, *files)
+
+
+def test_samples_are_voted_as_the_experiment_says(files: tuple[Path, Path]) -> None:
+    found = measured(files, {})
+    assert found.answers == ["A", "B"], "the higher score, and the fallback letter"
+    assert (list(found.right), found.samples, found.tokens) == ([1.0, 0.0], 2.0, 30.0)
+    assert measured(files, {}, fallback="C").answers == ["A", "C"]
+
+
+def test_samples_that_are_not_of_the_experiment_are_refused(files: tuple[Path, Path]) -> None:
+    with pytest.raises(AugenError, match=r"accepted contradicts threshold 0\.7"):
+        measured(files, {"infer.threshold": 0.7})
+
+
+def test_the_page_compares_question_by_question(files: tuple[Path, Path]) -> None:
+    default = measured(files, {})
+    better = measured(files, {"infer.fallback": "C"})
+    rows = page([default, better]).splitlines()
+    first, second = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| ")][1:3]
+    assert first == ["votes", "`params.yaml`", "0.500 ± 0.500", "", "2.00", "30"]
+    assert second == ["votes", "`infer.fallback=C`", "1.000 ± 0.000", "+0.500 ± 0.500", "2.00", "30"]
+    letters = [row for row in rows if row.startswith("|") and "right answers" in row]
+    assert [cell.strip() for cell in letters[0].split("|")[3:-1]] == ["0.500", "0.000", "0.500", "0.000"]
+
+
+def test_other_questions_cannot_be_compared(files: tuple[Path, Path], tmp_path: Path) -> None:
+    default = measured(files, {})
+    _, samples = files
+    other = tmp_path / "other.jsonl"
+    write_jsonl(other, [Entry("题目。", [QuestionItem("？", OPTIONS, answer="A")], "q0")])
+    lines = [line("q0#1", slot, "A", 0.9) for slot in (1, 2)] + samples.read_text(encoding="utf-8").splitlines()[-2:]
+    (tmp_path / "others.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(AugenError, match="nothing to compare"):
+        page([default, measured((other, tmp_path / "others.jsonl"), {})])
+
+
+def test_an_unknown_part() -> None:
+    with pytest.raises(AugenError, match="PART=speed is none of inference, data"):
+        ablation.main(["speed"])
