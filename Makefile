@@ -19,13 +19,13 @@ repro: $(INSTALLED)
 	@cat reports/gains.md
 
 test: check
-	python -m pytest tests/integration tests/e2e
+	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e
 
 check: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m pytest tests/unit
+	python -m pytest -n 2 tests/unit
 
 bench: $(INSTALLED)
 	python -m benchmarks.$(PART)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,12 @@ def test_the_stage_starts_itself_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(launching.os, "execv", lambda program, arguments: called.append((program, arguments)))
     monkeypatch.setattr(sys, "argv", ["stages/finetune.py", "--flag"])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", ModuleSpec("stages.finetune", None))
     launching.launch(str(ROOT / "launch/ddp.yaml"))
     [(program, arguments)] = called
-    module = sys.modules["__main__"].__spec__.name  # type: ignore[union-attr]
     config = str(ROOT / "launch/ddp.yaml")
     assert program == arguments[0] == sys.executable
-    assert arguments[1:] == ["-m", "accelerate.commands.launch", "--config_file", config, "-m", module, "--flag"]
+    assert arguments[1:] == ["-m", "accelerate.commands.launch", "--config_file", config, "-m", "stages.finetune", "--flag"]
 
 
 @pytest.mark.parametrize("name", ["LOCAL_RANK", "ACCELERATE_MIXED_PRECISION"])
