@@ -75,6 +75,8 @@ class Pretrain(Section):
     batch_tokens: Positive
     learning_rate: Rate
     checker_puzzles: Positive
+    checker_layers: Positive
+    checker_epochs: Positive
     checker_learning_rate: Rate
     pairs: Positive
     dimensions: Positive

@@ -68,7 +68,7 @@ def checked(family: str, questions: int, letters: dict[int, Counter[str]]) -> li
             continue
         item = puzzle.entry.questions[0]
         wrong = rng.choice([letter for letter in LETTERS[: len(item.options)] if letter != item.answer])
-        misled += _steps(puzzle.wrong_reasoning(0, wrong, rng)) != _steps(str(item.reasoning))
+        misled += puzzle.wrong_reasoning(0, wrong, rng) is not None
     return [family, problems, asked, agree, two, steps, f"{misled / WRONG:.0%}", f"{problems / spent:.0f}"]
 
 

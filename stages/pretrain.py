@@ -5,7 +5,7 @@ Frozen in dvc.yaml: its outs are committed, so nobody needs to run it. To do it 
 
     in   augen.puzzles
     out  models/tiny/generator   Qwen2 architecture, safetensors
-         models/tiny/checker     the same with a two-label head: base of the scorer
+         models/tiny/checker     the same with more layers and a two-label head: base of the scorer
          models/tiny/embedder    sentence-transformers, static
 """
 
@@ -59,11 +59,10 @@ def main() -> None:
         generator.train(model, puzzles, p.steps, p.learning_rate, "puzzles", every=300, watch=watch)
     generator.save(model, tokenizer, OUT / "generator")
 
-    errors = list(checker.written_errors(Random(f"checker {p.seed}"), p.checker_puzzles))
-    asked = {id(e.item): (e.problem, e.item) for e in errors}
-    errors += checker.sampled_errors(model, tokenizer, list(asked.values()), solve)
-    labelled = [checker.encode(error, tokenizer) for error in errors]
-    judge = checker.train_checker(model, labelled, p.batch_tokens, p.checker_learning_rate, rng)
+    asked = checker.questions(Random(f"checker {p.seed}"), p.checker_puzzles)
+    labelled = [checker.encode(c, tokenizer) for c in checker.sampled(model, tokenizer, asked, solve)]
+    judge = checker.new_checker(model, p.checker_layers)
+    checker.train_checker(judge, labelled, p.checker_epochs, p.batch_tokens, p.checker_learning_rate, rng)
     generator.save(judge, tokenizer, OUT / "checker")
 
     embedder = train_embedder(list(similar_pairs("embedder", p.pairs)), tokenizer, p.dimensions)

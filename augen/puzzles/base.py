@@ -5,7 +5,8 @@ lists the `Query`s that can be asked of it. The reasoning is written from the so
 copy at a time, and ends with ``答案是：X``.
 
 A *wrong* reasoning is the right reasoning of a slightly different world: one fact is changed until the same
-query has the wanted wrong answer. It is coherent and false, and only who reads the problem can see where.
+query has the wanted wrong answer. It is coherent and false, and only who reads the problem can see where. There
+is none where no small change leads to that answer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -53,8 +54,8 @@ class Puzzle:
     queries: tuple[Query, ...]
     entry: Entry
 
-    def wrong_reasoning(self, index: int, letter: str, rng: Random, tries: int = 12) -> str:
-        """A coherent reasoning that leads question `index` to the wrong option `letter`."""
+    def wrong_reasoning(self, index: int, letter: str, rng: Random, tries: int = 24) -> str | None:
+        """A coherent reasoning that leads question `index` to the wrong option `letter`; None if `tries` gave none."""
         item = self.entry.questions[index]
         wanted = item.options[ord(letter) - ord("A")]
         for _ in range(tries):
@@ -68,8 +69,7 @@ class Puzzle:
                 continue
             if query.value(proof.answer) == wanted:
                 return _reasoning(query.write(proof), wanted, letter)
-        body = item.reasoning.splitlines()[:-2] if item.reasoning else []
-        return _reasoning("\n".join(body), wanted, letter)
+        return None
 
 
 def _reasoning(steps: str, value: str, letter: str) -> str:

@@ -1,15 +1,20 @@
 """Training of the tiny checker: the scorer's base, a Qwen2 with a two-label head that has seen errors before.
 
 A large language model brings along some sense of what a mistake looks like; a tiny one does not, and a few
-thousand labelled reasonings do not teach it. So the checker starts from the generator and learns from reasonings
-in which the place of the first error is known: every token up to it is labelled right, every token from it on
-wrong (process supervision, Lightman et al. 2023, https://arxiv.org/abs/2305.20050). Its puzzles are the easy ones
-of pretraining; what the pipeline's own samples look like is left to ``train_scorer``.
+thousand labelled reasonings do not teach it. So the checker learns from what the generator itself writes for easy
+puzzles, where the place of the first error is known: up to it every token is labelled right, from it on every
+token wrong (process supervision, Lightman et al. 2023, https://arxiv.org/abs/2305.20050).
+
+It is the generator with some layers on top. The generator's own last layer knows what should come next; the new
+ones see that and what did come, side by side, and have only to compare. They start as if they were not there
+(their outputs are zero), so that nothing of the generator is lost. What the pipeline's own samples look like is
+left to ``train_scorer``.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
-from augen.entries import QuestionItem, letter_of
+from augen.entries import QuestionItem
 from augen.prompts import solve_prompt
 from augen.puzzles import BASIC, make
 from augen.scoring import Format
@@ -38,19 +43,18 @@ class Checked:
     reasoning: str
 
 
-def written_errors(rng: Random, puzzles: int) -> Iterator[Checked]:
-    """The solver's reasoning, and one of a changed puzzle that ends in a wrong answer, for each question."""
+def questions(rng: Random, puzzles: int) -> list[tuple[str, QuestionItem]]:
+    """Up to three questions, with the solver's reasoning, of each of `puzzles` easy puzzles."""
+    found = []
     for _ in range(puzzles):
         family, difficulty, wording = rng.choice(BASIC), rng.choice(DIFFICULTIES), rng.choice(WORDINGS_SEEN)
-        puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=3)
-        for index, item in enumerate(puzzle.entry.questions):
-            wrong = [letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer]
-            yield Checked(puzzle.entry.problem, item, str(item.reasoning))
-            yield Checked(puzzle.entry.problem, item, puzzle.wrong_reasoning(index, rng.choice(wrong), rng))
+        entry = make(family, rng, difficulty=difficulty, wording=wording, questions=3).entry
+        found += [(entry.problem, item) for item in entry.questions]
+    return found
 
 
 @torch.inference_mode()
-def sampled_errors(
+def sampled(
     generator: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
     asked: Sequence[tuple[str, QuestionItem]],
@@ -64,7 +68,7 @@ def sampled_errors(
         part = by_length[start : start + BATCH]
         prompts = [solve_prompt(instruction, problem, item) for problem, item in part]
         inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
-        out = generator.generate(**inputs, max_new_tokens=160, do_sample=True, temperature=temperature, top_k=0)
+        out = generator.generate(**inputs, max_new_tokens=200, do_sample=True, temperature=temperature, top_k=0)
         texts = tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         for (problem, item), text in zip(part, texts, strict=True):
             yield Checked(problem, item, text.strip())
@@ -84,20 +88,34 @@ def encode(checked: Checked, tokenizer: PreTrainedTokenizerBase) -> tuple[list[i
     return ids, labels
 
 
+def new_checker(generator: Qwen2ForCausalLM, layers: int) -> Qwen2ForSequenceClassification:
+    """The generator with a two-label head and `layers` more layers, which add nothing yet."""
+    shape: dict[str, Any] = generator.config.to_dict()
+    depth = shape["num_hidden_layers"] + layers
+    config = type(generator.config)(**(shape | {"num_hidden_layers": depth, "layer_types": None}))
+    checker = Qwen2ForSequenceClassification(config)
+    checker.model.load_state_dict(generator.model.state_dict(), strict=False)
+    for layer in checker.model.layers[generator.config.num_hidden_layers :]:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    return checker
+
+
 def train_checker(
-    generator: Qwen2ForCausalLM,
+    checker: Qwen2ForSequenceClassification,
     rows: list[tuple[list[int], list[int]]],
+    epochs: int,
     batch_tokens: int,
     learning_rate: float,
     rng: Random,
-) -> Qwen2ForSequenceClassification:
-    """A two-label classifier from the generator's weights, one pass over `rows`; both classes weigh the same."""
-    checker = Qwen2ForSequenceClassification(generator.config)
-    checker.model.load_state_dict(generator.model.state_dict())
-    rng.shuffle(rows)
-    steps = list(batches(rows, batch_tokens, rng))
+) -> None:
+    """Train on `rows` of `encode`; both classes weigh the same."""
+    steps = []
+    for _ in range(epochs):
+        rng.shuffle(rows)
+        steps += list(batches(rows, batch_tokens, rng))
     optimizer = torch.optim.AdamW(checker.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(steps), pct_start=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(steps), pct_start=0.1)
     checker.train()
     mean = 0.0
     progress = tqdm(steps, desc="checker", unit="step", mininterval=5)
@@ -110,7 +128,6 @@ def train_checker(
         schedule.step()
         mean = loss.item() if number == 0 else 0.98 * mean + 0.02 * loss.item()
         progress.set_postfix(loss=f"{mean:.3f}")
-    return checker
 
 
 def _loss(checker: Qwen2ForSequenceClassification, ids: Tensor, labels: Tensor) -> Tensor:
@@ -118,4 +135,4 @@ def _loss(checker: Qwen2ForSequenceClassification, ids: Tensor, labels: Tensor) 
     learned = labels != IGNORED
     target = labels[learned]
     count = torch.bincount(target, minlength=2).clamp(min=1)
-    return cross_entropy(checker.score(hidden[learned]), target, weight=len(target) / (2 * count))
+    return cross_entropy(checker.score(hidden[learned]).float(), target, weight=len(target) / (2 * count))

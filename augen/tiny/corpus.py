@@ -48,8 +48,10 @@ def _sequences(rng: Random, puzzles: int, hardest: int, solve: str, explain: str
         problem = puzzle.entry.problem
         for index, item in enumerate(puzzle.entry.questions):
             dice = rng.random()
-            if dice < EXPLAIN_RIGHT + EXPLAIN_WRONG:
-                yield _explained(puzzle, index, dice < EXPLAIN_RIGHT, explain, rng)
+            if dice < EXPLAIN_RIGHT + EXPLAIN_WRONG and (
+                explained := _explained(puzzle, index, dice < EXPLAIN_RIGHT, explain, rng)
+            ):
+                yield explained
                 continue
             examples = []
             for _ in range(rng.choices([n for n, _ in EXAMPLES], [w for _, w in EXAMPLES])[0]):
@@ -69,13 +71,17 @@ def _solved(instruction: str, examples: list[tuple[str, QuestionItem]], problem:
     return Sequence(tuple(parts))
 
 
-def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: Random) -> Sequence:
+def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: Random) -> Sequence | None:
+    """A prompt with the right or a wrong answer and the reasoning for it; None where a wrong one has no reasoning."""
     item = puzzle.entry.questions[index]
+    reasoning: str | None
     if right:
-        letter, reasoning = str(item.answer), str(item.reasoning)
+        letter, reasoning = str(item.answer), item.reasoning
     else:
         letter = rng.choice([letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer])
         reasoning = puzzle.wrong_reasoning(index, letter, rng)
+    if reasoning is None:
+        return None
     prompt = explain_prompt(instruction, puzzle.entry.problem, item, letter)
     return Sequence(((prompt, False), (reasoning, True)))
 

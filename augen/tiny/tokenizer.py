@@ -73,7 +73,7 @@ def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
     learned = {spelling: atom for spelling, atom in spelled.items() if spelling in vocabulary}
     for spelling, atom in learned.items():
         vocabulary[atom] = vocabulary.pop(spelling)
-    merges = [merge for merge in merges if "".join(merge) not in learned]
+    merges = [merge for merge in merges if learned.keys().isdisjoint((*merge, "".join(merge)))]
     qwen2 = Qwen2Tokenizer(
         vocab=vocabulary,
         merges=merges,

@@ -130,25 +130,28 @@ def test_a_harder_puzzle_is_longer(family: str) -> None:
 
 @families
 def test_a_wrong_reasoning_argues_for_the_wanted_option(family: str) -> None:
-    misled = 0
-    for puzzle in puzzles(family)[::4]:
+    found = misled = 0
+    for puzzle in puzzles(family)[::2]:
         rng = Random(puzzle.entry.id)
         item = puzzle.entry.questions[0]
         letter = rng.choice([letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer])
         text = puzzle.wrong_reasoning(0, letter, rng)
+        if text is None:
+            continue
+        found += 1
         option = item.options[LETTERS.index(letter)]
         assert text.splitlines()[-2:] == [f"所以：{option}，选{letter}。", f"答案是：{letter}"]
         assert parse_answer(text, len(item.options)) == letter
+        assert steps(text) != steps(str(item.reasoning)), "a right reasoning with another conclusion"
         misled += not reader(family, puzzle.entry.problem).true(steps(text))
-    assert misled, "no step of any wrong reasoning is false: all are right reasonings with another conclusion"
+    # The rest is true of the problem, and answers another question than was asked (another plan, another day).
+    assert misled >= found / 3 and misled
 
 
-def test_where_no_changed_world_fits_only_the_conclusion_is_wrong() -> None:
+def test_where_no_changed_world_fits_there_is_no_wrong_reasoning() -> None:
     puzzle = puzzles("dial")[0]
-    item = puzzle.entry.questions[0]
-    wrong = "B" if item.answer == "A" else "A"
-    assert item.reasoning
-    assert steps(puzzle.wrong_reasoning(0, wrong, Random(0), tries=0)) == steps(item.reasoning)
+    wrong = "B" if puzzle.entry.questions[0].answer == "A" else "A"
+    assert puzzle.wrong_reasoning(0, wrong, Random(0), tries=0) is None
 
 
 # --- the family tree of the reader, against relations that everybody knows
