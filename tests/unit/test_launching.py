@@ -52,7 +52,15 @@ def test_the_stage_starts_itself_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     [(program, arguments)] = called
     config = str(ROOT / "launch/ddp.yaml")
     assert program == arguments[0] == sys.executable
-    assert arguments[1:] == ["-m", "accelerate.commands.launch", "--config_file", config, "-m", "stages.finetune", "--flag"]
+    assert arguments[1:] == [
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        config,
+        "-m",
+        "stages.finetune",
+        "--flag",
+    ]
 
 
 @pytest.mark.parametrize("name", ["LOCAL_RANK", "ACCELERATE_MIXED_PRECISION"])
