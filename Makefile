@@ -27,7 +27,10 @@ check: $(INSTALLED)
 	mypy
 	python -m pytest -n 2 tests/unit
 
+BENCHMARKS := $(filter-out __init__ synthetic,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
 bench: $(INSTALLED)
+	@test -n "$(filter $(BENCHMARKS),$(PART))" || { echo "make bench PART=...: one of $(BENCHMARKS)" >&2; exit 2; }
 	python -m benchmarks.$(PART)
 
 browser:

@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from augen.errors import AugenError
+from augen.stage import no_arguments
 
 Listing = list[dict[str, str]]  # md5 and relpath of each file of a folder, as DVC writes it
 
@@ -88,4 +89,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

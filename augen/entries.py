@@ -412,7 +412,9 @@ def _write(path: str | Path, data: bytes) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m augen.entries``; returns the exit status."""
-    options = _command_line().parse_args(arguments)
+    options, unknown = _command_line().parse_known_args(arguments)
+    if unknown:  # the command's usage, not that of the whole
+        options.parser.error(f"unknown: {' '.join(unknown)}; --help lists what there is")
     try:
         options.run(options)
     except AugenError as error:
@@ -433,11 +435,14 @@ def _command_line() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print the problems of a file for reading")
     show.add_argument("file", type=Path, metavar="FILE", help="a pickle of entries or a .jsonl file")
     show.add_argument("--limit", type=_count, metavar="N", help="print only the first N problems")
-    show.set_defaults(run=lambda o: _show(_load(o.file)[: o.limit]))
+    show.set_defaults(parser=show, run=lambda o: _show(_load(o.file)[: o.limit]))
     to_jsonl = commands.add_parser("to-jsonl", help="write the entries of a pickle as JSON Lines")
-    to_jsonl.set_defaults(run=lambda o: write_jsonl(_other(o.out, o.file), load_pickle(o.file)))
+    to_jsonl.set_defaults(parser=to_jsonl, run=lambda o: write_jsonl(_other(o.out, o.file), load_pickle(o.file)))
     from_jsonl = commands.add_parser("from-jsonl", help="write the entries of a JSON Lines file as a pickle")
-    from_jsonl.set_defaults(run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional")))
+    from_jsonl.set_defaults(
+        parser=from_jsonl,
+        run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional")),
+    )
     for command in (to_jsonl, from_jsonl):
         command.add_argument("file", type=Path, metavar="FILE", help="the file to read")
         command.add_argument("out", type=Path, metavar="OUT", help="the file to write; replaced if it exists")

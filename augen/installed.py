@@ -3,6 +3,8 @@
 import importlib.util
 import sys
 
+from augen.stage import no_arguments
+
 
 def fault() -> str | None:
     """What is wrong with the installation and what to do about it; None if nothing is."""
@@ -25,4 +27,5 @@ def fault() -> str | None:
 
 
 if __name__ == "__main__":
+    no_arguments(fault)
     sys.exit(fault())

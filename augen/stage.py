@@ -1,5 +1,6 @@
 """How a stage runs: quiet libraries, and errors that speak to the user instead of a traceback."""
 
+import argparse
 import errno
 import os
 import sys
@@ -29,11 +30,30 @@ ADVICE = dict.fromkeys(FULL, "make room; what was drawn is stored, `dvc repro` g
 )
 
 
+def no_arguments(main: Callable[[], object], instead: str = "") -> None:
+    """For a program without arguments: ``--help`` prints its docstring, and anything else is refused.
+
+    `main` stands in that program's file; where the file is not what Python was started with, nothing is done.
+    `instead` says where to turn: to params.yaml, for a stage.
+    """
+    module = vars(sys.modules["__main__"])
+    if getattr(main, "__globals__", None) is not module:
+        return
+    name = module["__spec__"].name.removesuffix(".__main__") if module["__spec__"] else Path(sys.argv[0]).stem
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}", description=module["__doc__"], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _, unknown = parser.parse_known_args()
+    if unknown:
+        parser.error(f"takes no arguments, found {' '.join(unknown)}" + (f"; {instead}" if instead else ""))
+
+
 def run(main: Callable[[], None]) -> None:
     """Run the stage; on an AugenError, a full disk or a folder without access say so and exit with 1.
 
     On Ctrl-C say that nothing is lost, and exit with 130.
     """
+    no_arguments(main, "params.yaml is where to set things, or for one run `dvc exp run -S voters=7`")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -11,6 +11,7 @@ Without PART both. Prints one table, and writes it to reports/ablation.md: the a
 difference to that of params.yaml, paired by question, ± one standard error clustered by problem.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -226,8 +227,19 @@ def main(parts: Sequence[str]) -> None:
     print(f"\n{page(results)}\n{REPORT}")
 
 
+def _parts() -> list[str]:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ablation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="*", help=f"{' or '.join(PARTS)}; without one, all")
+    parts: list[str] = parser.parse_args().part
+    return parts
+
+
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        main(_parts())
     except AugenError as error:
         sys.exit(f"ablation: {error}")

@@ -28,6 +28,7 @@ from augen.providers.tencent import Tencent
 from augen.rewriting import Draft, texts_of
 from augen.rewriting.guards import is_about_translation
 from augen.rewriting.translation import tencent_translator
+from augen.stage import no_arguments
 from tests.integration.paid import KEYS, ROOT, chat_changes, params
 from tests.real import REAL_DATA
 from tests.servers.base import Settings
@@ -155,4 +156,5 @@ def translated(server: TencentServer, drafts: Sequence[Draft], **more: Any) -> f
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

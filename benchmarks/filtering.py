@@ -10,6 +10,7 @@ import time
 
 from augen.filtering import NearDuplicates, jaccard, ngrams, question_text
 from augen.puzzles.dataset import puzzle_entries
+from augen.stage import no_arguments
 
 COUNT, HELD_OUT, PLANTED = 100_000, 2_000, 500
 NGRAM, THRESHOLD = 5, 0.9
@@ -49,4 +50,5 @@ def varied(text: str, rng: random.Random) -> str:
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from augen.stage import no_arguments
 from tests.fuzzing import Watch, check, jsonl_case, pickle_case
 
 PICKLES = 100_000
@@ -64,4 +65,5 @@ def lines(watch: Watch, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

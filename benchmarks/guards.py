@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from augen.entries import Entry, read_jsonl
 from augen.puzzles.dataset import puzzle_entries
+from augen.stage import no_arguments
 from tests.real import REAL_DATA
 from tests.rewrites import CORRUPTIONS, HARMLESS, Maker, measured
 
@@ -35,4 +36,5 @@ def table(entries: Sequence[Entry], makers: Mapping[str, Maker], verdict: str, *
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

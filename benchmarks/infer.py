@@ -229,8 +229,10 @@ def scoring_speed(bench: Bench) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.infer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="how many (default: %(default)s)")
     count = parser.parse_args().questions
     questions = questions_of(puzzle_entries(count, "benchmark", "bench"), "dev")[:count]
     with tempfile.TemporaryDirectory() as folder:

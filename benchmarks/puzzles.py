@@ -24,6 +24,7 @@ from tabulate import tabulate
 
 from augen.entries import LETTERS
 from augen.puzzles import FAMILIES, WORDINGS, make
+from augen.stage import no_arguments
 from tests.readers import READERS
 
 QUESTIONS = 10_000
@@ -78,4 +79,5 @@ def _steps(reasoning: str) -> str:
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     sys.exit(main())

@@ -36,10 +36,11 @@ QUERIES = 500  # of the retriever: time per query times the number of questions 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Time and memory of everything but the models, by number of questions."
+        prog="python -m benchmarks.scale",
+        description="Time and memory of everything but the models, by number of questions.",
     )
-    parser.add_argument("sizes", nargs="*", type=int, default=SIZES)
-    parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, help="questions (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS), help="these steps, not all")
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)  # a step and its size, in the folder it is started in
     options = parser.parse_args()
     if options.run:

@@ -16,6 +16,7 @@ from augen.stage import run
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "baseline")
     questions = questions_of(read_jsonl("data/dev.jsonl", answers="required"), "dev")
+    print(f"{len(questions):,} dev questions, {p.baseline.samples} samples of the plain generator for each", flush=True)
     sampling = Sampling(
         instruction=p.prompt.solve,
         window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),

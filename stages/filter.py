@@ -39,6 +39,8 @@ def main() -> None:
     filtered = partial(filter_entries, drop=drop, max_chars=p.max_chars, held_out=near)
 
     reasoned = {name: load_pickle(f"data/reasoned/{name}.pkl") for name in NAMES}
+    total = sum(len(e.questions) for entries in reasoned.values() for e in entries)
+    print(f"{total:,} reasoned questions to check; {len(texts):,} held-out ones must not be among them", flush=True)
     kept: dict[str, list[Entry]] = {}
     reports: dict[str, Report] = {}
     seen: dict[str, Seen] = {"": {}, "_false": {}}
@@ -66,6 +68,7 @@ def main() -> None:
     for name, report in ordered.items():
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(report.dropped.items()))
         print(f"{name}: {report.kept} of {report.questions} questions kept" + (f"; {causes}" if causes else ""))
+    print("data/filtered; reports/data.md says what was dropped and why")
 
 
 if __name__ == "__main__":

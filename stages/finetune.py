@@ -30,6 +30,7 @@ def main() -> None:
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length)
     entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
+    print(f"{sum(len(e.questions) for e in entries):,} solved questions to learn from", flush=True)
     taught = lessons(entries, retriever, p.rag.k, p.prompt.solve, window)
     key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
     with workplace("finetune", key) as scratch:

@@ -18,6 +18,7 @@ def main() -> None:
     p = load("rag")
     rows = rows_of(load_pickle("data/filtered/entries.pkl"))
     texts = [query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows]
+    print(f"{len(texts):,} solved questions to embed with {p.rag.embedder}", flush=True)
     vectors = Embedder(p.rag.embedder).embed(texts)
     write_index(Path("models/index"), rows, vectors)
     print(f"models/index: {vectors.shape[0]:,} questions, {vectors.shape[1]} dimensions")

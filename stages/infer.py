@@ -34,6 +34,10 @@ def main() -> None:
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
     asked = [(e.problem, item, e.id) for e in dev + test for item in e.questions]
     count = sum(len(e.questions) for e in dev)
+    print(
+        f"{len(asked):,} questions ({count:,} dev), {p.voters} samples and {p.max_resample} rounds of redraws at most",
+        flush=True,
+    )
     rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive)
     adapter = Path("models/adapter") if p.infer.adapter else None
     with (

@@ -19,6 +19,7 @@ def main() -> None:
     p = load("seed", "prepare")
     labelled = read_jsonl(p.prepare.train, answers="required")[: p.prepare.limit]
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
+    print(f"{len(labelled):,} labelled problems, {p.prepare.synthetic:,} new ones to draw", flush=True)
     train, dev = split(labelled, p.prepare.dev_fraction, p.seed)
     try:
         families = families_named(p.prepare.families)
@@ -30,6 +31,7 @@ def main() -> None:
     write_jsonl("data/dev.jsonl", dev)
     for name, entries in (("train", train), ("synthetic", synthetic), ("dev", dev), ("test", test)):
         print(f"{name}: {len(entries)} problems, {sum(len(e.questions) for e in entries)} questions")
+    print("data/entries_raw.pkl, data/dev.jsonl")
 
 
 def split(entries: Sequence[Entry], dev_fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:

@@ -18,6 +18,10 @@ def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_false")
     written, own, failures = {}, list[Entry](), list[Failure]()
     opened = open_writer("reason_false", p.reason_false, p.model, p.engine, p.prompt, p.providers, p.seed)
+    print(
+        f"reasonings for wrong answers by {p.reason_false.backend}, {p.reason_false.attempts} attempts at most",
+        flush=True,
+    )
     with opened as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
@@ -28,6 +32,7 @@ def main() -> None:
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}_false.pkl", written[name])
     dump_pickle("data/reasoned/entries_own.pkl", own)
     keep_failures("reason_false", failures)
+    print("data/reasoned" + (f"; {len(failures):,} questions got none: reports/failed.jsonl" if failures else ""))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_true")
     written, failures = {}, list[Failure]()
     opened = open_writer("reason_true", p.reason_true, p.model, p.engine, p.prompt, p.providers, p.seed)
+    print(
+        f"reasonings for right answers by {p.reason_true.backend}, {p.reason_true.attempts} attempts at most",
+        flush=True,
+    )
     with opened as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
@@ -25,6 +29,7 @@ def main() -> None:
     for name in ("entries_raw", "entries_aug"):
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
     keep_failures("reason_true", failures)
+    print("data/reasoned" + (f"; {len(failures):,} questions got none: reports/failed.jsonl" if failures else ""))
 
 
 if __name__ == "__main__":

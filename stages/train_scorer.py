@@ -38,7 +38,10 @@ def main() -> None:
     items = [
         item for name, right in FILES.items() for item in labelled(load_pickle(f"data/filtered/{name}.pkl"), right)
     ]
-    print(f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings")
+    print(
+        f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings to learn from",
+        flush=True,
+    )
     with workplace("train_scorer", training_key(p.scorer, p.scorer.base, None, [p.seed, items])) as scratch:
         trained = train_scorer(items, p.scorer, p.seed, scratch, p.model.generator, write_curves)
         if is_first():
@@ -48,7 +51,9 @@ def main() -> None:
 
     m = trained.metrics
     loss, chance = f"{m['loss']:.3f}", f"{log(2):.3f}"
-    print(f"held out: loss {loss} (chance {chance}), AUC {m['auc']:.3f} (untrained {m['auc_before']:.3f})")
+    print(
+        f"held out: loss {loss} (chance {chance}), AUC {m['auc']:.3f} (untrained {m['auc_before']:.3f}); models/scorer"
+    )
     if m["learned_nothing"]:
         print("the scorer learned nothing: its loss is that of chance; try more data, epochs or another learning rate")
 

@@ -24,6 +24,7 @@ def main() -> None:
         print("translate.backend is none: no copies")
         return
 
+    print(f"{len(entries):,} problems to rewrite with {p.backend}, copies of each: {p.copies}", flush=True)
     with open_rewriter("translate", params) as rewriter:
         copies, account = rewrite(
             entries,
@@ -40,6 +41,7 @@ def main() -> None:
     for cause, count in sorted(counts.items()):
         if cause != KEPT:
             print(f"  {count:6d} {cause}")
+    print("data/entries_aug.pkl; reports/translate.json has an example of each cause")
 
 
 if __name__ == "__main__":

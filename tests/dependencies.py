@@ -7,6 +7,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from augen.stage import no_arguments
+
 ROOT = Path(__file__).parents[1]
 DATA_SUFFIXES = {".css", ".html", ".js", ".tsv"}  # data files of the library that belong to the module beside them
 
@@ -56,9 +58,14 @@ def params_of(script: Path) -> set[str]:
     return set()
 
 
-if __name__ == "__main__":
+def main() -> None:
     for path in sorted((ROOT / "stages").glob("*.py")):
         print(f"{path.stem}:")
         for dep in sorted(code_of(path)):
             print(f"      - {dep}")
         print(f"    params: [{', '.join(sorted(params_of(path)))}]")
+
+
+if __name__ == "__main__":
+    no_arguments(main)
+    main()

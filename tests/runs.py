@@ -202,11 +202,14 @@ def evaluated(folder: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.runs", description="Write a made-up run.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--questions", type=int, default=224)
-    parser.add_argument("--voters", type=int, default=5)
-    parser.add_argument("--lift", type=float, default=0.1)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.runs",
+        description="Write a made-up run and its report page: as large as asked for, to look at or to measure.",
+    )
+    parser.add_argument("folder", type=Path, help="where to write data/ and reports/")
+    parser.add_argument("--questions", type=int, default=224, help="dev questions (default: %(default)s)")
+    parser.add_argument("--voters", type=int, default=5, help="slots per question (default: %(default)s)")
+    parser.add_argument("--lift", type=float, default=0.1, help="what the adapter brings (default: %(default)s)")
     asked = parser.parse_args()
     write_run(asked.folder, asked.questions, asked.voters, lift=asked.lift)
     print(evaluated(asked.folder))

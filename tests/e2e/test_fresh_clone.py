@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from augen.entries import letter_of, question_id, read_jsonl
+from tests.readme import CLONED, EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
@@ -158,12 +160,22 @@ def test_again_nothing_runs(clone: Clone) -> None:
     assert "up to date" in log
 
 
+@pytest.mark.parametrize("command", CLONED)
+def test_commands_of_the_readme(command: str, clone: Clone) -> None:
+    program, *arguments = shlex.split(command)
+    installed = ["-o", ".venv/.installed"] if program == "make" else []  # what runs this test is installed
+    said = clone.run(program, *installed, *arguments)
+    if command == "make repro":
+        assert "up to date" in said and "plain model" in said
+    assert said.strip()
+
+
 def test_more_voters_draw_only_the_missing_samples(clone: Clone) -> None:
     before = (clone.folder / "data/samples.jsonl").read_text().splitlines()
     clone.run(
         "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam", "small params and results"
     )
-    log = clone.run("dvc", "exp", "run", "-S", "voters=5")
+    log = clone.run(*shlex.split(EXPERIMENTS[0]))
     assert stages_run(log) == ["infer", "evaluate"]
     after = (clone.folder / "data/samples.jsonl").read_text().splitlines()
     assert set(before) <= set(after)
@@ -174,7 +186,17 @@ def test_more_voters_draw_only_the_missing_samples(clone: Clone) -> None:
     assert drawn == len(after) - len(before)
 
     table = list(csv.DictReader(io.StringIO(clone.run("dvc", "exp", "show", "--csv"))))
-    assert any(row["voters"] == "5" and row["rev"] == "workspace" for row in table)
+    assert any(row["voters"] == "7" and row["rev"] == "workspace" for row in table)
+
+
+def test_other_experiments_of_the_readme(clone: Clone) -> None:
+    """After the one above: a vote of fewer samples draws none; one of more draws them for close questions only."""
+    _, fewer, more, show = EXPERIMENTS
+    log = clone.run(*shlex.split(fewer))
+    assert stages_run(log) == ["infer", "evaluate"]
+    assert re.search(r"[\d,]+ samples from the store, 0 drawn", log), log[-3000:]
+    assert stages_run(clone.run(*shlex.split(more))) == ["infer", "evaluate"]
+    assert "voters" in clone.run(*shlex.split(show))
 
 
 def test_real_problems_go_through_the_whole_pipeline(tmp_path: Path, real_data: Path) -> None:

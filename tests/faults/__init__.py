@@ -58,7 +58,13 @@ def workplace(folder: Path) -> None:
     write_jsonl(folder / "data/dev.jsonl", [problem(i, "d") for i in range(10, 12)])
     dump_pickle(folder / "data/entries_raw.pkl", entries)
     dump_pickle(folder / "data/entries_aug.pkl", [])
-    for name, held in (("entries", entries), ("entries_aug", []), ("entries_false", wrong), ("entries_aug_false", [])):
+    for name, held in (
+        ("entries", entries),
+        ("entries_aug", []),
+        ("entries_false", wrong),
+        ("entries_aug_false", []),
+        ("entries_own", []),
+    ):
         dump_pickle(folder / f"data/reasoned/{name}.pkl", held)
     param({"prepare.train": "data/raw/train.jsonl", "prepare.test": "data/raw/test.jsonl", "prepare.synthetic": 0})(
         folder

@@ -1,8 +1,9 @@
-"""python -m tests.servers    run the three servers until Ctrl-C, and say how to use them"""
+"""Run the three servers until Ctrl-C, and say how to use them: ``python -m tests.servers``, or make demo-apis."""
 
 import sys
 import time
 
+from augen.stage import no_arguments
 from tests.servers.base import Server, Settings
 from tests.servers.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN, OpenAIServer, QianfanServer
 from tests.servers.tencent import SECRET_ID, SECRET_KEY, TencentServer
@@ -51,4 +52,5 @@ dvc exp run reason_true -S reason_true.backend=openai -S reason_true.hinted=true
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

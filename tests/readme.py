@@ -1,0 +1,66 @@
+"""The commands of README.md, and which test runs each of them."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
+BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+PROGRAMS = ("accelerate", "dvc", "git", "make", "python", "python3", ".venv/bin/python")
+# Blocks that show something instead of asking for it: what they begin with.
+SHOWN = ("step  ", "{", "prepare ─", "stages/")
+
+# In tests/e2e/test_fresh_clone.py, in the clone in which the pipeline has run; as they stand.
+CLONED = (
+    "make repro",
+    "dvc dag",
+    "dvc metrics show",
+    "dvc plots show",
+    "python -m augen.entries show data/filtered/entries.pkl --limit 3",
+    "python -m augen.report.picture docs/result.svg",
+    "python -m augen.puzzles --count 1000 --seed 7 --out more.jsonl",
+)
+EXPERIMENTS = (  # there too, in this order
+    "dvc exp run -S voters=7",
+    "dvc exp run -S infer.vote=majority -S max_resample=0",
+    "dvc exp run -S voters=9 -S infer.adaptive=true",
+    "dvc exp show --only-changed",
+)
+# In tests/unit/test_readme.py: what make would do, for what takes long.
+DRY = {
+    "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
+    "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
+}
+# Elsewhere, with the words of the command: file, then parts of its text.
+ELSEWHERE = {
+    "dvc repro": ("tests/e2e/test_fresh_clone.py", 'run("dvc", "repro")'),
+    "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
+    "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),
+    "dvc push --run-cache": ("tests/e2e/test_sharing.py", 'run("dvc", "push", "--run-cache")'),
+    "python -m augen.artifacts": ("tests/e2e/test_sharing.py", 'run("python", "-m", "augen.artifacts")'),
+    ". .venv/bin/activate": ("tests/unit/test_readme.py", "activate"),
+    "python3 -m venv .venv": ("tests/unit/test_readme.py", "-m venv"),
+    "cp params.production.yaml params.yaml": ("tests/unit/test_readme.py", "cp params.production.yaml"),
+}
+# Nowhere, and why.
+NOT_RUN = {
+    ".venv/bin/python -m pip install -r requirements-gpu.txt": "needs gigabytes of CUDA libraries; its lines are read",
+    "accelerate launch --config_file launch/ddp.yaml -m stages.finetune": "needs GPUs; launch/cpu.yaml is run instead",
+}
+
+
+def blocks(text: str) -> list[str]:
+    """The code blocks of a page, without the comments that explain their lines in the page's language."""
+    return [re.sub(r"[ \t]+# .*$", "", block, flags=re.MULTILINE) for block in BLOCK.findall(text)]
+
+
+def commands(text: str) -> set[str]:
+    """Every command of a page: the lines of its blocks, and what stands between backquotes and begins like one."""
+    lines = [line for block in blocks(text) if not block.startswith(SHOWN) for line in block.splitlines()]
+    lines += [span for span in SPAN.findall(BLOCK.sub("", text)) if span.startswith(tuple(f"{p} " for p in PROGRAMS))]
+    return {part.strip() for line in lines for part in line.split("&&") if part.strip()}
+
+
+def known() -> set[str]:
+    return {*CLONED, *EXPERIMENTS, *DRY, *ELSEWHERE, *NOT_RUN}

@@ -1,0 +1,95 @@
+"""The picture of a result: drawn from reports/, with every step that was measured and nothing that was not."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from augen.errors import AugenError
+from augen.report.picture import STEPS, main, picture, specification
+
+CURVE = [
+    {"k": 1, "pass": 0.6, "majority": 0.6, "weighted": 0.6, "best": 0.6, "configured": 0.6},
+    {"k": 2, "pass": 0.7, "majority": 0.61, "weighted": 0.62, "best": 0.64, "configured": 0.62},
+]
+ACCURACIES = {
+    "random": 0.351,
+    "always_a": 0.321,
+    "best_constant": 0.362,
+    "plain": 0.503,
+    "single": 0.604,
+    "voting": 0.705,
+}
+
+
+def metrics(**steps: float) -> dict[str, Any]:
+    numbers = {key: {"accuracy": value, "accuracy_se": 0.03} for key, value in steps.items()}
+    return {"questions": 1224, "steps": numbers}
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    folder = tmp_path / "reports"
+    (folder / "plots").mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(metrics(**ACCURACIES)))
+    with (folder / "plots/accuracy_over_k.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(CURVE[0]))
+        table.writeheader()
+        table.writerows(CURVE)
+    return folder
+
+
+def shown(svg: str) -> list[str]:
+    return [text for node in ElementTree.fromstring(svg).iter() if (text := (node.text or "").strip())]
+
+
+def test_it_shows_what_was_measured(reports: Path) -> None:
+    texts = shown(picture(reports))
+    assert [text for text in texts if text in STEPS.values()] == [
+        "random option",
+        "best constant letter",
+        "plain model, one sample",
+        "+ adapter, examples",
+        "+ majority vote",
+    ]
+    assert {"0.351", "0.362", "0.503", "0.604", "0.705"} <= {*texts}
+    assert "0.321" not in texts  # answering A is not shown beside the best constant
+    assert any(text.startswith("1,224 held-out questions") for text in texts)
+    assert "majority" in texts and "as configured" in texts
+
+
+def test_no_role_is_left_where_a_colour_belongs(reports: Path) -> None:
+    svg = picture(reports)
+    assert "series-" not in svg and '"muted"' not in svg
+    assert '"#2f6bd0"' in svg
+    assert "http" not in svg.replace("http://www.w3.org/", "")  # loads nothing
+
+
+def test_a_run_without_votes_and_without_an_error_is_drawn() -> None:
+    steps = {"plain": {"accuracy": 0.5, "accuracy_se": None}}
+    [left, _] = specification({"questions": 1, "steps": steps}, CURVE[:1])["hconcat"]
+    [row] = left["data"]["values"]
+    assert (row["low"], row["accuracy"], row["high"]) == (0.5, 0.5, 0.5)
+
+
+def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(reports.parent)
+    monkeypatch.setattr("sys.argv", ["picture", "docs/result.svg"])
+    main()
+    assert (reports.parent / "docs/result.svg").read_text(encoding="utf-8") == picture(reports)
+    assert capsys.readouterr().out == "docs/result.svg\n"
+
+    monkeypatch.setattr("sys.argv", ["picture", "result.png"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "name it …result.svg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "plots/accuracy_over_k.csv"])
+def test_without_a_run(name: str, reports: Path) -> None:
+    (reports / name).unlink()
+    with pytest.raises(AugenError, match=f"{name}.*dvc repro"):
+        picture(reports)
