@@ -59,6 +59,8 @@ def main() -> None:
         kept[f"entries_aug{suffix}"] += copies
         shuffling += counts
 
+    for folder in ("reports", "data/filtered"):  # both can be written, or nothing is
+        Path(folder).mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         dump_pickle(f"data/filtered/{name}.pkl", kept[name])
     write_json("reports/filter.json", {name: reports[name].as_dict() for name in NAMES})
