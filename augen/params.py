@@ -161,6 +161,7 @@ class Llm(Section):
 
 class Translate(Section):
     backend: Literal["synonyms", "tencent", "nmt", "llm", "none"]
+    limit: Positive | None
     copies: Positive
     rate: Share
     min_length_ratio: Rate
@@ -199,6 +200,7 @@ class ReasonTrue(Reason):
 
 
 class ReasonFalse(Reason):
+    limit: Positive | None
     negatives: Literal["hinted", "sampled"]
 
 

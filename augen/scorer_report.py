@@ -43,6 +43,15 @@ def labelled(entries: Sequence[Entry], right: bool) -> list[Labelled]:
     ]
 
 
+def beside_wrong(items: Sequence[Labelled]) -> list[Labelled]:
+    """`items` without the problems, rewritten copies included, that have no wrong reasoning.
+
+    Where only some problems were argued wrongly, the others would teach what they look like, and not what is right.
+    """
+    compared = {origin(item.problem_id) for item in items if not item.right}
+    return [item for item in items if origin(item.problem_id) in compared]
+
+
 def report(
     margins: Floats, items: Sequence[Labelled], found: Calibration, with_offset: bool, generator: str
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ and  reports/failed.jsonl    questions for which no attempt gave a wrong answer
 """
 
 from augen.calls.failures import Failure, keep_failures
-from augen.entries import Entry, dump_pickle, load_pickle
+from augen.entries import Entry, dump_pickle, load_pickle, origin
 from augen.params import load
 from augen.reasoning import explain_wrong
 from augen.stage import run
@@ -23,8 +23,9 @@ def main() -> None:
         flush=True,
     )
     with opened as (writer, sampler):
+        asked = {entry.id for entry in load_pickle("data/entries_raw.pkl")[: p.reason_false.limit]}
         for name in ("entries_raw", "entries_aug"):
-            entries = load_pickle(f"data/{name}.pkl")
+            entries = [entry for entry in load_pickle(f"data/{name}.pkl") if origin(entry.id) in asked]
             written[name], right, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
             own += right
             failures += failed

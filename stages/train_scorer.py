@@ -14,7 +14,7 @@ from augen.entries import load_pickle
 from augen.files import write_json, write_text
 from augen.launching import is_first, launch
 from augen.params import load
-from augen.scorer_report import labelled
+from augen.scorer_report import beside_wrong, labelled
 from augen.scorer_training import CURVES, save_scorer, train_scorer
 from augen.stage import run
 from augen.training import History, curve_csv
@@ -35,9 +35,9 @@ def write_curves(history: History) -> None:
 def main() -> None:
     p = load("seed", "model", "scorer")
     launch(p.scorer.launch)
-    items = [
-        item for name, right in FILES.items() for item in labelled(load_pickle(f"data/filtered/{name}.pkl"), right)
-    ]
+    items = beside_wrong(
+        [item for name, right in FILES.items() for item in labelled(load_pickle(f"data/filtered/{name}.pkl"), right)]
+    )
     print(
         f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings to learn from",
         flush=True,

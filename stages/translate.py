@@ -17,7 +17,7 @@ from augen.stage import run
 def main() -> None:
     params = load("seed", "providers", "translate")
     p = params.translate
-    entries = load_pickle("data/entries_raw.pkl")
+    entries = load_pickle("data/entries_raw.pkl")[: p.limit]
     if p.backend == "none":
         dump_pickle("data/entries_aug.pkl", [])
         write_json("reports/translate.json", Account().as_dict())

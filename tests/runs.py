@@ -142,7 +142,7 @@ def scorer_report() -> dict[str, Any]:
     authors = {"tiny generator": (310, 171, 0.671), "solver": (96, 96, None)}
     return {
         "train": 1630,
-        "held_out": 406,
+        "texts": 406,
         "balanced_loss": 0.652,
         "accuracy": 0.611,
         "auc": 0.678,
