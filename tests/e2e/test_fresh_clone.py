@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from augen.entries import letter_of, question_id, read_jsonl
+from augen.entries import letter_of, load_pickle, origin, question_id, read_jsonl
 from tests.readme import CLONED, EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,8 @@ SMALL: dict[str, Any] = {
     "max_resample": 1,
     "prepare.limit": 36,
     "prepare.synthetic": 18,
+    "translate.limit": 20,
+    "reason_false.limit": 16,
     "baseline.samples": 1,
     "scorer.epochs": 1,
     "finetune.epochs": 1,
@@ -123,6 +125,18 @@ def test_metrics_table_and_plots_are_there(clone: Clone) -> None:
     page = clone.run("dvc", "plots", "show")
     assert "index.html" in page
     clone.run("dvc", "metrics", "show")
+
+
+def test_only_the_first_problems_are_rewritten_and_argued_wrongly(clone: Clone) -> None:
+    def problems(file: str) -> list[str]:
+        return [origin(entry.id) for entry in load_pickle(clone.folder / file)]
+
+    raw = problems("data/entries_raw.pkl")
+    assert len(raw) > SMALL["translate.limit"]
+    rewritten = problems("data/entries_aug.pkl")
+    assert rewritten and set(rewritten) <= set(raw[: SMALL["translate.limit"]])
+    assert problems("data/reasoned/entries_false.pkl") == raw[: SMALL["reason_false.limit"]]
+    assert set(problems("data/reasoned/entries_aug_false.pkl")) <= set(raw[: SMALL["reason_false.limit"]])
 
 
 def test_samples_name_every_question(clone: Clone) -> None:

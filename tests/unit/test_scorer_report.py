@@ -10,7 +10,7 @@ from augen import scorer_report
 from augen.calibrating import Calibration, calibrate
 from augen.entries import Entry, QuestionItem
 from augen.metrics import auc_within
-from augen.scorer_report import LEARNED_NOTHING, Labelled, labelled, report
+from augen.scorer_report import LEARNED_NOTHING, Labelled, beside_wrong, labelled, report
 
 
 def items(problems: int = 40) -> list[Labelled]:
@@ -28,6 +28,15 @@ def items(problems: int = 40) -> list[Labelled]:
 def reported(margins: np.ndarray, found: list[Labelled], with_offset: bool = False) -> dict[str, Any]:
     right = np.array([item.right for item in found])
     return report(margins, found, calibrate(margins, right, with_offset), with_offset, generator="generator")
+
+
+def test_right_reasonings_of_problems_without_a_wrong_one_are_left_out() -> None:
+    def one(problem_id: str, right: bool) -> Labelled:
+        return labelled([Entry("题", [QuestionItem("问", ["甲", "乙"], "想", "A")], problem_id)], right)[0]
+
+    compared = [one("p1", True), one("p1~1", True), one("p1", False), one("p2", True), one("p2~1", False)]
+    assert beside_wrong([*compared, one("p3", True), one("p3~1", True)]) == compared
+    assert beside_wrong([one("p1", True)]) == []
 
 
 def test_worked_examples() -> None:
