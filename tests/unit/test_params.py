@@ -103,7 +103,7 @@ def test_values_cannot_be_changed() -> None:
 
 def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path: Path) -> None:
     before, after = TEXT.split("\nfinetune:")
-    assert faults(tmp_path, before + "\nfinetune:" + after.replace("  rank: 16", "  rank: 0")) == [
+    assert faults(tmp_path, before + "\nfinetune:" + after.replace("  rank: 32", "  rank: 0")) == [
         "finetune.rank: input should be greater than or equal to 1, found 0"
     ]
 
@@ -192,7 +192,7 @@ def test_missing_keys_and_sections() -> None:
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
-    found = faults(tmp_path, TEXT.replace("voters: 5", "voters: many\nvotes: 5").replace("  k: 1 ", "  k: -1 "))
+    found = faults(tmp_path, TEXT.replace("voters: 5", "voters: many\nvotes: 5").replace("  k: 0 ", "  k: -1 "))
     assert [line.split(":")[0] for line in found] == ["voters", "rag.k", "votes"]
 
 
