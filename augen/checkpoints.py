@@ -26,7 +26,7 @@ from augen.store import default_path, request_key
 # What does not change the weights.
 _OF_THE_MACHINE = {"report_to", "launch"}
 _LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
-_CODE = ("finetuning", "pairwise", "scorer_training", "training")
+_CODE = ("finetuning", "pairwise", "prompts", "scorer_training", "scoring", "seeds", "training")
 
 
 def training_key(section: params.Training, base: str, revision: str | None, inputs: Sequence[Any]) -> str:

@@ -173,8 +173,8 @@ class Retriever:
         Which of several equally near rows Chroma returns is up to chance, so it is asked for more than `k` until
         one of them is farther than the k-th.
         """
-        # The rows of `own` are asked for too and left out here: Chroma's filter would list all other rows, for each
-        # question anew.
+        # The rows of `own` are asked for too and left out here: with Chroma's filter a query takes the longer the
+        # more rows there are (docs/SCALE.md).
         unwanted = self._per_origin[own]
         others = len(self._rows) - unwanted
         wanted = k

@@ -21,6 +21,13 @@ from augen.shuffling import shuffled_entries
 from augen.stage import run
 
 NAMES = ("entries", "entries_aug", "entries_false", "entries_aug_false", "entries_own")
+# Where shuffled copies go, and of what: of an author's own right texts as well as of its wrong ones, or there would be
+# more wrong than right texts of that author.
+SHUFFLED_INTO = {
+    "entries_aug": ("entries", "entries_aug"),
+    "entries_aug_false": ("entries_false", "entries_aug_false"),
+    "entries_own": ("entries_own",),
+}
 
 
 def main() -> None:
@@ -53,10 +60,10 @@ def main() -> None:
     kept["entries_own"], reports["entries_own"] = filtered(reasoned["entries_own"], wanted=lacking)
 
     shuffling: Counter[str] = Counter()
-    for suffix in ("", "_false"):
-        originals = kept[f"entries{suffix}"] + kept[f"entries_aug{suffix}"]
+    for file, sources in SHUFFLED_INTO.items():
+        originals = [entry for name in sources for entry in kept[name]]
         copies, counts = shuffled_entries(originals, p.shuffled, params.seed)
-        kept[f"entries_aug{suffix}"] += copies
+        kept[file] += copies
         shuffling += counts
 
     for folder in ("reports", "data/filtered"):  # both can be written, or nothing is

@@ -20,7 +20,7 @@ function colour(role) {
 
 /** A copy of `value` in which names of roles ("series-1", "muted") are the colours of the reader's scheme. */
 function painted(value) {
-  if (typeof value === "string") return /^(series|drop)-\d$|^muted$/.test(value) ? colour(value) : value;
+  if (typeof value === "string") return /^(series|drop)-\d+$|^muted$/.test(value) ? colour(value) : value;
   if (Array.isArray(value)) return value.map(painted);
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, key === "data" ? part : painted(part)]));

@@ -224,7 +224,7 @@ def test_charts_compile(name: str) -> None:
     vega = vl_convert.vegalite_to_vega({"width": 400, **spec})
     assert vega["marks"]
     style = (page.HERE / "page.css").read_text(encoding="utf-8")
-    roles = set(re.findall(r'"((?:series|drop)-\d|muted)"', json.dumps(spec)))
+    roles = set(re.findall(r'"((?:series|drop)-\d+|muted)"', json.dumps(spec)))
     assert roles
     assert all(style.count(f"--{role}:") == 2 for role in roles)
 
@@ -233,6 +233,11 @@ def test_every_cause_of_dropping_has_a_colour() -> None:
     source = (page.HERE.parent / "filtering.py").read_text(encoding="utf-8")
     causes = re.findall(r"^``(\w+)``", source, flags=re.MULTILINE)
     assert set(causes) | {"kept"} == set(charts.OUTCOMES)
+    style, script = ((page.HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    [role] = re.findall(r"/(\S+)/\.test\(value\) \? colour\(value\)", script)
+    for name in charts.OUTCOMES.values():
+        assert style.count(f"--{name}:") == 2, "in the light and in the dark scheme"
+        assert re.search(role, name), f"the page's script does not know {name}"
 
 
 class Elements(HTMLParser):

@@ -1,7 +1,10 @@
 """Options in another order: letters move along or the question stays, and every shuffle can be undone."""
 
 import doctest
+from collections import Counter
+from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,8 +13,10 @@ from hypothesis import strategies as st
 
 from augen import shuffling
 from augen.answers import parse_answer
-from augen.entries import Entry, QuestionItem
+from augen.entries import Entry, QuestionItem, dump_pickle, load_pickle, write_jsonl
+from augen.files import write_json, write_text
 from augen.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
+from stages import filter as stage
 
 SWAP = {"A": "B", "B": "A"}
 PLAIN = "谁最高？\n甲\n乙"
@@ -140,3 +145,31 @@ def test_copies_of_entries() -> None:
     assert shuffled_entries(entries[::-1], 2, seed=1)[0] == made
     assert shuffled_entries(entries, 0, seed=1) == ([], {})
     assert entries[0].questions[0] == question("甲", "乙", "丙")
+
+
+def test_copies_leave_an_author_with_as_many_right_as_wrong_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage itself: the right answer explained by a teacher, a wrong and a right text sampled from one pupil."""
+    item = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "teacher")
+    wrong = replace(item, reasoning="乙最高。\n答案是：B", answer="B", author="pupil")
+    own = replace(item, reasoning="高的是甲。\n答案是：A", author="pupil")
+    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    write_text("params.yaml", params.replace("  shuffled: 0", "  shuffled: 1"))
+    other = Entry("丙在丁左边，丁在戊左边。", [QuestionItem("谁在最左边？", ["丙", "丁", "戊"], answer="A")], "other")
+    for path in ("data/dev.jsonl", "data/raw/test.jsonl"):
+        write_jsonl(path, [other])
+    write_json("reports/translate.json", {"counts": {}, "examples": {}})
+    for name, found in (("entries", item), ("entries_false", wrong), ("entries_own", own)):
+        dump_pickle(f"data/reasoned/{name}.pkl", [Entry("甲比乙高。", [found], "p")])
+    for name in ("entries_aug", "entries_aug_false"):
+        dump_pickle(f"data/reasoned/{name}.pkl", [])
+    stage.main()
+    authors = {
+        name: Counter(i.author for e in load_pickle(f"data/filtered/{name}.pkl") for i in e.questions)
+        for name in stage.NAMES
+    }
+    assert authors["entries_false"] + authors["entries_aug_false"] == Counter(pupil=2)
+    assert authors["entries_own"] == Counter(pupil=2)
+    assert authors["entries"] + authors["entries_aug"] == Counter(teacher=2)
