@@ -104,7 +104,7 @@ def reference(requests: list[Request]) -> list[tuple[str, int]]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(GENERATOR)
-    model: Any = AutoModelForCausalLM.from_pretrained(GENERATOR)
+    model: Any = AutoModelForCausalLM.from_pretrained(GENERATOR, dtype="float32")
     written = []
     for request in requests:
         prompt = tokenizer(request.prompt, return_tensors="pt")

@@ -56,6 +56,7 @@ def work(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
         for name, right in (("entries", True), ("entries_false", False)):
             dump_pickle(folder / f"data/filtered/{name}.pkl", [entry(n, right) for n in range(25)])
             dump_pickle(folder / f"data/filtered/{name.replace('entries', 'entries_aug')}.pkl", [])
+        dump_pickle(folder / "data/filtered/entries_own.pkl", [])
         if stage == "finetune":
             if not indexed:
                 run(folder, "index")
