@@ -15,7 +15,7 @@ certainty, the question is left as it is: a wrong letter costs more than a missi
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -48,6 +48,28 @@ _BY_PLACE = re.compile(
     r"[以之][上下]|[上下]述|[前后][一二两三几]?[个项者]|其[他它余]|都不|都[是对错正]|皆|均|全部?(?:正确|错误|对|错)|选项"
     rf"|^[ ]*[{LETTERS}](?:[ ]*(?:和|与|、|或|及|,|，)[ ]*[{LETTERS}])+"
 )
+
+
+# Where shuffled copies go, and of what: of an author's own right texts as well as of its wrong ones, or there would be
+# more wrong than right texts of that author.
+SHUFFLED_INTO = {
+    "entries_aug": ("entries", "entries_aug"),
+    "entries_aug_false": ("entries_false", "entries_aug_false"),
+    "entries_own": ("entries_own",),
+}
+
+
+def with_shuffled(
+    files: Mapping[str, Sequence[Entry]], copies: int, seed: int
+) -> tuple[dict[str, list[Entry]], Counter[str]]:
+    """The entries of `files` (by name) with `copies` shuffled ones of each added, and the counts."""
+    counts: Counter[str] = Counter()
+    made: dict[str, list[Entry]] = {name: list(entries) for name, entries in files.items()}
+    for name, sources in SHUFFLED_INTO.items():
+        found, causes = shuffled_entries([entry for source in sources for entry in files[source]], copies, seed)
+        made[name] += found
+        counts += causes
+    return made, counts
 
 
 def shuffled_entries(entries: Sequence[Entry], copies: int, seed: int) -> tuple[list[Entry], Counter[str]]:

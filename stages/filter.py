@@ -7,27 +7,18 @@ reports/filter.json, kept and dropped by cause with an example of each, and repo
     dvc repro filter
 """
 
-import json
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
 from augen.data_report import Data, page
 from augen.entries import Entry, dump_pickle, load_pickle, question_id, read_jsonl
-from augen.files import write_json, write_text
+from augen.files import read_json, write_json, write_text
 from augen.filtering import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
 from augen.params import load
-from augen.shuffling import shuffled_entries
+from augen.shuffling import with_shuffled
 from augen.stage import run
 
 NAMES = ("entries", "entries_aug", "entries_false", "entries_aug_false", "entries_own")
-# Where shuffled copies go, and of what: of an author's own right texts as well as of its wrong ones, or there would be
-# more wrong than right texts of that author.
-SHUFFLED_INTO = {
-    "entries_aug": ("entries", "entries_aug"),
-    "entries_aug_false": ("entries_false", "entries_aug_false"),
-    "entries_own": ("entries_own",),
-}
 
 
 def main() -> None:
@@ -59,19 +50,14 @@ def main() -> None:
     lacking = signed(kept["entries_false"] + kept["entries_aug_false"]) - signed(kept["entries"] + kept["entries_aug"])
     kept["entries_own"], reports["entries_own"] = filtered(reasoned["entries_own"], wanted=lacking)
 
-    shuffling: Counter[str] = Counter()
-    for file, sources in SHUFFLED_INTO.items():
-        originals = [entry for name in sources for entry in kept[name]]
-        copies, counts = shuffled_entries(originals, p.shuffled, params.seed)
-        kept[file] += copies
-        shuffling += counts
+    kept, shuffling = with_shuffled(kept, p.shuffled, params.seed)
 
     for folder in ("reports", "data/filtered"):  # both can be written, or nothing is
         Path(folder).mkdir(parents=True, exist_ok=True)
+    rewriting = read_json("reports/translate.json")
     for name in NAMES:
         dump_pickle(f"data/filtered/{name}.pkl", kept[name])
     write_json("reports/filter.json", {name: reports[name].as_dict() for name in NAMES})
-    rewriting = json.loads(Path("reports/translate.json").read_text(encoding="utf-8"))
     ordered = {name: reports[name] for name in NAMES}
     write_text("reports/data.md", page(Data(reasoned, kept, ordered, dev, test, rewriting, shuffling)))
     for name, report in ordered.items():

@@ -87,7 +87,7 @@ EXAMPLE: Row = {
     "answer": "A",
 }
 SCORER: Row = {
-    "held_out": 4,
+    "texts": 4,
     "accuracy": 0.5,
     "learned_nothing": True,
     "by_author": {"<script>x</script>": {"texts": 4, "right": 4}},
