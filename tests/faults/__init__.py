@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from augen.entries import Entry, QuestionItem, dump_pickle, write_jsonl
+from augen.files import write_json
 from tests.dependencies import ROOT
 
 Arrange = Callable[[Path], Any]  # breaks something in a working tree
@@ -66,6 +67,7 @@ def workplace(folder: Path) -> None:
         ("entries_own", []),
     ):
         dump_pickle(folder / f"data/reasoned/{name}.pkl", held)
+    write_json(folder / "reports/translate.json", {"counts": {}, "examples": {}})
     param({"prepare.train": "data/raw/train.jsonl", "prepare.test": "data/raw/test.jsonl", "prepare.synthetic": 0})(
         folder
     )

@@ -477,7 +477,7 @@ class TestStage:
         assert "&lt;script&gt;x&lt;/script&gt;" in page
         assert "<script>x" not in page
         printed = capsys.readouterr().out
-        assert "+ adapter & examples, one sample" in printed
+        assert "+ adapter, one sample" in printed
         assert "test: 1 of 2 questions got the fallback letter" in printed
 
     def test_the_same_inputs_give_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
