@@ -210,7 +210,7 @@ def test_other_experiments_of_the_readme(clone: Clone) -> None:
     assert stages_run(log) == ["infer", "evaluate"]
     assert re.search(r"[\d,]+ samples from the store, 0 drawn", log), log[-3000:]
     assert stages_run(clone.run(*shlex.split(more))) == ["infer", "evaluate"]
-    assert "voters" in clone.run(*shlex.split(show))
+    assert "workspace" in clone.run(*shlex.split(show))
 
 
 def test_real_problems_go_through_the_whole_pipeline(tmp_path: Path, real_data: Path) -> None:
