@@ -136,6 +136,7 @@ def reasoned_files(size: int) -> None:
     from dataclasses import replace
 
     from augen.entries import dump_pickle, write_jsonl
+    from augen.files import write_json
     from augen.puzzles.dataset import as_raw
 
     for name, seed in (("entries", 1), ("entries_aug", 2)):
@@ -153,6 +154,8 @@ def reasoned_files(size: int) -> None:
         ]
         dump_pickle(f"data/reasoned/{name}.pkl", right)
         dump_pickle(f"data/reasoned/{name}_false.pkl", wrong)
+    dump_pickle("data/reasoned/entries_own.pkl", [])
+    write_json("reports/translate.json", {"counts": {}, "examples": {}})
     write_jsonl("data/dev.jsonl", as_raw(list(entries(size // 10, 3, "d")), answers=True))
     write_jsonl("test.jsonl", as_raw(list(entries(size // 10, 4, "t")), answers=False))
 
@@ -226,12 +229,17 @@ def infer(size: int) -> None:
 
 def drawn_files(size: int) -> None:
     from augen.entries import write_jsonl
+    from augen.files import write_json, write_text
+    from tests.runs import example_rows, filter_report, lines, scorer_report
 
     dev = list(entries(size, 1))
     write_jsonl("data/dev.jsonl", dev)
     write_samples(Path("data/samples.jsonl"), iter(dev), "dev", SAMPLES)
     write_samples(Path("data/samples.jsonl"), entries(100, 2, "t"), "test", SAMPLES)
     write_samples(Path("data/baseline.jsonl"), iter(dev), "dev", 3)
+    write_text("data/examples.jsonl", lines(example_rows("dev", dev, 0)))
+    write_json("reports/filter.json", filter_report(Random(size)))
+    write_json("reports/scorer.json", scorer_report())
 
 
 STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {

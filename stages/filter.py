@@ -57,8 +57,8 @@ def main() -> None:
     rewriting = read_json("reports/translate.json")
     for name in NAMES:
         dump_pickle(f"data/filtered/{name}.pkl", kept[name])
-    write_json("reports/filter.json", {name: reports[name].as_dict() for name in NAMES})
     ordered = {name: reports[name] for name in NAMES}
+    write_json("reports/filter.json", {name: report.as_dict() for name, report in ordered.items()})
     write_text("reports/data.md", page(Data(reasoned, kept, ordered, dev, test, rewriting, shuffling)))
     for name, report in ordered.items():
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(report.dropped.items()))

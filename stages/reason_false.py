@@ -23,9 +23,10 @@ def main() -> None:
         flush=True,
     )
     with opened as (writer, sampler):
-        asked = {entry.id for entry in load_pickle("data/entries_raw.pkl")[: p.reason_false.limit]}
-        for name in ("entries_raw", "entries_aug"):
-            entries = [entry for entry in load_pickle(f"data/{name}.pkl") if origin(entry.id) in asked]
+        raw = load_pickle("data/entries_raw.pkl")[: p.reason_false.limit]
+        asked = {entry.id for entry in raw}
+        copies = [entry for entry in load_pickle("data/entries_aug.pkl") if origin(entry.id) in asked]
+        for name, entries in (("entries_raw", raw), ("entries_aug", copies)):
             written[name], right, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
             own += right
             failures += failed
