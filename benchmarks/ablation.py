@@ -5,10 +5,11 @@ touch come from DVC's run cache, samples that were drawn before from the respons
 where it stopped.
 
 PART=inference    retrieval (trains the adapter anew), adapter, votes, redraws, scorer, shuffling, adaptive stopping
-PART=data         new puzzles, rewriting, kind of wrong reasonings: trains scorer and adapter anew, minutes each
+PART=data         new puzzles, rewriting, kind of wrong reasonings, what the scorer reads (trains anew, minutes each)
 
 Without PART both. Prints one table, and writes it to reports/ablation.md: the accuracy on the dev questions, and its
-difference to that of params.yaml, paired by question, ± one standard error clustered by problem.
+difference to that of params.yaml, paired by question, ± one standard error clustered by problem; and how well the
+scorer tells the generator's right samples from its wrong ones, on the same dev questions, which no scorer has seen.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from augen.adaptive import recorded_of
 from augen.entries import letter_of, read_jsonl
 from augen.errors import AugenError
 from augen.evaluation import Questions, Source, matched, questions_of, read_samples
-from augen.metrics import Estimate, Floats, cluster_mean, paired_difference
+from augen.metrics import Estimate, Floats, auc_within, cluster_mean, paired_difference, scorer_quality
 from augen.params import check
 from augen.voting import decide
 
@@ -51,12 +52,13 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
             {"infer.vote": "best"},
         ],
         "shuffling": [{"infer.shuffle_options": on} for on in (False, True)],
-        "adaptive stopping": [{"infer.adaptive": on} for on in (False, True)],
+        "adaptive stopping": [{"infer.adaptive": on} for on in (False, True)] + [{"voters": 9, "infer.adaptive": True}],
     },
     "data": {
-        "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000)],
+        "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000, 6000)],
         "rewriting": [{"translate.backend": name} for name in ("none", "synonyms")],
         "wrong reasonings": [{"reason_false.negatives": kind} for kind in ("hinted", "sampled")],
+        "scorer's input": [{"scorer.input": part} for part in ("reasoning", "full")],
     },
 }
 FINISHED = re.compile(r"Ran experiment\(s\): (\S+)")
@@ -65,7 +67,11 @@ REPORT = Path("reports/ablation.md")
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment on Q dev questions: what was answered and whether that is right, (Q,); what a question cost."""
+    """An experiment on Q dev questions: what was answered and whether that is right, (Q,); what a question cost.
+
+    `auc` is the scorer's on the samples that every question has, `auc_within` among those of one question; None without
+    samples of both kinds.
+    """
 
     factor: str
     change: Change
@@ -73,6 +79,8 @@ class Result:
     answers: list[str]
     samples: float
     tokens: float
+    auc: float | None
+    auc_within: float | None
 
     @property
     def right(self) -> Floats:
@@ -108,7 +116,7 @@ def experiments(raw: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str,
     """Factor and change of every experiment: each setting of the grid that is not what params.yaml says.
 
     >>> experiments({"prepare": {"synthetic": 300}, "translate": {"backend": "none"},
-    ...              "reason_false": {"negatives": "sampled"}}, ["data"])[:2]
+    ...              "reason_false": {"negatives": "sampled"}, "scorer": {"input": "full"}}, ["data"])[:2]
     [('new puzzles', {'prepare.synthetic': 0}), ('new puzzles', {'prepare.synthetic': 1000})]
     """
     return [
@@ -164,7 +172,21 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
         ).answer
         for recorded, options in zip(recorded_of(drawn), questions.options, strict=True)
     ]
-    return Result(factor, change, questions, answers, drawn.per_question, drawn.tokens_per_question)
+    rows = drawn.common.rows
+    rows = rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])]
+    right = rows["answer"] == questions.truth[rows["question"]]
+    quality = scorer_quality(rows["score"], right)
+    within = auc_within(rows["score"], right, rows["question"].tolist())
+    return Result(
+        factor,
+        change,
+        questions,
+        answers,
+        drawn.per_question,
+        drawn.tokens_per_question,
+        quality.auc if quality else None,
+        within[0] if within else None,
+    )
 
 
 def page(results: Sequence[Result]) -> str:
@@ -178,8 +200,9 @@ def page(results: Sequence[Result]) -> str:
         accuracy = _with_error(cluster_mean(result.right, clusters))
         apart = "" if result is default else _with_error(paired_difference(result.right, default.right, clusters), "+")
         cost = f"{result.samples:.2f}", f"{result.tokens:.0f}"
-        rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, *cost))
-    headers = ("part", "change", "accuracy", "difference", "samples", "tokens")
+        aucs = ["" if auc is None else f"{auc:.3f}" for auc in (result.auc, result.auc_within)]
+        rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, *cost, *aucs))
+    headers = ("part", "change", "accuracy", "difference", "samples", "tokens", "AUC", "AUC within")
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
     letters = sorted({*"ABCD", *(a for result in results for a in result.answers)})
     gold = [letter_of(code) for code in default.questions.truth]
@@ -192,7 +215,8 @@ One change to params.yaml at a time, on {len(default.answers)} dev questions of 
 {table}
 
 ± is one standard error, clustered by problem; that of a difference to the first row is paired by question. Samples and
-tokens are per question.
+tokens are per question. AUC is how often the scorer puts a right sample above a wrong one, of any question and within
+one.
 
 ## Which letters are answered
 

@@ -77,6 +77,17 @@ def test_samples_are_voted_as_the_experiment_says(files: tuple[Path, Path]) -> N
     assert measured(files, {}, fallback="C").answers == ["A", "C"]
 
 
+def test_the_scorer_is_judged_on_samples_of_any_question_and_within_one(files: tuple[Path, Path]) -> None:
+    dev, samples = files
+    lines = samples.read_text(encoding="utf-8").splitlines()
+    lines[2:4] = [line("p1#1", 1, "C", 0.55), line("p1#1", 2, "A", 0.5)]
+    samples.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = measured((dev, samples), {})
+    assert (found.auc, found.auc_within) == (0.75, 1.0), (
+        "of right 0.9, 0.55 and wrong 0.6, 0.5 one pair is not in order"
+    )
+
+
 def test_samples_that_are_not_of_the_experiment_are_refused(files: tuple[Path, Path]) -> None:
     with pytest.raises(AugenError, match=r"accepted contradicts threshold 0\.7"):
         measured(files, {"infer.threshold": 0.7})
@@ -87,8 +98,8 @@ def test_the_page_compares_question_by_question(files: tuple[Path, Path]) -> Non
     better = measured(files, {"infer.fallback": "C"})
     rows = page([default, better]).splitlines()
     first, second = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| ")][1:3]
-    assert first == ["votes", "`params.yaml`", "0.500 ± 0.500", "", "2.00", "30"]
-    assert second == ["votes", "`infer.fallback=C`", "1.000 ± 0.000", "+0.500 ± 0.500", "2.00", "30"]
+    assert first == ["votes", "`params.yaml`", "0.500 ± 0.500", "", "2.00", "30", "1.000", "1.000"]
+    assert second == ["votes", "`infer.fallback=C`", "1.000 ± 0.000", "+0.500 ± 0.500", "2.00", "30", "1.000", "1.000"]
     letters = [row for row in rows if row.startswith("|") and "right answers" in row]
     assert [cell.strip() for cell in letters[0].split("|")[3:-1]] == ["0.500", "0.000", "0.500", "0.000"]
 
