@@ -14,8 +14,8 @@ import numpy as np
 
 from augen import metrics
 from augen.entries import LETTERS, letter_of
-from augen.evaluation import Questions, Samples
 from augen.metrics import Estimate, Floats
+from augen.sample_file import Questions, Samples
 from augen.voting import Method, Resample, Sample, decide, next_draws
 
 ORDERS = 6  # of the slots, averaged over: which slot is the first is arbitrary

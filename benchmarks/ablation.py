@@ -30,9 +30,9 @@ from tabulate import tabulate
 from augen.adaptive import recorded_of
 from augen.entries import letter_of, read_jsonl
 from augen.errors import AugenError
-from augen.evaluation import Questions, Source, matched, questions_of, read_samples
 from augen.metrics import Estimate, Floats, cluster_mean, paired_difference
 from augen.params import check
+from augen.sample_file import Questions, Source, matched, questions_of, read_samples
 from augen.voting import decide
 
 Change = Mapping[str, Any]  # params by dotted key

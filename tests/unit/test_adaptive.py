@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from augen import adaptive
 from augen.adaptive import Knobs, curves, recorded_of, replay, savings
-from augen.evaluation import ROW, Questions, Samples
+from augen.sample_file import ROW, Questions, Samples
 from augen.voting import Resample, Sample, next_draws
 
 KNOBS = Knobs(voters=5, max_resample=0, threshold=0.5, resample="slot", method="majority")
