@@ -3,24 +3,23 @@
 The stopping rule is run again on what is recorded: a question that the rule ends early leaves the rest of its samples
 unread. So one file of samples tells, for every number of voters, the accuracy and the samples per question with the
 rule and without it, and no model is asked.
+
+The rule is that of `augen.voting.next_draws`, here for all questions at once; a test holds the two together. Shapes:
+Q questions, V slots, R rounds. Letters are codes (0 for A), -1 where a sample has no answer or is not recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import Any
 
 import numpy as np
 
 from augen import metrics
-from augen.entries import LETTERS, letter_of
-from augen.evaluation import Questions, Samples
-from augen.metrics import Estimate, Floats
-from augen.voting import Method, Resample, Sample, decide, next_draws
+from augen.metrics import Bools, Estimate, Floats, Ints
+from augen.sample_file import Questions, Samples
+from augen.voting import Method, Resample, votes_to_decide
 
 ORDERS = 6  # of the slots, averaged over: which slot is the first is arbitrary
-
-Recorded = Mapping[tuple[int, int], Sample]  # a question's samples by slot and round
 
 
 @dataclass(frozen=True)
@@ -62,58 +61,110 @@ class Savings:
         }
 
 
-def replay(recorded: Recorded, knobs: Knobs, adaptive: bool, order: Sequence[int]) -> list[Sample] | None:
-    """The samples that the round loop would have drawn; None where it wants one that is not recorded.
+@dataclass(frozen=True)
+class Recorded:
+    """The samples of all questions by slot and round, (Q, V, R): letter codes, vote weights, and two marks."""
 
-    The loop's slot 1 is the recorded slot ``order[0]``, its slot 2 ``order[1]``, and so on.
+    answers: Ints
+    weights: Ints
+    accepted: Bools
+    known: Bools  # False where nothing is recorded
+
+    def ordered(self, order: Sequence[int], knobs: Knobs) -> "Recorded":
+        """Slot ``order[0]`` as slot 1, ``order[1]`` as slot 2, …: as many slots and rounds as `knobs` have."""
+        place = slice(None), np.array(order[: knobs.voters]) - 1, slice(knobs.max_resample + 1)
+        return Recorded(self.answers[place], self.weights[place], self.accepted[place], self.known[place])
+
+
+def recorded_of(samples: Samples, knobs: Knobs) -> Recorded:
+    """`samples` by question, slot and round: the slots and rounds that `knobs` have."""
+    rows = samples.rows
+    rows = rows[(rows["slot"] <= knobs.voters) & (rows["round"] <= knobs.max_resample)]
+    place = rows["question"], rows["slot"] - 1, rows["round"]
+    shape = len(samples.ids), knobs.voters, knobs.max_resample + 1
+    answers, weights = np.full(shape, -1, np.int8), np.zeros(shape, np.int64)
+    accepted, known = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    answers[place] = rows["answer"]
+    weights[place] = metrics.weights_of(rows["score"])
+    accepted[place] = (rows["answer"] >= 0) & (np.isnan(rows["score"]) | (rows["score"] >= knobs.threshold))
+    known[place] = True
+    return Recorded(answers, weights, accepted, known)
+
+
+def replay(recorded: Recorded, knobs: Knobs, adaptive: bool) -> Bools | None:
+    """(Q, V, R) which samples the round loop would have drawn; None where it wants one that is not recorded.
 
     Of three votes two are enough when they agree; beginning with the second slot they do not.
 
     >>> knobs = Knobs(voters=3, max_resample=0, threshold=0.5, resample="slot", method="majority")
-    >>> recorded = {(slot, 0): Sample(letter, 0.9, slot) for slot, letter in ((1, "A"), (2, "A"), (3, "B"))}
-    >>> len(replay(recorded, knobs, False, [1, 2, 3])), len(replay(recorded, knobs, True, [1, 2, 3]))
-    (3, 2)
-    >>> len(replay(recorded, knobs, True, [2, 3, 1]))
+    >>> grid = np.array([[[0], [0], [1]]])  # one question, slots A, A, B, no redraws
+    >>> recorded = Recorded(grid, np.ones_like(grid), grid >= 0, grid >= 0)
+    >>> [int(replay(recorded, knobs, adaptive).sum()) for adaptive in (False, True)]
+    [3, 2]
+    >>> int(replay(recorded.ordered([2, 3, 1], knobs), knobs, True).sum())
     3
-    >>> replay({(1, 0): Sample("A", 0.9)}, knobs, False, [1, 2, 3]) is None
+    >>> replay(Recorded(grid, grid, grid >= 0, grid > 0), knobs, False) is None
     True
     """
-    history: list[Sample] = []
-    while draws := next_draws(
-        history, knobs.voters, knobs.max_resample, knobs.threshold, knobs.resample, adaptive=adaptive
-    ):
-        for slot, round_ in draws:
-            sample = recorded.get((order[slot - 1], round_))
-            if sample is None:
-                return None
-            history.append(Sample(sample.answer, sample.score, slot, round_))
-    return history
-
-
-def outcome(
-    questions: Sequence[Recorded], truth: Sequence[str], knobs: Knobs, adaptive: bool, order: Sequence[int]
-) -> Outcome | None:
-    """What all questions get; None where one of them wants a sample that is not recorded."""
-    counts, right = [], []
-    for recorded, letter in zip(questions, truth, strict=True):
-        history = replay(recorded, knobs, adaptive, order)
-        if history is None:
+    drawn = np.zeros(recorded.known.shape, np.bool_)
+    running = np.arange(len(drawn))
+    while running.size:
+        now = next_slots(recorded.answers[running], recorded.accepted[running], drawn[running], knobs, adaptive)
+        question, slot = np.nonzero(now)
+        question = running[question]
+        place = question, slot, np.count_nonzero(drawn[question, slot], axis=1)
+        if not recorded.known[place].all():
             return None
-        decision = decide(history, knobs.method, "", knobs.threshold)
-        counts.append(len(history))
-        right.append(decision.answer == letter)
-    return Outcome(np.array(counts, dtype=np.float64), np.array(right, dtype=np.float64))
+        drawn[place] = True
+        running = running[now.any(axis=1)]
+    return drawn
 
 
-def recorded_of(samples: Samples) -> Sequence[Recorded]:
-    """The samples of each question."""
-    questions: list[dict[tuple[int, int], Sample]] = [{} for _ in samples.ids]
-    for row in samples.rows:
-        answer = LETTERS[row["answer"]] if row["answer"] >= 0 else None
-        score = None if isnan(row["score"]) else float(row["score"])
-        slot, round_ = int(row["slot"]), int(row["round"])
-        questions[row["question"]][slot, round_] = Sample(answer, score, slot, round_)
-    return questions
+def next_slots(answers: Ints, accepted: Bools, drawn: Bools, knobs: Knobs, adaptive: bool) -> Bools:
+    """(Q, V) the slots of each question to draw now, as `augen.voting.next_draws`, after those `drawn` (Q, V, R).
+
+    `answers` and `accepted` (Q, V, R) are read only where `drawn`.
+    """
+    times = np.count_nonzero(drawn, axis=2)
+    accepted = drawn & accepted
+    if knobs.resample == "slot":
+        wanted = ~accepted.any(axis=2)
+    else:
+        lowest = np.where(accepted.any(axis=(1, 2)), 0, times.min(axis=1))
+        wanted = times == lowest[:, None]
+    wanted &= times <= knobs.max_resample
+    if adaptive:
+        needed = _votes_to_decide(answers, accepted, np.count_nonzero(wanted, axis=1))
+        wanted &= np.cumsum(wanted, axis=1) <= needed[:, None]
+    return wanted
+
+
+def _votes_to_decide(answers: Ints, accepted: Bools, left: Ints) -> Ints:
+    """(Q,) `augen.voting.votes_to_decide` for the `accepted` of `answers` (Q, V, R) and the votes that are `left`."""
+    question, slot, round_ = np.nonzero(accepted)
+    letters = max(2, int(answers.max(initial=0)) + 1)
+    key = question * letters + answers[question, slot, round_]
+    votes = np.bincount(key, minlength=len(left) * letters).reshape(-1, letters)
+    votes.partition(letters - 2, axis=1)
+    size = int(max(votes.max(), left.max())) + 1
+    cases, case = np.unique((votes[:, -1] * size + votes[:, -2]) * size + left, return_inverse=True)
+    tops, seconds, lefts = cases // size**2, cases // size % size, cases % size
+    return np.array([votes_to_decide(*map(int, each)) for each in zip(tops, seconds, lefts, strict=True)])[case]
+
+
+def outcome(recorded: Recorded, truth: Ints, knobs: Knobs, adaptive: bool, order: Sequence[int]) -> Outcome | None:
+    """What all questions get, the slots taken in `order`; None where one wants a sample that is not recorded."""
+    recorded = recorded.ordered(order, knobs)
+    drawn = replay(recorded, knobs, adaptive)
+    if drawn is None:
+        return None
+    answers, weights, accepted = (
+        grid.reshape(len(drawn), -1)
+        for grid in (np.where(drawn, recorded.answers, -1), recorded.weights, drawn & recorded.accepted)
+    )
+    voted = metrics.winners(metrics.accepted_or_all(answers, accepted), weights, knobs.method)
+    samples = np.count_nonzero(drawn, axis=(1, 2))
+    return Outcome(samples.astype(np.float64), (voted == truth).astype(np.float64))
 
 
 def curves(samples: Samples, questions: Questions, knobs: Knobs) -> dict[str, list[dict[str, Any]]]:
@@ -123,15 +174,14 @@ def curves(samples: Samples, questions: Questions, knobs: Knobs) -> dict[str, li
     were drawn adaptively, that is nearly everything. With ``resample: question`` only round 0 is looked at, because
     which redraws fewer voters would have asked for is not known.
     """
-    recorded = recorded_of(samples)
-    truth = [letter_of(code) for code in questions.truth]
+    recorded = recorded_of(samples, knobs)
     slots = range(1, knobs.voters + 1)
     orders = [[*slots[first:], *slots[:first]] for first in range(0, knobs.voters, -(-knobs.voters // ORDERS))]
     found: dict[str, list[dict[str, Any]]] = {"all_votes": [], "adaptive": []}
     for name, points in found.items():
         for voters in slots:
             fewer = _with_voters(knobs, voters)
-            outcomes = [outcome(recorded, truth, fewer, name == "adaptive", order) for order in orders]
+            outcomes = [outcome(recorded, questions.truth, fewer, name == "adaptive", order) for order in orders]
             if told := [each for each in outcomes if each]:
                 drawn = float(np.mean([each.samples for each in told]))
                 accuracy = float(np.mean([each.right for each in told]))
@@ -141,10 +191,9 @@ def curves(samples: Samples, questions: Questions, knobs: Knobs) -> dict[str, li
 
 def savings(samples: Samples, questions: Questions, knobs: Knobs) -> Savings | None:
     """What the rule saves at `knobs.voters`, and the accuracy that it costs; None where the samples cannot tell."""
-    recorded = recorded_of(samples)
-    truth = [letter_of(code) for code in questions.truth]
+    recorded = recorded_of(samples, knobs)
     knobs, slots = _with_voters(knobs, knobs.voters), range(1, knobs.voters + 1)
-    every, some = (outcome(recorded, truth, knobs, stops, slots) for stops in (False, True))
+    every, some = (outcome(recorded, questions.truth, knobs, stops, slots) for stops in (False, True))
     if every is None or some is None:
         return None
     clusters = np.unique(questions.problems, return_inverse=True)[1]

@@ -28,13 +28,12 @@ import numpy as np
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
-from augen.adaptive import recorded_of
 from augen.entries import letter_of, read_jsonl
 from augen.errors import AugenError
-from augen.evaluation import Questions, Source, matched, questions_of, read_samples
+from augen.evaluation import grid_of
 from augen.metrics import Estimate, Floats, auc_within, cluster_mean, paired_difference, scorer_quality
 from augen.params import check
-from augen.voting import decide
+from augen.sample_file import CODES, Questions, Source, matched, questions_of, read_samples
 
 Change = Mapping[str, Any]  # params by dotted key
 
@@ -166,12 +165,9 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
     questions = questions_of(read_jsonl(dev, answers="required"))
     source = Source(samples, "infer", p.voters, p.max_resample, p.infer.threshold, p.infer.adaptive)
     drawn = matched(read_samples(source, ("dev", "test"))["dev"], questions, source)
-    answers = [
-        decide(
-            list(recorded.values()), p.infer.vote, min(p.infer.fallback, letter_of(options - 1)), p.infer.threshold
-        ).answer
-        for recorded, options in zip(recorded_of(drawn), questions.options, strict=True)
-    ]
+    voted = grid_of(drawn, drawn.rows["round"] * p.voters + drawn.rows["slot"] - 1).vote_accepted(p.infer.vote)
+    fallback = np.minimum(CODES[p.infer.fallback], questions.options - 1)
+    answers = [letter_of(code) for code in np.where(voted < 0, fallback, voted)]
     rows = drawn.common.rows
     rows = rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])]
     right = rows["answer"] == questions.truth[rows["question"]]

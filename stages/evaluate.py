@@ -13,12 +13,13 @@ from pathlib import Path
 from augen import evaluation
 from augen.adaptive import Knobs, curves, savings
 from augen.entries import read_jsonl
-from augen.evaluation import Settings, Source, csv_text, matched, read_samples, rounded
+from augen.evaluation import Settings, csv_text, rounded
 from augen.files import read_json, write_json, write_text
 from augen.params import load
 from augen.report.page import Content, page
 from augen.report.questions import read_records
 from augen.report.tables import filter_rows
+from augen.sample_file import Source, matched, questions_of, read_samples
 from augen.stage import run
 
 COLUMNS = {
@@ -44,7 +45,7 @@ def main() -> None:
     settings = Settings(p.voters, p.max_resample, p.infer.vote, p.infer.fallback, setup)
 
     dev = read_jsonl("data/dev.jsonl", answers="required")
-    questions = evaluation.questions_of(dev)
+    questions = questions_of(dev)
     drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)

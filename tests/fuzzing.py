@@ -50,7 +50,7 @@ GADGETS = [
     ("torch", "load"),
     ("augen.entries", "os.system"),  # a name with a dot: what the allowed module has imported
     ("augen.entries", "Entry.__init__"),
-    ("augen.entries", "main"),
+    ("augen.entries", "write_jsonl"),
     ("augen.entries.Entry", "__init__.__globals__"),
     ("__main__", "os.system"),
 ]

@@ -20,10 +20,11 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from augen.evaluation import Report, Samples, rounded
+from augen.evaluation import Report, rounded
 from augen.params import Params
 from augen.report import charts, tables
 from augen.report.questions import FLAGS
+from augen.sample_file import Samples
 
 HERE = Path(__file__).parent
 

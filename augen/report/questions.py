@@ -19,7 +19,8 @@ from typing import Any
 
 from augen.answers import answer_place
 from augen.entries import Entry, QuestionItem, letter_of, question_id
-from augen.evaluation import Source, family_of
+from augen.evaluation import family_of
+from augen.sample_file import Source
 from augen.voting import Decision, Method, Sample, decide
 
 Row = Mapping[str, Any]
@@ -46,7 +47,7 @@ def read_records(
 ) -> dict[str, Any]:
     """`question_records` of the `dev` problems, from the files of samples and the file of `examples`.
 
-    Both files of samples must have passed `augen.evaluation.read_samples`.
+    Both files of samples must have passed `augen.sample_file.read_samples`.
     """
     names = [question_id(entry, i) for entry in dev for i in range(len(entry.questions))]
     return question_records(

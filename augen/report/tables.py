@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from augen import metrics
-from augen.evaluation import Gain, Report, Samples, verdict_of
+from augen.evaluation import Gain, Report, verdict_of
 from augen.metrics import Estimate
 from augen.params import Params
+from augen.sample_file import Samples
 
 Rows = list[dict[str, Any]]
 

@@ -1,6 +1,8 @@
-"""Adaptive stopping replayed from recorded samples: by hand, and against the round loop itself."""
+"""Adaptive stopping replayed from recorded samples: by hand, and against the round loop, question by question."""
 
 import doctest
+from collections.abc import Sequence
+from random import Random
 from typing import Any, get_args
 
 import numpy as np
@@ -9,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen import adaptive
-from augen.adaptive import Knobs, curves, recorded_of, replay, savings
-from augen.evaluation import ROW, Questions, Samples
-from augen.voting import Resample, Sample, next_draws
+from augen.adaptive import Knobs, curves, outcome, recorded_of, replay, savings
+from augen.entries import letter_of
+from augen.sample_file import CODES, ROW, Questions, Samples
+from augen.voting import SCORE_UNITS, Method, Resample, Sample, decide, next_draws
 
 KNOBS = Knobs(voters=5, max_resample=0, threshold=0.5, resample="slot", method="majority")
 
@@ -92,28 +95,95 @@ def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
 
 
 def test_scores_and_their_absence_are_read() -> None:
-    rows = [(0, 1, 0, 0, 0.25, False, 9), (0, 2, 0, -1, np.nan, False, 9)]
-    [recorded] = recorded_of(Samples(["p0#1"], np.array(rows, dtype=ROW)))
-    assert recorded == {(1, 0): Sample("A", 0.25, 1), (2, 0): Sample(None, None, 2)}
+    rows = [(0, 1, 0, 0, 0.25, False, 9), (0, 2, 0, -1, np.nan, False, 9), (0, 2, 1, 2, np.nan, True, 9)]
+    knobs = Knobs(3, 1, 0.5, "slot", "majority")
+    found = recorded_of(Samples(["p0#1"], np.array(rows, dtype=ROW)), knobs)
+    assert found.answers.tolist() == [[[0, -1], [-1, 2], [-1, -1]]]
+    assert found.known.tolist() == [[[True, False], [True, True], [False, False]]]
+    assert found.accepted.tolist() == [[[False, False], [False, True], [False, False]]]
+    assert found.weights[0, 0, 0] == SCORE_UNITS // 4
+    assert found.weights[0, 1].tolist() == [SCORE_UNITS, SCORE_UNITS]
 
 
-@settings(deadline=None, max_examples=50)
-@given(
-    letters=st.lists(st.sampled_from("AAB."), min_size=12, max_size=12),
-    scores=st.lists(st.sampled_from([0.1, 0.9]), min_size=12, max_size=12),
-    voters=st.integers(1, 4),
-    resample=st.sampled_from(get_args(Resample)),
-    stops=st.booleans(),
-)
-def test_a_replay_is_the_round_loop(
-    letters: list[str], scores: list[float], voters: int, resample: Resample, stops: bool
-) -> None:
-    places = [(slot, round_) for slot in range(1, 5) for round_ in range(3)]
-    recorded = {
-        place: Sample(None if letter == "." else letter, score, *place)
-        for place, letter, score in zip(places, letters, scores, strict=True)
-    }
+Grid = dict[tuple[int, int], Sample]  # a question's samples by slot and round
+
+
+def replayed(recorded: Grid, knobs: Knobs, stops: bool, order: Sequence[int]) -> list[Sample] | None:
+    """The round loop itself, one question at a time: what `replay` does for all at once."""
     history: list[Sample] = []
-    while draws := next_draws(history, voters, 2, 0.5, resample, stops):
-        history += [recorded[place] for place in draws]
-    assert replay(recorded, Knobs(voters, 2, 0.5, resample, "weighted"), stops, [1, 2, 3, 4]) == history
+    while draws := next_draws(history, knobs.voters, knobs.max_resample, knobs.threshold, knobs.resample, stops):
+        for slot, round_ in draws:
+            sample = recorded.get((order[slot - 1], round_))
+            if sample is None:
+                return None
+            history.append(Sample(sample.answer, sample.score, slot, round_))
+    return history
+
+
+def made_up(random: Random, slots: int, rounds: int, missing: float) -> list[Grid]:
+    """Twenty questions with nearly all slots and rounds."""
+    places = [(slot, round_) for slot in range(1, slots + 1) for round_ in range(rounds)]
+    letters = random.choice(["AAB.", "A.", "ABCD."])
+    scores: list[float | None] = random.choice([[0.1, 0.5, 0.9, None], [0.1, 0.4, 0.4, 0.45]])
+    return [
+        {
+            place: Sample(None if letter == "." else letter, random.choice(scores), *place)
+            for place in places
+            if (letter := random.choice(letters)) and random.random() >= missing
+        }
+        for _ in range(20)
+    ]
+
+
+def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
+    rows = [
+        (q, *place, CODES[s.answer], np.nan if s.score is None else s.score, s.accepted(threshold), 9)
+        for q, recorded in enumerate(questions)
+        for place, s in recorded.items()
+    ]
+    return Samples([f"p{q}#1" for q in range(len(questions))], np.array(rows, dtype=ROW))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    seed=st.integers(0, 2**32),
+    slots=st.integers(1, 6),
+    rounds=st.integers(1, 3),
+    fewer=st.tuples(st.integers(0, 2), st.integers(0, 1)),
+    missing=st.sampled_from([0, 0, 0, 0.005]),
+    stops=st.booleans(),
+    method=st.sampled_from(get_args(Method)),
+    resample=st.sampled_from(get_args(Resample)),
+)
+def test_all_questions_at_once_are_each_question_by_itself(
+    seed: int,
+    slots: int,
+    rounds: int,
+    fewer: tuple[int, int],
+    missing: float,
+    stops: bool,
+    method: Method,
+    resample: Resample,
+) -> None:
+    random = Random(seed)
+    questions = made_up(random, slots, rounds, missing)
+    most = Knobs(slots, rounds - 1, 0.45, resample, method)
+    knobs = Knobs(max(1, slots - fewer[0]), max(0, rounds - 1 - fewer[1]), 0.45, resample, method)
+    order = random.sample(range(1, slots + 1), slots)
+    truth = np.array(random.choices(range(3), k=len(questions)))
+
+    histories = [replayed(recorded, knobs, stops, order) for recorded in questions]
+    recorded = recorded_of(rows_of(questions, knobs.threshold), most)
+    drawn = replay(recorded.ordered(order, knobs), knobs, stops)
+    found = outcome(recorded, truth, knobs, stops, order)
+    if None in histories:
+        assert drawn is None and found is None
+        return
+    assert drawn is not None and found is not None
+    for own, history, code, samples, right in zip(drawn, histories, truth, found.samples, found.right, strict=True):
+        assert history is not None
+        assert {(int(slot) + 1, int(round_)) for slot, round_ in zip(*np.nonzero(own), strict=True)} == {
+            (sample.slot, sample.round) for sample in history
+        }
+        assert samples == len(history)
+        assert right == (decide(history, method, "", knobs.threshold).answer == letter_of(code))

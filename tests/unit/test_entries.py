@@ -23,12 +23,12 @@ from augen.entries import (
     dump_pickle,
     letter_of,
     load_pickle,
-    main,
     origin,
     question_id,
     read_jsonl,
     write_jsonl,
 )
+from augen.entries.__main__ import main
 
 
 def record(**changes: Any) -> dict[str, Any]:

@@ -14,22 +14,10 @@ import pytest
 from augen import evaluation
 from augen.entries import Entry, QuestionItem, question_id, write_jsonl
 from augen.errors import AugenError
-from augen.evaluation import (
-    Questions,
-    Report,
-    Samples,
-    Settings,
-    Source,
-    evaluate,
-    gains_page,
-    gains_table,
-    matched,
-    questions_of,
-    read_samples,
-    rounded,
-)
+from augen.evaluation import Report, Settings, evaluate, gains_page, gains_table, rounded
 from augen.files import write_json
 from augen.metrics import Estimate
+from augen.sample_file import Questions, Samples, Source, matched, questions_of, read_samples
 from augen.voting import Sample, decide, next_draws
 from stages import evaluate as stage
 

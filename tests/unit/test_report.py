@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from augen.entries import Entry, QuestionItem
 from augen.errors import AugenError
-from augen.evaluation import ROW, Gain, Samples, Source
+from augen.evaluation import Gain
 from augen.metrics import Estimate
 from augen.params import load
 from augen.report import charts, page, questions, tables
 from augen.report.questions import Voting, question_record, question_records, read_examples, sample_record
+from augen.sample_file import ROW, Samples, Source
 from stages import evaluate as stage
 from tests.runs import write_run
 

@@ -8,25 +8,19 @@ Raw and upload files are JSON Lines, one problem a line::
 (on one line; ``reasoning`` and ``author`` may stand beside ``answer``). Between stages, the same entries
 travel as canonical pickles. Both formats pass the same checks, on the way in and on the way out: every
 fault of a file is found at once and named by file, line (entry, in a pickle), question and field.
-
-    python -m augen.entries show data/entries_raw.pkl --limit 3
-    python -m augen.entries to-jsonl data/entries_raw.pkl entries.jsonl
-    python -m augen.entries from-jsonl entries.jsonl entries.pkl
 """
 
-import argparse
-import codecs
 import difflib
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from augen import pickles
+from augen.entries.lines import LineFault, lines_of, parsed, shown
 from augen.errors import AugenError
 
 LETTERS = "ABCDEFGHIJ"
@@ -88,11 +82,11 @@ def read_jsonl(path: str | Path, *, answers: Answers) -> list[Entry]:
     Raises:
         EntriesError: the file cannot be read or anything in it is wrong; all faults at once.
     """
-    lines = _lines(_read(path))
+    lines = lines_of(_read(path))
     if not lines:
         raise EntriesError([f"{path}: the file is empty; at least one entry is needed"])
     places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
-    records = [_parsed(line) for line in lines]
+    records = [parsed(line) for line in lines]
     _check(zip(places, records, strict=True), answers=answers, ids="required")
     return [_entry(record) for record in records]
 
@@ -113,55 +107,6 @@ def write_jsonl(path: str | Path, entries: Iterable[Entry]) -> None:
         ]
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
     _write(path, "".join(lines).encode())
-
-
-class _LineFault(ValueError):
-    """What is wrong with a whole line of JSON Lines."""
-
-
-def _lines(data: bytes) -> list[bytes]:
-    """The lines of a file without the blank ones at its end."""
-    # Only \n ends a line: the separators that str.splitlines knows may stand inside JSON texts.
-    kept = data.rstrip(b" \t\r\n")
-    return kept.split(b"\n") if kept else []
-
-
-def _parsed(line: bytes) -> Any:
-    """The JSON value of a line, or the `_LineFault` that stands in its place (returned, not raised)."""
-    if line.startswith(codecs.BOM_UTF8):
-        return _LineFault("starts with a byte order mark; save the file as UTF-8 without it")
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        found = f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}"
-        return _LineFault(f"not UTF-8: {found}; save the file as UTF-8")
-    if not text.strip():
-        return _LineFault("blank line; only the end of the file may have any")
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_fields)
-    except _LineFault as fault:
-        return fault
-    except json.JSONDecodeError as error:
-        cut_off = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        hint = "; the line seems to be cut off" if cut_off else ""
-        return _LineFault(f"not JSON: {error.msg} at column {error.pos + 1}{hint}")
-    except RecursionError:
-        return _LineFault("not an entry: lists or objects are nested too deeply")
-    except ValueError as error:  # an integer of more digits than Python converts
-        return _LineFault(f"not JSON that can be read: {error}")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _LineFault(f"not JSON: {name} is no JSON value")
-
-
-def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in record:
-            raise _LineFault(f"{_shown(name)}: the field is given twice")
-        record[name] = value
-    return record
 
 
 def load_pickle(path: str | Path) -> list[Entry]:
@@ -233,7 +178,7 @@ def _check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Answers
         if ids == "required" and not found:
             earlier = first_place.setdefault(record["id"], place)
             if earlier != place:
-                found = [f"id: {_shown(record['id'])} is already the id of {earlier}"]
+                found = [f"id: {shown(record['id'])} is already the id of {earlier}"]
         faults += [f"{place}: {fault}" for fault in found]
     _content_fault.cache_clear()
     if faults:
@@ -241,7 +186,7 @@ def _check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Answers
 
 
 def _entry_faults(record: Any, answers: Answers, ids: Answers) -> Iterator[str]:
-    if isinstance(record, _LineFault):
+    if isinstance(record, LineFault):
         yield str(record)
         return
     if not _is_record(record, Entry):
@@ -300,7 +245,7 @@ def _answer_faults(question: Mapping[str, Any]) -> Iterator[str]:
     if len(answer) == 1 and "A" <= answer <= "Z" and answer not in allowed:
         yield f"answer {answer!r} but {len(options)} options"
     elif len(answer) != 1 or answer not in allowed:
-        yield f"answer {_shown(answer)} must be one of the letters {allowed[0]} to {allowed[-1]}"
+        yield f"answer {shown(answer)} must be one of the letters {allowed[0]} to {allowed[-1]}"
 
 
 def _text_faults(record: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -330,7 +275,7 @@ def _unknown_fields(record: Mapping[str, Any], known: Sequence[str]) -> Iterator
         if name not in known:
             near = difflib.get_close_matches(name[:40].lower(), known, 1)
             meant = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            yield f"unknown field {_shown(name)}{meant}"
+            yield f"unknown field {shown(name)}{meant}"
 
 
 def _is_record(value: Any, cls: type) -> bool:
@@ -353,11 +298,6 @@ def _kind(value: Any) -> str:
     if value is None:
         return "null"
     return "an object" if isinstance(value, dict) else _KINDS.get(type(value), f"a {type(value).__name__}")
-
-
-def _shown(text: str) -> str:
-    """A text from the file, short enough for one line of a message."""
-    return repr(text if len(text) <= 40 else f"{text[:40]}…")
 
 
 def _entry(record: Mapping[str, Any]) -> Entry:
@@ -408,78 +348,3 @@ def _write(path: str | Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise EntriesError([f"{path}: cannot be written: {error.strerror}"]) from error
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``python -m augen.entries``; returns the exit status."""
-    options, unknown = _command_line().parse_known_args(arguments)
-    if unknown:  # the command's usage, not that of the whole
-        options.parser.error(f"unknown: {' '.join(unknown)}; --help lists what there is")
-    try:
-        options.run(options)
-    except AugenError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-def _command_line() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m augen.entries",
-        description="Look at entry files and convert them. A file whose name ends in .jsonl is JSON Lines "
-        "(one problem a line), any other is a pickle of entries; reading one runs nothing that is in it.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    show = commands.add_parser("show", help="print the problems of a file for reading")
-    show.add_argument("file", type=Path, metavar="FILE", help="a pickle of entries or a .jsonl file")
-    show.add_argument("--limit", type=_count, metavar="N", help="print only the first N problems")
-    show.set_defaults(parser=show, run=lambda o: _show(_load(o.file)[: o.limit]))
-    to_jsonl = commands.add_parser("to-jsonl", help="write the entries of a pickle as JSON Lines")
-    to_jsonl.set_defaults(parser=to_jsonl, run=lambda o: write_jsonl(_other(o.out, o.file), load_pickle(o.file)))
-    from_jsonl = commands.add_parser("from-jsonl", help="write the entries of a JSON Lines file as a pickle")
-    from_jsonl.set_defaults(
-        parser=from_jsonl,
-        run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional")),
-    )
-    for command in (to_jsonl, from_jsonl):
-        command.add_argument("file", type=Path, metavar="FILE", help="the file to read")
-        command.add_argument("out", type=Path, metavar="OUT", help="the file to write; replaced if it exists")
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _other(out: Path, file: Path) -> Path:
-    if out.resolve() == file.resolve():
-        raise EntriesError([f"{out}: is the file to read; name another one to write"])
-    return out
-
-
-def _load(path: Path) -> list[Entry]:
-    return read_jsonl(path, answers="optional") if path.suffix == ".jsonl" else load_pickle(path)
-
-
-def _show(entries: Iterable[Entry]) -> None:
-    for entry in entries:
-        print(f"=== {entry.id or '(no id)'}\n{entry.problem}\n")
-        for index, item in enumerate(entry.questions):
-            print(f"--- {question_id(entry, index)}\n{item.question}")
-            for position, option in enumerate(item.options):
-                print(f"  {letter_of(position)}: {option}")
-            print(f"answer: {item.answer or 'unknown'}")
-            if item.reasoning is not None:
-                print(f"reasoning by {item.author or 'unknown'}:\n{item.reasoning}")
-            print()
-
-
-if __name__ == "__main__":
-    # Run from the imported module: classes of ``__main__`` would be others than those of every importer.
-    from augen.entries import main as imported_main
-
-    sys.exit(imported_main())
