@@ -35,6 +35,8 @@ COLOURS = {  # the roles of `charts`, as the light report page has them
     "series-2": "#d9822b",
     "series-3": "#1c9a76",
     "series-4": "#9a5cc6",
+    "series-5": "#b03a6e",
+    "series-6": "#7a7f2a",
     "muted": "#98a2a9",
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', sans-serif"
@@ -57,7 +59,7 @@ def specification(metrics: Mapping[str, Any], curve: Rows) -> dict[str, Any]:
         "title": {"text": error, "fontSize": 12, "fontWeight": "normal", "color": "#5d676e", "orient": "bottom"},
         "hconcat": _coloured(parts),
         "spacing": 36,
-        "resolve": {"scale": {"color": "independent", "strokeDash": "independent"}},
+        "resolve": {"scale": {"color": "independent", "strokeDash": "independent", "strokeWidth": "independent"}},
         "config": {
             "font": FONT,
             "view": {"stroke": None},
