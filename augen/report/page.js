@@ -157,7 +157,7 @@ function body(q) {
     make("h3", "", "Problem"), zh("p", "text", DATA.problems[q.problem]),
     make("h3", "", "Question"), zh("p", "text", q.question), options(q),
     make("h3", "", "Vote"), make("p", "text", decision(q)),
-    make("h3", "", "Plain model"), plain(q),
+    make("h3", "", "Samples of the plain model"), plain(q),
     ...(q.examples.length ? [make("h3", "", "Retrieved examples, the most similar first")] : []), ...q.examples.map((n) => example(DATA.examples[n])));
   const right = make("div", "", make("h3", "", `Samples (${q.samples.length})`), ...q.samples.map((s) => sample(q, s)));
   return make("div", "body", left, right);
@@ -183,9 +183,10 @@ function options(q) {
 function decision(q) {
   if (q.basis === "fallback") return `No sample has an answer: the fallback letter ${q.given} is handed in.`;
   const n = Object.values(q.votes).reduce((a, b) => a + b, 0);
-  const who = q.basis === "accepted" ? `${n} accepted sample${n === 1 ? "" : "s"}` : `no sample accepted, so all ${n} with an answer`;
+  const who = q.basis === "accepted" ? `${n} accepted sample${n === 1 ? "" : "s"}` : `all ${n} samples with an answer, because none was accepted`;
   const tally = Object.entries(q.tally).map(([letter, value]) => `${letter} ${Number.isInteger(value) ? value : value.toFixed(3)}`);
-  return `${tally.join(", ")} (${who})`;
+  const counted = { majority: "votes", weighted: "sums of scores", best: "best scores" }[$("list").dataset.vote] ?? $("list").dataset.vote;
+  return `${tally.join(", ")} (${counted} of ${who})`;
 }
 
 function verdict(letter, truth) {

@@ -95,6 +95,7 @@ def page(content: Content) -> str:
         meanings=tables.MEANINGS,
         costs=tables.cost_rows(content.drawn, right),
         setup=tables.setup_of(content.params),
+        vote=content.params.infer.vote,
         settings=tables.settings_groups(content.params),
     )
 
