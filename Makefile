@@ -1,3 +1,4 @@
+# make          this list
 # make repro    install if needed, run the pipeline, print what each step gained
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, types, unit tests
@@ -11,7 +12,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check bench ablation browser demo-apis clean-venv
+.PHONY: help repro test check bench ablation browser demo-apis clean-venv
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 repro: $(INSTALLED)
 	dvc repro

@@ -185,7 +185,6 @@ def evaluate(questions: Questions, samples: Samples, plain: Samples, test: Sampl
     }
     plots: dict[str, list[dict[str, Any]]] = {
         "accuracy_over_k": curve,
-        "accuracy_over_samples": samples_curve(samples, truth, settings),
         "roc": [],
         "calibration": [],
     }
@@ -269,26 +268,6 @@ def accuracy_curve(samples: Samples, truth: Ints, method: Method) -> list[dict[s
             row[name] = metrics.vote_at_k(grid.answers, grid.weights, truth, name, k)
         row["configured"] = metrics.vote_at_k(grid.answers, grid.weights, truth, method, k, grid.accepted)
         curve.append(row)
-    return curve
-
-
-def samples_curve(samples: Samples, truth: Ints, settings: Settings) -> list[dict[str, Any]]:
-    """What more samples buy: the accuracy of the configured vote over the mean number of samples per question.
-
-    First with 1, 2, … slots of round 0, as `configured` in `accuracy_curve`, then with all slots and 0, 1, …
-    rounds of redraws. Nothing parsed is wrong here; the fallback letter comes later.
-    """
-    curve = [
-        {"samples": float(row["k"]), "slots": row["k"], "redraws": 0, "accuracy": row["configured"]}
-        for row in accuracy_curve(samples, truth, settings.method)[: settings.voters - 1]
-    ]
-    for redraws in range(int(samples.rows["round"].max()) + 1):
-        drawn = samples.where(samples.rows["round"] <= redraws)
-        column = drawn.rows["round"] * settings.voters + drawn.rows["slot"] - 1
-        voted = grid_of(drawn, column).vote_accepted(settings.method)
-        accuracy = float(np.mean(voted == truth))
-        point = {"samples": drawn.per_question, "slots": settings.voters, "redraws": redraws, "accuracy": accuracy}
-        curve.append(point)
     return curve
 
 

@@ -25,7 +25,15 @@ from augen.identity import refuse_pickled_weights
 from augen.launching import processes
 from augen.prompts import completion, solve_prompt
 from augen.retrieval import Retriever
-from augen.training import History, Ordered, check_names, run_trainer, split_by_problem, training_arguments
+from augen.training import (
+    History,
+    Ordered,
+    check_names,
+    quiet_libraries,
+    run_trainer,
+    split_by_problem,
+    training_arguments,
+)
 
 CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy"]
 
@@ -54,7 +62,11 @@ def lessons(entries: Sequence[Entry], retriever: Retriever, k: int, instruction:
         prompt = window.fitted(partial(solve_prompt, instruction, problem, item), shots, room)
         if prompt is not None:
             taught.append(Lesson(entry_id, prompt, reasoning))
-    print(f"{len(taught):,} lessons; {len(solved) - len(taught)} questions are too long for finetune.max_length")
+    too_long = len(solved) - len(taught)
+    print(
+        f"{len(taught):,} lessons"
+        + (f"; {too_long:,} questions are too long for finetune.max_length" if too_long else "")
+    )
     return taught
 
 
@@ -98,6 +110,7 @@ def finetune(
 
     Goes on from the last checkpoint in `scratch`.
     """
+    quiet_libraries()
     check_names(section)
     torch.manual_seed(seed)
     refuse_pickled_weights(model.generator, "model.generator")

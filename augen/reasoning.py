@@ -163,7 +163,7 @@ def _write(
             if answer not in task.welcome[0]:
                 causes[task.id].append(_cause(completion, answer))
         open_tasks = [t for t in open_tasks if any(t.id not in found for found in written[: len(t.welcome)])]
-    print(f"{label}: {len(written[0]):,} of {len(tasks):,} questions")
+    print(f"{label}: for {len(written[0]):,} of the {len(tasks):,} questions that needed one")
     failures = [
         Failure(id, "; ".join(causes[id]) or "too long for engine.max_model_len", len(causes[id]))
         for id in causes

@@ -35,7 +35,15 @@ from augen.metrics import scorer_quality
 from augen.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
 from augen.scorer_report import Labelled, balanced_loss, pair_loss, report
 from augen.scoring import Format, write_format
-from augen.training import History, Ordered, check_names, run_trainer, split_by_problem, training_arguments
+from augen.training import (
+    History,
+    Ordered,
+    check_names,
+    quiet_libraries,
+    run_trainer,
+    split_by_problem,
+    training_arguments,
+)
 
 CURVES = ["loss", "eval_loss", "eval_auc", "eval_accuracy"]
 
@@ -64,6 +72,7 @@ def train_scorer(
     Goes on from the last checkpoint in `scratch`. Of all evaluations on the held-out part the model of the one with
     the best AUC is taken. `generator` is the author whose texts the report looks at apart.
     """
+    quiet_libraries()
     check_names(section)
     train, held_out = _split(items, section, seed)
     refuse_pickled_weights(section.base, "scorer.base")

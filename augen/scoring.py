@@ -9,6 +9,7 @@ a score (`augen.calibrating`)::
 
 import gc
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,7 +94,8 @@ class Scorer:
 
         rows = [self.format.encode(self.tokenizer, s.problem, s.question, s.reasoning) for s in samples]
         found = [0.0] * len(rows)
-        with tqdm(total=len(rows), desc=label, unit="sample", disable=not rows) as bar:
+        interval = 0.2 if sys.stderr.isatty() else 30.0  # in a log file a line every half minute is enough
+        with tqdm(total=len(rows), desc=label, unit="sample", disable=not rows, mininterval=interval) as bar:
             for batch in by_length([len(row) for row in rows], self.batch_tokens):
                 for index, score in zip(batch, self._batch([rows[i] for i in batch]), strict=True):
                     found[index] = score

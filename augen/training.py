@@ -1,10 +1,13 @@
 """What both trainings share: the held-out split, arguments from params, the order of batches, the curves."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import gcd
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from tqdm import tqdm
 
 from augen import params
 from augen.checkpoints import resume_point
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 History = list[dict[str, Any]]
 LOGS_PER_EVALUATION = 4  # points on the training curve between two on the held-out one
+SHOWN = {"loss": "loss", "eval_loss": "held-out loss"}  # on the bar: names in the trainer's log, and in words
 GROUPED = 16  # batches that are sorted by length together: less padding, and still another order every epoch
 
 
@@ -180,20 +184,56 @@ class Ordered:
         return SequentialSampler(eval_dataset)
 
 
+def quiet_libraries() -> None:
+    """No bars of the libraries' own: for reading weights, for copying rows; at checkpoints they break into ours."""
+    from datasets import disable_progress_bars
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    disable_progress_bars()
+
+
 def run_trainer(trainer: "Trainer", on_log: Callable[[History], None] | None = None) -> None:
     """Train, from the last checkpoint where there is one; `on_log` is given the whole log whenever it grows."""
     from transformers import PrinterCallback, ProgressCallback, TrainerCallback
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # those for the reading and writing of weights, which at checkpoints break into this one
+    terminal = sys.stderr.isatty()  # in a log file a line every half minute is enough, and measuring gets none
 
     class LossOnBar(ProgressCallback):
-        """One progress bar with the loss in it, instead of a line of figures at every log."""
+        """One progress bar with the last losses on it, instead of a line of figures at every log."""
+
+        prediction_bar: Any
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.losses: dict[str, str] = {}
+            self.current_step = state.global_step
+            if state.is_world_process_zero:
+                self.training_bar = tqdm(
+                    total=state.max_steps,
+                    initial=state.global_step,
+                    desc="training",
+                    unit="step",
+                    mininterval=0.2 if terminal else 30.0,
+                    dynamic_ncols=True,
+                )
+
+        def on_prediction_step(
+            self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
+        ) -> None:
+            if state.is_world_process_zero and terminal:
+                if self.prediction_bar is None:
+                    total = len(eval_dataloader)
+                    self.prediction_bar = tqdm(
+                        total=total, desc="measuring on what is held out", unit="batch", leave=False, dynamic_ncols=True
+                    )
+                self.prediction_bar.update(1)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            shown = {key: f"{float(value):.3f}" for key, value in (logs or {}).items() if key in ("loss", "eval_loss")}
-            if state.is_world_process_zero and self.training_bar is not None and shown:
-                self.training_bar.set_postfix(shown)
+            for key in SHOWN.keys() & (logs or {}).keys():
+                self.losses[key] = f"{SHOWN[key]} {float(logs[key]):.3f}"
+            if state.is_world_process_zero and self.training_bar is not None and self.losses:
+                shown = ", ".join(self.losses[key] for key in SHOWN if key in self.losses)
+                self.training_bar.set_postfix_str(shown, refresh=terminal)
 
     class Told(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

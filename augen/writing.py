@@ -11,6 +11,11 @@ from augen.reasoning import Writer
 from augen.sampling import Draws
 
 
+def author_of(settings: params.Reason, model: params.Model) -> str:
+    """Who is asked, to be printed."""
+    return model.generator if settings.backend == "local" else f"{', '.join(settings.models)} ({settings.backend})"
+
+
 @contextmanager
 def open_writer(
     stage: str,

@@ -5,7 +5,7 @@
 in:  data/dev.jsonl (with answers), data/samples.jsonl and data/examples.jsonl (from infer), data/baseline.jsonl
      (from baseline), reports/filter.json, reports/scorer.json
 out: reports/metrics.json, reports/gains.md, reports/report.html,
-     reports/plots/{accuracy_over_k,accuracy_over_samples,all_votes,adaptive,roc,calibration,filter}.csv
+     reports/plots/{accuracy_over_k,accuracy_over_samples,roc,calibration,filter}.csv
 """
 
 from pathlib import Path
@@ -18,15 +18,13 @@ from augen.files import read_json, write_json, write_text
 from augen.params import load
 from augen.report.page import Content, page
 from augen.report.questions import read_records
-from augen.report.tables import filter_rows
+from augen.report.tables import filter_rows, side_by_side
 from augen.sample_file import Source, matched, questions_of, read_samples
 from augen.stage import run
 
 COLUMNS = {
     "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],
-    "accuracy_over_samples": ["samples", "slots", "redraws", "accuracy"],
-    "all_votes": ["voters", "samples", "accuracy"],
-    "adaptive": ["voters", "samples", "accuracy"],
+    "accuracy_over_samples": ["voters", "samples", "all_votes", "adaptive"],
     "roc": ["false_positive_rate", "true_positive_rate"],
     "calibration": ["low", "high", "samples", "mean_score", "share_right"],
     "filter": ["file", "outcome", "questions"],
@@ -53,7 +51,7 @@ def main() -> None:
     filtered = read_json("reports/filter.json")
     report.plots["filter"] = filter_rows(filtered)
     knobs = Knobs(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.vote)
-    report.plots.update(curves(samples, questions, knobs))
+    report.plots["accuracy_over_samples"] = side_by_side(curves(samples, questions, knobs))
     if saved := savings(samples, questions, knobs):
         report.metrics["adaptive"] = saved.numbers
 

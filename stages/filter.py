@@ -10,7 +10,7 @@ reports/filter.json, kept and dropped by cause with an example of each, and repo
 from functools import partial
 from pathlib import Path
 
-from augen.data_report import Data, page
+from augen.data_report import FILES, Data, page
 from augen.entries import Entry, dump_pickle, load_pickle, question_id, read_jsonl
 from augen.files import read_json, write_json, write_text
 from augen.filtering import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
@@ -61,8 +61,9 @@ def main() -> None:
     write_json("reports/filter.json", {name: report.as_dict() for name, report in ordered.items()})
     write_text("reports/data.md", page(Data(reasoned, kept, ordered, dev, test, rewriting, shuffling)))
     for name, report in ordered.items():
-        causes = ", ".join(f"{count} {cause}" for cause, count in sorted(report.dropped.items()))
-        print(f"{name}: {report.kept} of {report.questions} questions kept" + (f"; {causes}" if causes else ""))
+        causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(report.dropped.items()))
+        kept_of = f"{report.kept:,} of {report.questions:,} questions kept"
+        print(f"{FILES[name]}: {kept_of}" + (f"; dropped: {causes}" if causes else ""))
     print("data/filtered; reports/data.md says what was dropped and why")
 
 

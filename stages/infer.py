@@ -64,7 +64,10 @@ def main() -> None:
     write_text("data/examples.jsonl", examples_jsonl(questions))
     write_jsonl("data/upload.jsonl", answered(test, answers))
     fallbacks = sum(decision.basis == "fallback" for decision in answers.values())
-    print(f"{len(questions):,} questions, {sum(map(len, history)):,} samples, {fallbacks} fallbacks; data/upload.jsonl")
+    print(
+        f"{len(questions):,} questions, {sum(map(len, history)):,} samples, {fallbacks:,} fallback answers; "
+        "data/upload.jsonl"
+    )
 
 
 if __name__ == "__main__":

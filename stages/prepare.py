@@ -19,7 +19,11 @@ def main() -> None:
     p = load("seed", "prepare")
     labelled = read_jsonl(p.prepare.train, answers="required")[: p.prepare.limit]
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
-    print(f"{len(labelled):,} labelled problems, {p.prepare.synthetic:,} new ones to draw", flush=True)
+    print(
+        f"{len(labelled):,} labelled problems, {p.prepare.dev_fraction:.0%} to hold out; "
+        f"{p.prepare.synthetic:,} puzzles to add, each proved by a solver",
+        flush=True,
+    )
     train, dev = split(labelled, p.prepare.dev_fraction, p.seed)
     try:
         families = families_named(p.prepare.families)
@@ -29,8 +33,8 @@ def main() -> None:
 
     dump_pickle("data/entries_raw.pkl", train + synthetic)
     write_jsonl("data/dev.jsonl", dev)
-    for name, entries in (("train", train), ("synthetic", synthetic), ("dev", dev), ("test", test)):
-        print(f"{name}: {len(entries)} problems, {sum(len(e.questions) for e in entries)} questions")
+    for name, entries in (("to train on", train), ("added puzzles", synthetic), ("dev, held out", dev), ("test", test)):
+        print(f"{name}: {len(entries):,} problems, {sum(len(e.questions) for e in entries):,} questions")
     print("data/entries_raw.pkl, data/dev.jsonl")
 
 

@@ -10,20 +10,19 @@ from augen.entries import dump_pickle, load_pickle
 from augen.params import load
 from augen.reasoning import explain_right
 from augen.stage import run
-from augen.writing import open_writer
+from augen.writing import author_of, open_writer
 
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_true")
     written, failures = {}, list[Failure]()
     opened = open_writer("reason_true", p.reason_true, p.model, p.engine, p.prompt, p.providers, p.seed)
-    print(
-        f"reasonings for right answers by {p.reason_true.backend}, {p.reason_true.attempts} attempts at most",
-        flush=True,
-    )
+    author = author_of(p.reason_true, p.model)
+    print(f"right reasonings by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
     with opened as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
+            print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
             written[name], failed = explain_right(entries, writer, sampler, p.reason_true.hinted)
             failures += failed
     for name in ("entries_raw", "entries_aug"):

@@ -17,14 +17,16 @@ from augen.stage import run
 def main() -> None:
     params = load("seed", "providers", "translate")
     p = params.translate
-    entries = load_pickle("data/entries_raw.pkl")[: p.limit]
+    every = load_pickle("data/entries_raw.pkl")
+    entries = every[: p.limit]
     if p.backend == "none":
         dump_pickle("data/entries_aug.pkl", [])
         write_json("reports/translate.json", Account().as_dict())
         print("translate.backend is none: no copies")
         return
 
-    print(f"{len(entries):,} problems to rewrite with {p.backend}, copies of each: {p.copies}", flush=True)
+    limited = f"the first {len(entries):,} of {len(every):,}" if len(entries) < len(every) else f"{len(entries):,}"
+    print(f"{limited} problems to rewrite with {p.backend}, copies of each: {p.copies}", flush=True)
     with open_rewriter("translate", params) as rewriter:
         copies, account = rewrite(
             entries,
@@ -37,10 +39,8 @@ def main() -> None:
     write_json("reports/translate.json", account.as_dict())
 
     counts = account.counts
-    print(f"{len(entries)} problems, {p.copies} copies asked for of each: {counts[KEPT]} kept")
-    for cause, count in sorted(counts.items()):
-        if cause != KEPT:
-            print(f"  {count:6d} {cause}")
+    dropped = ", ".join(f"{count:,} {cause}" for cause, count in sorted(counts.items()) if cause != KEPT)
+    print(f"{counts[KEPT]:,} of {len(entries) * p.copies:,} copies kept" + (f"; dropped: {dropped}" if dropped else ""))
     print("data/entries_aug.pkl; reports/translate.json has an example of each cause")
 
 

@@ -15,8 +15,9 @@ SHOWN = ("step  ", "{", "prepare ─", "stages/")
 CLONED = (
     "make repro",
     "dvc dag",
-    "dvc metrics show",
+    "dvc metrics diff",
     "dvc plots show",
+    "dvc plots diff",
     "python -m augen.entries show data/filtered/entries.pkl --limit 3",
     "python -m augen.report.picture docs/result.svg",
     "python -m augen.puzzles --count 1000 --seed 7 --out more.jsonl",
@@ -25,11 +26,12 @@ EXPERIMENTS = (  # there too, in this order
     "dvc exp run -S voters=7",
     "dvc exp run -S infer.vote=majority -S max_resample=0",
     "dvc exp run -S voters=9 -S infer.adaptive=true",
-    "dvc exp show --only-changed",
+    'dvc exp show --only-changed --drop "steps|families|at_k|acceptance|test|adaptive"',
 )
 # In tests/unit/test_readme.py: what make would do, for what takes long.
 DRY = {
     "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
+    "make demo-apis": ("python -m tests.servers",),
     "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
 }
 # Elsewhere, with the words of the command: file, then parts of its text.

@@ -34,20 +34,21 @@ function chartConfig() {
     view: { stroke: null },
     axis: {
       labelColor: quiet, titleColor: quiet, titleFontWeight: 400, titleFontSize: 12, labelFontSize: 12,
-      gridColor: colour("grid"), domainColor: colour("muted"), tickColor: colour("muted"), tickCount: 6, labelPadding: 6, titlePadding: 8,
+      gridColor: colour("grid"), domainColor: colour("muted"), tickColor: colour("muted"), tickCount: 6, labelPadding: 6, titlePadding: 8, labelFlush: false,
     },
     legend: {
       orient: "top", direction: "horizontal", labelColor: colour("ink"), titleColor: quiet, titleFontWeight: 400, titleFontSize: 12,
-      labelFontSize: 12, symbolStrokeWidth: 3, columnPadding: 14, offset: 10, symbolType: "circle", symbolSize: 60, labelLimit: 400,
+      labelFontSize: 12, symbolStrokeWidth: 3, columnPadding: 14, offset: 12, symbolType: "circle", symbolSize: 60, labelLimit: 400,
     },
-    line: { strokeWidth: 2.2, strokeCap: "round" },
+    line: { strokeCap: "round" },
     rule: { color: colour("muted") },
+    text: { color: colour("quiet"), font: getComputedStyle(document.body).fontFamily },
   };
 }
 
 /** Breaks a legend into as many columns as there is room for, where it does not fit into one line. */
 function fitLegend(channel, width) {
-  const widths = (channel?.legend && channel.scale.domain.map((name) => 7.2 * name.length + 34)) || [];
+  const widths = (channel?.legend && channel.scale.domain.map((name) => 6.6 * name.length + 34)) || [];
   if (widths.reduce((a, b) => a + b, 0) > width) channel.legend.columns = Math.max(1, Math.floor(width / Math.max(...widths)));
 }
 
@@ -56,7 +57,7 @@ function drawCharts() {
   const drawn = new Map();
   const draw = async (place) => {
     const spec = painted(SPECS[place.dataset.chart]);
-    for (const part of spec.layer ?? [spec]) fitLegend(part.encoding?.color, place.clientWidth);
+    for (const part of [spec, ...(spec.layer ?? [])]) fitLegend(part.encoding?.color, place.clientWidth - 60);
     const sized = { height: 250, ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" } };
     const options = {
       actions: false, renderer: "svg", config: chartConfig(), tooltip: { theme: scheme.matches ? "dark" : "light" },
@@ -156,7 +157,7 @@ function body(q) {
     make("h3", "", "Problem"), zh("p", "text", DATA.problems[q.problem]),
     make("h3", "", "Question"), zh("p", "text", q.question), options(q),
     make("h3", "", "Vote"), make("p", "text", decision(q)),
-    make("h3", "", "Plain model"), plain(q),
+    make("h3", "", "Samples of the plain model"), plain(q),
     ...(q.examples.length ? [make("h3", "", "Retrieved examples, the most similar first")] : []), ...q.examples.map((n) => example(DATA.examples[n])));
   const right = make("div", "", make("h3", "", `Samples (${q.samples.length})`), ...q.samples.map((s) => sample(q, s)));
   return make("div", "body", left, right);
@@ -182,9 +183,10 @@ function options(q) {
 function decision(q) {
   if (q.basis === "fallback") return `No sample has an answer: the fallback letter ${q.given} is handed in.`;
   const n = Object.values(q.votes).reduce((a, b) => a + b, 0);
-  const who = q.basis === "accepted" ? `${n} accepted sample${n === 1 ? "" : "s"}` : `no sample accepted, so all ${n} with an answer`;
+  const who = q.basis === "accepted" ? `${n} accepted sample${n === 1 ? "" : "s"}` : `all ${n} samples with an answer, because none was accepted`;
   const tally = Object.entries(q.tally).map(([letter, value]) => `${letter} ${Number.isInteger(value) ? value : value.toFixed(3)}`);
-  return `${tally.join(", ")} (${who})`;
+  const counted = { majority: "votes", weighted: "sums of scores", best: "best scores" }[$("list").dataset.vote] ?? $("list").dataset.vote;
+  return `${tally.join(", ")} (${counted} of ${who})`;
 }
 
 function verdict(letter, truth) {

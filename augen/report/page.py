@@ -20,6 +20,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from augen.data_report import FILES
 from augen.evaluation import Report, rounded
 from augen.params import Params
 from augen.report import charts, tables
@@ -47,6 +48,7 @@ def page(content: Content) -> str:
     records = content.questions["questions"]
     families = tables.family_rows(records)
     filtered = tables.filter_rows(content.filtered)
+    threshold = tables.threshold_point(records, content.params.infer.threshold)
     gains, (low, high) = tables.gains_rows(report.gains)
     right = {
         "dev": report.metrics["accuracy"] * len(content.drawn["dev"].ids),
@@ -54,11 +56,13 @@ def page(content: Content) -> str:
     }
     specs = {
         "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
-        "accuracy_over_samples": charts.accuracy_over_samples(plots["accuracy_over_samples"]),
-        "filter": charts.filter_yields(filtered),
+        "accuracy_over_samples": charts.accuracy_over_samples(
+            plots["accuracy_over_samples"], report.metrics["accuracy_se"]
+        ),
+        "filter": charts.filter_yields(filtered, FILES),
     }
     if plots["roc"]:
-        specs |= {"roc": charts.roc(plots["roc"]), "calibration": charts.calibration(plots["calibration"])}
+        specs |= {"roc": charts.roc(plots["roc"], threshold), "calibration": charts.calibration(plots["calibration"])}
     if families:
         specs["families"] = charts.families(families)
     environment = Environment(
@@ -79,14 +83,20 @@ def page(content: Content) -> str:
         low=f"{low:.1f}",
         high=f"{high:.1f}",
         curve=plots["accuracy_over_k"],
-        methods={key: name for key, (name, _, _) in charts.METHODS.items()},
+        methods={key: name for key, (name, _, _) in charts.methods_of(plots["accuracy_over_k"]).items()},
+        rules={key: name for key, (name, _) in charts.RULES.items()},
         samples_curve=plots["accuracy_over_samples"],
         bins=plots["calibration"],
+        threshold=threshold,
         scorer=content.scorer,
         authors=tables.author_rows(content.scorer),
         filtered=content.filtered,
+        files=FILES,
         outcomes=outcomes_of(content.filtered),
+        meanings=tables.MEANINGS,
         costs=tables.cost_rows(content.drawn, right),
+        setup=tables.setup_of(content.params),
+        vote=content.params.infer.vote,
         settings=tables.settings_groups(content.params),
     )
 

@@ -79,14 +79,35 @@ def _se(estimate: Estimate) -> float:
     return 0.0 if isnan(estimate.se) else estimate.se
 
 
+def setup_of(p: Params) -> str:
+    """Who answered, with what, and how the votes were counted: one line."""
+    served = p.infer.engine == "openai"
+    given = [
+        name
+        for name, on in (
+            ("the adapter", p.infer.adapter),
+            (f"{p.rag.k} worked example{'s' * (p.rag.k > 1)}", p.rag.k > 0),
+        )
+        if on
+    ]
+    parts = [
+        (", ".join(p.infer.models) if served else p.model.generator)
+        + (f" with {' and '.join(given)}" if given else ""),
+        f"{p.voters} votes a question" + (" at most, adaptive" if p.infer.adaptive else ""),
+        f"vote: {p.infer.vote}",
+        f"redraws: {p.max_resample} at most",
+    ]
+    return " · ".join(parts)
+
+
 SHOWN = {  # params that matter for reading the page, by section of params.yaml
     "prepare": ("train", "dev_fraction", "synthetic"),
-    "translate": ("backend", "copies"),
+    "translate": ("backend", "copies", "limit"),
     "reason_true": ("backend", "hinted", "attempts"),
-    "reason_false": ("backend", "negatives", "attempts"),
+    "reason_false": ("backend", "negatives", "attempts", "limit"),
     "scorer": ("base", "input", "epochs"),
     "finetune": ("rank", "epochs"),
-    "model": ("generator",),
+    "model": ("generator", "revision"),
     "rag": ("k", "embedder"),
     "infer": ("adapter", "temperature", "threshold", "resample", "vote", "adaptive", "shuffle_options", "fallback"),
     "baseline": ("samples",),
@@ -108,7 +129,10 @@ def _written(value: Any) -> str:
 
 
 def family_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
-    """Accuracy of each puzzle family with its error, the best first; none where questions have no family."""
+    """Accuracy of each puzzle family with its error, the best first, and that of one sample of the plain model.
+
+    None where questions have no family.
+    """
     by_family: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         if record["family"] is not None:
@@ -118,9 +142,64 @@ def family_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
         right = np.array(["wrong" not in record["flags"] for record in own], dtype=np.float64)
         value, se = metrics.cluster_mean(right, np.array([record["problem"] for record in own]))
         error = 0.0 if isnan(se) else se
-        low, high = max(0.0, value - error), min(1.0, value + error)
-        rows.append({"family": family, "accuracy": value, "low": low, "high": high, "questions": len(own)})
+        plain = np.mean([np.mean([letter == record["truth"] for letter in record["plain"]]) for record in own])
+        rows.append(
+            {
+                "family": family,
+                "accuracy": value,
+                "low": max(0.0, value - error),
+                "high": min(1.0, value + error),
+                "plain": float(plain),
+                "questions": len(own),
+            }
+        )
     return sorted(rows, key=lambda row: (-row["accuracy"], row["family"]))
+
+
+def side_by_side(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:
+    """The points of `augen.adaptive.curves` as rows of one table, with a column for the accuracy of each curve.
+
+    >>> side_by_side({"all_votes": [{"voters": 1, "samples": 1.0, "accuracy": 0.5}], "adaptive": []})
+    [{'voters': 1, 'samples': 1.0, 'all_votes': 0.5}]
+    """
+    return [
+        {"voters": point["voters"], "samples": point["samples"], name: point["accuracy"]}
+        for name, points in curves.items()
+        for point in points
+    ]
+
+
+def threshold_point(records: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, float] | None:
+    """Where on the ROC curve `infer` accepts: the shares of wrong and of right samples whose score is high enough.
+
+    Of the samples that the curve is drawn from: round 0, of the slots that every question has. None without scores,
+    and where all are right or all are wrong.
+    """
+    first = [[s for s in record["samples"] if s["round"] == 0] for record in records]
+    slots = min(len(samples) for samples in first)
+    accepted: dict[bool, list[bool]] = {True: [], False: []}
+    for record, samples in zip(records, first, strict=True):
+        for sample in samples:
+            if sample["slot"] <= slots and sample["answer"] is not None and sample["score"] is not None:
+                accepted[sample["answer"] == record["truth"]].append(sample["score"] >= threshold)
+    if not (accepted[True] and accepted[False]):
+        return None
+    rates = {"false_positive_rate": np.mean(accepted[False]), "true_positive_rate": np.mean(accepted[True])}
+    return {"threshold": threshold} | {name: float(rate) for name, rate in rates.items()}
+
+
+MEANINGS = {  # of the filter's causes
+    "no_reasoning": "nobody wrote one",
+    "no_answer": "no letter is found in it",
+    "other_answer": "it ends in another letter than was asked for",
+    "right_answer": "it was to argue for a wrong letter, but that is the right one",
+    "leaks_hint": "it talks about the answer that it was given",
+    "collapsed_options": "two options are the same text",
+    "too_long": "problem, question, options and reasoning exceed filter.max_chars",
+    "near_duplicate": "it is almost a dev or test question",
+    "repeated": "the same reasoning was kept before",
+    "unbalanced": "a right sample of the generator beyond one for each of its wrong ones",
+}
 
 
 def filter_rows(account: Mapping[str, Mapping[str, Any]]) -> Rows:

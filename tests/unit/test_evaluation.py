@@ -233,15 +233,6 @@ class TestNumbers:
         assert curve[3]["configured"] == pytest.approx(accuracy["scorer"])
         assert curve[3]["pass"] == report.metrics["at_k"]["pass"] == pytest.approx(2 / 3)
 
-    def test_more_samples_slots_first_then_redraws(self, report: Report) -> None:
-        accuracy = {gain.key: gain.accuracy.value for gain in report.gains}
-        curve = report.plots["accuracy_over_samples"]
-        assert [(row["slots"], row["redraws"]) for row in curve] == [(1, 0), (2, 0), (3, 0), (3, 1)]
-        assert [row["samples"] for row in curve] == pytest.approx([1, 2, 3, 17 / 3])
-        assert curve[0]["accuracy"] == pytest.approx(accuracy["single"])
-        assert curve[2]["accuracy"] == pytest.approx(accuracy["scorer"])
-        assert curve[3]["accuracy"] == pytest.approx(accuracy["redraw"])
-
     def test_the_order_of_lines_changes_nothing(self, tmp_path: Path, report: Report) -> None:
         rows = pipeline_rows()
         random.Random(0).shuffle(rows)
@@ -445,8 +436,6 @@ class TestStage:
             "reports/metrics.json",
             "reports/plots/accuracy_over_k.csv",
             "reports/plots/accuracy_over_samples.csv",
-            "reports/plots/adaptive.csv",
-            "reports/plots/all_votes.csv",
             "reports/plots/calibration.csv",
             "reports/plots/filter.csv",
             "reports/plots/roc.csv",

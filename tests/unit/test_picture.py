@@ -47,12 +47,12 @@ def shown(svg: str) -> list[str]:
 
 
 def test_it_shows_what_was_measured(reports: Path) -> None:
-    texts = shown(picture(reports))
-    assert [text for text in texts if text in STEPS.values()] == [
+    texts = shown(picture(reports, "adapter"))
+    assert [text for text in texts if text in {*STEPS.values(), "+ adapter"}] == [
         "random option",
         "best constant letter",
         "plain model, one sample",
-        "+ adapter, examples",
+        "+ adapter",
         "+ majority vote",
     ]
     assert {"0.351", "0.362", "0.503", "0.604", "0.705"} <= {*texts}
@@ -61,8 +61,14 @@ def test_it_shows_what_was_measured(reports: Path) -> None:
     assert "majority" in texts and "as configured" in texts
 
 
+def test_a_step_of_another_name_is_shown_in_its_place() -> None:
+    steps = {key: {"accuracy": 0.5, "accuracy_se": 0.1} for key in ("plain", "by_length", "redraw")}
+    [left, _] = specification({"questions": 9, "steps": steps}, CURVE, "adapter")["hconcat"]
+    assert [row["step"] for row in left["data"]["values"]] == [STEPS["plain"], "+ by length", STEPS["redraw"]]
+
+
 def test_no_role_is_left_where_a_colour_belongs(reports: Path) -> None:
-    svg = picture(reports)
+    svg = picture(reports, "adapter")
     assert "series-" not in svg and '"muted"' not in svg
     assert '"#2f6bd0"' in svg
     assert "http" not in svg.replace("http://www.w3.org/", "")  # loads nothing
@@ -70,16 +76,18 @@ def test_no_role_is_left_where_a_colour_belongs(reports: Path) -> None:
 
 def test_a_run_without_votes_and_without_an_error_is_drawn() -> None:
     steps = {"plain": {"accuracy": 0.5, "accuracy_se": None}}
-    [left, _] = specification({"questions": 1, "steps": steps}, CURVE[:1])["hconcat"]
+    [left, _] = specification({"questions": 1, "steps": steps}, CURVE[:1], "adapter")["hconcat"]
     [row] = left["data"]["values"]
     assert (row["low"], row["accuracy"], row["high"]) == (0.5, 0.5, 0.5)
 
 
 def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
+    (reports.parent / "params.yaml").write_text(params, encoding="utf-8")
     monkeypatch.chdir(reports.parent)
     monkeypatch.setattr("sys.argv", ["picture", "docs/result.svg"])
     main()
-    assert (reports.parent / "docs/result.svg").read_text(encoding="utf-8") == picture(reports)
+    assert (reports.parent / "docs/result.svg").read_text(encoding="utf-8") == picture(reports, "adapter")
     assert capsys.readouterr().out == "docs/result.svg\n"
 
     monkeypatch.setattr("sys.argv", ["picture", "result.png"])
@@ -92,4 +100,4 @@ def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_without_a_run(name: str, reports: Path) -> None:
     (reports / name).unlink()
     with pytest.raises(AugenError, match=f"{name}.*dvc repro"):
-        picture(reports)
+        picture(reports, "adapter")

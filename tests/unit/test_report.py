@@ -15,6 +15,7 @@ import pytest
 import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from augen.entries import Entry, QuestionItem
 from augen.errors import AugenError
@@ -45,7 +46,7 @@ def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 
     return drawn | {"text": text, "tokens": 5, "finish": "stop"} | other
 
 
-@pytest.mark.parametrize("module", [questions, tables, page])
+@pytest.mark.parametrize("module", [charts, questions, tables, page])
 def test_worked_examples(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -148,13 +149,13 @@ class TestTables:
     def test_families_best_first_with_their_error(self) -> None:
         """roads: right 1, 1 | 0 by problem; mean 2/3, se² = 2/1 · (4/9 + 4/9)/9."""
         records = [
-            {"family": family, "flags": flags, "problem": problem}
-            for family, flags, problem in [
-                ("roads", [], 0),
-                ("roads", ["close"], 0),
-                ("roads", ["wrong"], 1),
-                ("lists", [], 2),
-                (None, [], 3),
+            {"family": family, "flags": flags, "problem": problem, "truth": "A", "plain": plain}
+            for family, flags, problem, plain in [
+                ("roads", [], 0, ["A", "B"]),
+                ("roads", ["close"], 0, ["A", "A"]),
+                ("roads", ["wrong"], 1, [None, "C"]),
+                ("lists", [], 2, ["A"]),
+                (None, [], 3, ["A"]),
             ]
         ]
         lists, roads = tables.family_rows(records)
@@ -162,6 +163,45 @@ class TestTables:
         assert roads["accuracy"] == pytest.approx(2 / 3)
         assert roads["low"] == pytest.approx(2 / 3 - (16 / 81) ** 0.5)
         assert roads["high"] == 1, "no accuracy is above 1"
+        assert (lists["plain"], roads["plain"]) == (1, pytest.approx((0.5 + 1 + 0) / 3))
+
+    def test_where_the_threshold_lies_on_the_curve(self) -> None:
+        """Right: 0.9 and 0.4; wrong: 0.5. Not in it: redraws, unparsed samples, slots that only some questions have."""
+
+        def record(*drawn: dict[str, Any]) -> dict[str, Any]:
+            return question_record(ITEM, list(drawn), VOTING) | {"plain": []}
+
+        one = record(row(1, "B", 0.9), row(2, "A", 0.5), row(3, "B", 0.1))
+        other = record(row(1, "B", 0.4), row(2, None, 0.9), row(1, "B", 0.8, round_=1))
+        point = tables.threshold_point([one, other], 0.5)
+        assert point == {"threshold": 0.5, "false_positive_rate": 1.0, "true_positive_rate": 0.5}
+        assert tables.threshold_point([record(row(1, "B", None), row(2, "A", None))], 0.5) is None
+        assert tables.threshold_point([record(row(1, "B"), row(2, "B"))], 0.5) is None
+
+    @pytest.mark.parametrize(
+        ("changes", "line"),
+        [
+            ({}, "models/tiny/generator with the adapter · 5 votes a question · vote: weighted · redraws: 2 at most"),
+            (
+                {"infer.engine": "openai", "infer.models": ["a", "b"], "infer.adapter": False, "rag.k": 2},
+                "a, b with 2 worked examples · ",
+            ),
+            (
+                {"infer.adaptive": True, "rag.k": 1},
+                " with the adapter and 1 worked example · 5 votes a question at most, ",
+            ),
+        ],
+    )
+    def test_the_line_that_says_who_answered(self, tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+        text = (page.HERE.parents[1] / "params.yaml").read_text(encoding="utf-8")
+        params = YAML(typ="safe").load(text) | {"voters": 5, "max_resample": 2}
+        for key, value in changes.items():
+            section, name = key.split(".")
+            params[section][name] = value
+        with (tmp_path / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML().dump(params, file)
+        p = load("infer", "model", "rag", "voters", "max_resample", path=tmp_path / "params.yaml")
+        assert line in tables.setup_of(p)
 
     def test_gains_lie_within_their_picture(self) -> None:
         gains = [
@@ -195,25 +235,35 @@ CURVE = [
     {"k": k, "pass": 0.6 + k / 50, "majority": 0.6, "weighted": 0.61, "best": 0.62, "configured": 0.63}
     for k in range(1, 8)
 ]
+OVER_SAMPLES = [
+    {"voters": 1, "samples": 1.0, "all_votes": 0.5},
+    {"voters": 2, "samples": 2.0, "all_votes": 0.55},
+    {"voters": 1, "samples": 1.0, "adaptive": 0.5},
+    {"voters": 2, "samples": 1.4, "adaptive": 0.54},
+]
+ROC = [{"false_positive_rate": x, "true_positive_rate": x**0.5} for x in (0, 0.5, 1)]
 SPECS = {
     "accuracy_over_k": partial(charts.accuracy_over_k, CURVE),
     "accuracy_over_k, one sample": partial(charts.accuracy_over_k, CURVE[:1]),
-    "accuracy_over_samples": partial(
-        charts.accuracy_over_samples,
-        [
-            {"samples": 1.0, "slots": 1, "redraws": 0, "accuracy": 0.5},
-            {"samples": 1.4, "slots": 1, "redraws": 1, "accuracy": 0.6},
-        ],
+    "accuracy_over_k, a curve of another name": partial(
+        charts.accuracy_over_k, [row | {"by_length": 0.6} for row in CURVE]
     ),
-    "roc": partial(charts.roc, [{"false_positive_rate": x, "true_positive_rate": x**0.5} for x in (0, 0.5, 1)]),
+    "accuracy_over_samples": partial(charts.accuracy_over_samples, OVER_SAMPLES, 0.03),
+    "accuracy_over_samples, adaptively drawn": partial(charts.accuracy_over_samples, OVER_SAMPLES[2:], 0.03),
+    "accuracy_over_samples, one problem": partial(charts.accuracy_over_samples, OVER_SAMPLES, float("nan")),
+    "roc": partial(charts.roc, ROC, {"threshold": 0.5, "false_positive_rate": 0.5, "true_positive_rate": 0.5**0.5}),
+    "roc, no threshold": partial(charts.roc, ROC, None),
     "calibration": partial(
         charts.calibration, [{"low": 0.1, "high": 0.2, "samples": 9, "mean_score": 0.15, "share_right": 0.3}]
     ),
     "families": partial(
-        charts.families, [{"family": "roads", "accuracy": 0.5, "low": 0.4, "high": 0.6, "questions": 12}]
+        charts.families,
+        [{"family": "roads", "accuracy": 0.5, "low": 0.4, "high": 0.6, "plain": 0.45, "questions": 12}],
     ),
     "filter": partial(
-        charts.filter_yields, [{"file": "entries", "outcome": o, "questions": 3} for o in ("kept", "repeated")]
+        charts.filter_yields,
+        [{"file": "entries", "outcome": o, "questions": 3} for o in ("kept", "repeated")],
+        {"entries": "right"},
     ),
 }
 
@@ -233,7 +283,7 @@ def test_charts_compile(name: str) -> None:
 def test_every_cause_of_dropping_has_a_colour() -> None:
     source = (page.HERE.parent / "filtering.py").read_text(encoding="utf-8")
     causes = re.findall(r"^``(\w+)``", source, flags=re.MULTILINE)
-    assert set(causes) | {"kept"} == set(charts.OUTCOMES)
+    assert set(causes) | {"kept"} == set(charts.OUTCOMES) == set(tables.MEANINGS) | {"kept"}
     style, script = ((page.HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     [role] = re.findall(r"/(\S+)/\.test\(value\) \? colour\(value\)", script)
     for name in charts.OUTCOMES.values():
