@@ -104,9 +104,9 @@ def test_make_bench_without_a_part_names_the_parts() -> None:
 
 
 def test_make_alone_or_with_an_unknown_target_names_the_targets() -> None:
-    listed = subprocess.run(["make"], cwd=ROOT, text=True, capture_output=True)
+    listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, text=True, capture_output=True)
     assert listed.returncode == 0
     assert "make repro " in listed.stdout and "make test " in listed.stdout
-    unknown = subprocess.run(["make", "rerpo"], cwd=ROOT, text=True, capture_output=True)
+    unknown = subprocess.run(["make", "--no-print-directory", "rerpo"], cwd=ROOT, text=True, capture_output=True)
     assert unknown.returncode != 0
     assert "make rerpo: no such target" in unknown.stderr and listed.stdout in unknown.stderr
