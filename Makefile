@@ -17,6 +17,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
+.DEFAULT:
+	@{ echo "make $@: no such target; there are"; sed -n 's/^# make/make/p' Makefile; } >&2; exit 2
+
 repro: $(INSTALLED)
 	dvc repro
 	@echo

@@ -14,7 +14,7 @@ SHOWN = ("step  ", "{", "prepare ─", "stages/")
 # In tests/e2e/test_fresh_clone.py, in the clone in which the pipeline has run; as they stand.
 CLONED = (
     "make repro",
-    "dvc dag",
+    "dvc stage list",
     "dvc metrics diff",
     "dvc plots show",
     "dvc plots diff",

@@ -124,7 +124,7 @@ def test_metrics_table_and_plots_are_there(clone: Clone) -> None:
     assert "plain model" in (clone.folder / "reports/gains.md").read_text()
     page = clone.run("dvc", "plots", "show")
     assert "index.html" in page
-    clone.run("dvc", "metrics", "show")
+    assert "accuracy" in clone.run("dvc", "metrics", "show")
 
 
 def test_only_the_first_problems_are_rewritten_and_argued_wrongly(clone: Clone) -> None:

@@ -101,3 +101,12 @@ def test_make_bench_without_a_part_names_the_parts() -> None:
     assert done.returncode != 0
     assert "one of" in done.stderr
     assert "puzzles" in done.stderr and "ablation" in done.stderr
+
+
+def test_make_alone_or_with_an_unknown_target_names_the_targets() -> None:
+    listed = subprocess.run(["make", "--no-print-directory"], cwd=ROOT, text=True, capture_output=True)
+    assert listed.returncode == 0
+    assert "make repro " in listed.stdout and "make test " in listed.stdout
+    unknown = subprocess.run(["make", "--no-print-directory", "rerpo"], cwd=ROOT, text=True, capture_output=True)
+    assert unknown.returncode != 0
+    assert "make rerpo: no such target" in unknown.stderr and listed.stdout in unknown.stderr

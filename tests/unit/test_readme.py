@@ -7,10 +7,12 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import reduce
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from ruamel.yaml import YAML
 
 from augen.params import load
 from tests.readme import BLOCK, DRY, ELSEWHERE, NOT_RUN, READMES, ROOT, blocks, commands, known
@@ -82,6 +84,22 @@ def test_production_params_are_params(tmp_path: Path) -> None:
     (tmp_path / "params.production.yaml").write_bytes((ROOT / "params.production.yaml").read_bytes())
     subprocess.run(["bash", "-c", "cp params.production.yaml params.yaml"], cwd=tmp_path, check=True)
     assert "Qwen2-7B-Instruct" in load("model", path=tmp_path / "params.yaml").model.generator
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_the_defaults_it_names_are_those_of_params_yaml(text: str) -> None:
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    [table] = re.findall(r"^\| (?:param|参数) \|.*\n.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    said: dict[str, str] = {}
+    for row in table.splitlines():
+        names, values = (re.split(r", |、", cell.strip()) for cell in row.split("|")[1:3])
+        values = values * len(names) if len(values) == 1 else values
+        said |= dict(zip((name.strip("`") for name in names), values, strict=True))
+    assert len(said) >= 10
+    for name, value in said.items():
+        default = reduce(lambda section, key: section[key], name.split("."), params)
+        found = str(default).lower() if isinstance(default, bool) else str(default)
+        assert found.startswith(value.removesuffix("…")) if value.endswith("…") else found == value, name
 
 
 def test_what_is_not_run_is_read() -> None:
