@@ -21,10 +21,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from augen.evaluation import Report, rounded
+from augen.metrics import Bools
 from augen.params import Params
 from augen.report import charts, tables
-from augen.report.questions import FLAGS
-from augen.sample_file import Samples
+from augen.report.flags import FLAGS, PER_FLAG
+from augen.sample_file import Questions, Samples
 
 HERE = Path(__file__).parent
 
@@ -38,14 +39,15 @@ class Content:
     filtered: Mapping[str, Mapping[str, Any]]  # reports/filter.json
     scorer: Mapping[str, Any]  # reports/scorer.json
     drawn: Mapping[str, Samples]  # dev; dev, plain model; test
-    questions: Mapping[str, Any]  # augen.report.questions.question_records
+    questions: Questions
+    flags: Mapping[str, Bools]  # augen.report.flags.flags_of
+    records: Mapping[str, Any]  # augen.report.questions.question_records, of those that are shown
 
 
 def page(content: Content) -> str:
     """The page for `content`: the same content gives the same text."""
     report, plots = content.report, content.report.plots
-    records = content.questions["questions"]
-    families = tables.family_rows(records)
+    families = tables.family_rows(content.questions, ~content.flags["wrong"])
     filtered = tables.filter_rows(content.filtered)
     gains, (low, high) = tables.gains_rows(report.gains)
     right = {
@@ -70,8 +72,10 @@ def page(content: Content) -> str:
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         vega=Markup(vega_script()),
         specs=rounded(specs),
-        data=packed(content.questions),
-        flags={flag: (text, sum(flag in record["flags"] for record in records)) for flag, text in FLAGS.items()},
+        data=packed(content.records),
+        shown=len(content.records["questions"]),
+        per_flag=PER_FLAG,
+        flags={flag: (text, int(content.flags[flag].sum())) for flag, text in FLAGS.items()},
         families=families,
         metrics=report.metrics,
         headline=tables.headline(report),

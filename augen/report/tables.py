@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from augen import metrics
-from augen.evaluation import Gain, Report, verdict_of
-from augen.metrics import Estimate
+from augen.evaluation import Gain, Report, family_of, verdict_of
+from augen.metrics import Bools, Estimate
 from augen.params import Params
-from augen.sample_file import Samples
+from augen.sample_file import Questions, Samples
 
 Rows = list[dict[str, Any]]
 
@@ -107,16 +107,16 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
-def family_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
+def family_rows(questions: Questions, right: Bools) -> Rows:
     """Accuracy of each puzzle family with its error, the best first; none where questions have no family."""
-    by_family: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        if record["family"] is not None:
-            by_family.setdefault(record["family"], []).append(record)
+    by_family: dict[str, list[int]] = {}
+    for number, problem in enumerate(questions.problems):
+        if family := family_of(problem):
+            by_family.setdefault(family, []).append(number)
+    clusters = np.unique(questions.problems, return_inverse=True)[1]
     rows = []
     for family, own in sorted(by_family.items()):
-        right = np.array(["wrong" not in record["flags"] for record in own], dtype=np.float64)
-        value, se = metrics.cluster_mean(right, np.array([record["problem"] for record in own]))
+        value, se = metrics.cluster_mean(right[own].astype(np.float64), clusters[own])
         error = 0.0 if isnan(se) else se
         low, high = max(0.0, value - error), min(1.0, value + error)
         rows.append({"family": family, "accuracy": value, "low": low, "high": high, "questions": len(own)})
