@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,23 @@ def write_text(path: Path | str, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_lines(path: Path | str, lines: Iterable[str]) -> None:
+    """`lines`, each with its end, one after the other as they come, and otherwise as `write_text`."""
+    _write(path, (line.encode() for line in lines))
+
+
 def write_bytes(path: Path | str, data: bytes) -> None:
     """`data` as `write_text` writes text."""
+    _write(path, [data])
+
+
+def _write(path: Path | str, parts: Iterable[bytes]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(data)
+        with partial.open("wb") as file:
+            file.writelines(parts)
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ Decisions are `augen.voting`'s (which slots to draw, which answer wins); here da
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
@@ -237,14 +237,14 @@ def answered(entries: Sequence[Entry], answers: dict[str, Decision]) -> list[Ent
     ]
 
 
-def samples_jsonl(history: Sequence[Sequence[Drawn]]) -> str:
-    """``samples.jsonl``: one line per sample, questions in their order, then rounds, then slots."""
-    return "".join(json.dumps(vars(drawn), ensure_ascii=False) + "\n" for samples in history for drawn in samples)
+def samples_jsonl(history: Sequence[Sequence[Drawn]]) -> Iterator[str]:
+    """The lines of ``samples.jsonl``: one per sample, questions in their order, then rounds, then slots."""
+    return (json.dumps(vars(drawn), ensure_ascii=False) + "\n" for samples in history for drawn in samples)
 
 
-def examples_jsonl(questions: Sequence[Asked]) -> str:
-    """``examples.jsonl``: one line per question with its worked examples, the most similar last."""
-    return "".join(
+def examples_jsonl(questions: Sequence[Asked]) -> Iterator[str]:
+    """The lines of ``examples.jsonl``: one per question with its worked examples, the most similar last."""
+    return (
         json.dumps(
             {"split": asked.split, "question": asked.id, "examples": _solved(asked.examples)}, ensure_ascii=False
         )

@@ -9,7 +9,7 @@ Everything is kept in arrays: Q questions, N samples, letters as codes (0 for A)
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,26 +124,34 @@ def read_samples(source: Source, splits: Sequence[str]) -> dict[str, Samples]:
     Raises AugenError for a line that is no sample, a split without samples, and every kind of disagreement
     with the knobs, each with a few examples.
     """
-    rows: dict[str, list[tuple[Any, ...]]] = {split: [] for split in splits}
     ids: dict[str, dict[str, int]] = {split: {} for split in splits}
+    drawn: list[str] = []  # the split of each row
+    rows = np.fromiter(_rows(source, ids, drawn), ROW)
+    if empty := [split for split in splits if not ids[split]]:
+        raise source.fault([f"no samples of split {split}" for split in empty])
+    of_split = np.array(drawn)
+    samples = {split: Samples(list(ids[split]), rows[of_split == split]) for split in splits}
+    if faults := [line for split in splits for line in _disagreements(samples[split], source)]:
+        raise source.fault(faults)
+    return samples
+
+
+def _rows(source: Source, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
+    splits = {split: split for split in ids}  # one string each, not one for each line
     try:
         with source.path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     row = json.loads(line)
-                    rows[row["split"]].append(_row(row, ids[row["split"]]))
+                    drawn.append(splits[row["split"]])
+                    yield _row(row, ids[row["split"]])
                 except (ValueError, KeyError, TypeError) as fault:
                     raise source.fault([f"line {number}: {_cause(fault)}"]) from None
     except FileNotFoundError:
         raise source.fault(["not found"]) from None
     except UnicodeDecodeError as error:
         raise source.fault([f"not UTF-8: {error}"]) from None
-    if empty := [split for split in splits if not rows[split]]:
-        raise source.fault([f"no samples of split {split}" for split in empty])
-    samples = {split: Samples(list(ids[split]), np.array(rows[split], dtype=ROW)) for split in splits}
-    if faults := [line for split in splits for line in _disagreements(samples[split], source)]:
-        raise source.fault(faults)
-    return samples
 
 
 def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:

@@ -209,21 +209,28 @@ def retrieval(size: int) -> None:
 def infer(size: int) -> None:
     """Rounds, prompts, keys, store, parsing, voting and writing, with an engine that answers at once."""
     from augen.entries import load_pickle, write_jsonl
-    from augen.files import write_text
+    from augen.files import write_lines
     from augen.inference import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
     from tests.fakes import FakeEngine, FakeWindow, sampler_of
+
+    class Forgetful(FakeEngine):
+        """Keeps no request, as real engines do not."""
+
+        def generate(self, requests: Any) -> Any:
+            for answer in super().generate(requests):
+                self.asked.clear()
+                yield answer
 
     solved = load_pickle("data/entries.pkl")
     questions = questions_of(solved, "test", [[(solved[0].problem, solved[0].questions[0])]] * size)
     rng = Random(1)
     sampling = Sampling("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapter=True)
     rounds = Rounds(SAMPLES, 2, 0.3, "slot", adaptive=False)
-    with sampler_of(
-        FakeEngine(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}"), Path("store")
-    ) as sampler:
+    engine = Forgetful(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}")
+    with sampler_of(engine, Path("store")) as sampler:
         history = run_rounds(questions, sampling, rounds, sampler, lambda found: [rng.random() for _ in found])
     answers = decisions(history, questions, "weighted", "A", 0.3)
-    write_text("data/samples.jsonl", samples_jsonl(history))
+    write_lines("data/samples.jsonl", samples_jsonl(history))
     write_jsonl("data/upload.jsonl", answered(solved, answers))
 
 

@@ -6,7 +6,7 @@ out  data/baseline.jsonl    like samples.jsonl, `baseline.samples` slots a quest
 
 from augen.chat import Window
 from augen.entries import read_jsonl
-from augen.files import write_text
+from augen.files import write_lines
 from augen.inference import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
 from augen.local import local_sampler
 from augen.params import load
@@ -29,7 +29,7 @@ def main() -> None:
     once = Rounds(p.baseline.samples, max_resample=0, threshold=0.0, resample="slot", adaptive=False)
     with local_sampler(p.model, p.engine) as sampler:
         history = run_rounds(questions, sampling, once, sampler, unscored)
-    write_text("data/baseline.jsonl", samples_jsonl(history))
+    write_lines("data/baseline.jsonl", samples_jsonl(history))
     right = sum(d.answer == q.item.answer for q, drawn in zip(questions, history, strict=True) for d in drawn)
     print(f"plain generator: {right / sum(map(len, history)):.3f} of its samples are right; data/baseline.jsonl")
 

@@ -16,8 +16,9 @@ from augen.entries import read_jsonl
 from augen.evaluation import Settings, csv_text, rounded
 from augen.files import read_json, write_json, write_text
 from augen.params import load
+from augen.report.flags import chosen, flags_of
 from augen.report.page import Content, page
-from augen.report.questions import read_records
+from augen.report.questions import Voting, read_records
 from augen.report.tables import filter_rows, side_by_side
 from augen.sample_file import Source, matched, questions_of, read_samples
 from augen.stage import run
@@ -60,14 +61,17 @@ def main() -> None:
     for name, columns in COLUMNS.items():
         write_text(f"reports/plots/{name}.csv", csv_text(columns, report.plots[name]))
 
-    records = read_records(dev, infer, baseline, Path("data/examples.jsonl"), p.infer.vote, p.infer.fallback)
-    shown = {"dev": samples, "dev, plain model": plain, "test": drawn["test"]}
-    content = Content(report, p, filtered, read_json("reports/scorer.json"), shown, records)
+    flags = flags_of(samples, questions, p.infer.vote, p.infer.fallback)
+    shown = chosen(questions.ids, flags)
+    voting = Voting(p.infer.vote, p.infer.threshold, p.infer.fallback)
+    records = read_records(dev, infer, baseline, Path("data/examples.jsonl"), voting, shown)
+    sets = {"dev": samples, "dev, plain model": plain, "test": drawn["test"]}
+    content = Content(report, p, filtered, read_json("reports/scorer.json"), sets, questions, flags, records)
     write_text("reports/report.html", page(content))
     print(evaluation.gains_table(report.gains, "simple"))
     test = report.metrics["test"]
     print(f"test: {test['fallbacks']} of {test['questions']} questions got the fallback letter")
-    print("reports/report.html shows every question; open it in a browser")
+    print(f"reports/report.html shows {len(shown):,} of {len(questions.ids):,} dev questions; open it in a browser")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ out  data/samples.jsonl    every sample: question, slot, round, seed, text, pars
 from pathlib import Path
 
 from augen.entries import read_jsonl, write_jsonl
-from augen.files import write_text
+from augen.files import write_lines
 from augen.inference import (
     Rounds,
     Sampling,
@@ -60,8 +60,8 @@ def main() -> None:
         history = run_rounds(questions, sampling, rounds, sampler, score)
     answers = decisions(history, questions, p.infer.vote, p.infer.fallback, p.infer.threshold)
 
-    write_text("data/samples.jsonl", samples_jsonl(history))
-    write_text("data/examples.jsonl", examples_jsonl(questions))
+    write_lines("data/samples.jsonl", samples_jsonl(history))
+    write_lines("data/examples.jsonl", examples_jsonl(questions))
     write_jsonl("data/upload.jsonl", answered(test, answers))
     fallbacks = sum(decision.basis == "fallback" for decision in answers.values())
     print(

@@ -102,8 +102,9 @@ function update() {
   state.shown = 0;
   $("list").replaceChildren();
   const [found, all] = [state.found.length, DATA.questions.length].map((n) => n.toLocaleString("en"));
+  const here = $("limited") ? " shown here" : "";
   const right = state.found.filter((q) => !q.flags.includes("wrong")).length.toLocaleString("en");
-  $("count").textContent = state.found.length ? `${found} of ${all} questions, ${right} of them right` : `none of ${all} questions`;
+  $("count").textContent = state.found.length ? `${found} of ${all} questions${here}, ${right} of them right` : `none of ${all} questions${here}`;
   showMore();
 }
 

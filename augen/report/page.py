@@ -21,11 +21,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from augen.data_report import FILES
-from augen.evaluation import Report, rounded
+from augen.evaluation import Report, rounded, single_accuracy
+from augen.metrics import Bools
 from augen.params import Params
 from augen.report import charts, tables
-from augen.report.questions import FLAGS
-from augen.sample_file import Samples
+from augen.report.flags import FLAGS, PER_FLAG
+from augen.sample_file import Questions, Samples
 
 HERE = Path(__file__).parent
 
@@ -39,20 +40,22 @@ class Content:
     filtered: Mapping[str, Mapping[str, Any]]  # reports/filter.json
     scorer: Mapping[str, Any]  # reports/scorer.json
     drawn: Mapping[str, Samples]  # dev; dev, plain model; test
-    questions: Mapping[str, Any]  # augen.report.questions.question_records
+    questions: Questions
+    flags: Mapping[str, Bools]  # augen.report.flags.flags_of
+    records: Mapping[str, Any]  # augen.report.questions.question_records, of those that are shown
 
 
 def page(content: Content) -> str:
     """The page for `content`: the same content gives the same text."""
     report, plots = content.report, content.report.plots
-    records = content.questions["questions"]
-    families = tables.family_rows(records)
+    dev, plain, truth = content.drawn["dev"], content.drawn["dev, plain model"], content.questions.truth
+    families = tables.family_rows(content.questions, ~content.flags["wrong"], single_accuracy(plain, truth))
     filtered = tables.filter_rows(content.filtered)
-    threshold = tables.threshold_point(records, content.params.infer.threshold)
+    threshold = tables.threshold_point(dev, truth, content.params.infer.threshold)
     gains, (low, high) = tables.gains_rows(report.gains)
     right = {
-        "dev": report.metrics["accuracy"] * len(content.drawn["dev"].ids),
-        "dev, plain model": report.metrics["plain_accuracy"] * len(content.drawn["dev, plain model"].rows),
+        "dev": report.metrics["accuracy"] * len(dev.ids),
+        "dev, plain model": report.metrics["plain_accuracy"] * len(plain.rows),
     }
     specs = {
         "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
@@ -74,8 +77,10 @@ def page(content: Content) -> str:
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         vega=Markup(vega_script()),
         specs=rounded(specs),
-        data=packed(content.questions),
-        flags={flag: (text, sum(flag in record["flags"] for record in records)) for flag, text in FLAGS.items()},
+        data=packed(content.records),
+        shown=len(content.records["questions"]),
+        per_flag=PER_FLAG,
+        flags={flag: (text, int(content.flags[flag].sum())) for flag, text in FLAGS.items()},
         families=families,
         metrics=report.metrics,
         headline=tables.headline(report),

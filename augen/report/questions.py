@@ -1,4 +1,4 @@
-"""Every dev question as the report page shows it: puzzle, examples, samples, vote. Pure but for two readers.
+"""The dev questions that the report page shows, and how: puzzle, examples, samples, vote. Pure but for two readers.
 
 Problems and examples that several questions share are kept once; questions name them by position::
 
@@ -12,7 +12,7 @@ Problems and examples that several questions share are kept once; questions name
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,6 @@ from augen.sample_file import Source
 from augen.voting import Decision, Method, Sample, decide
 
 Row = Mapping[str, Any]
-FLAGS = {  # by which the page filters, in this order
-    "wrong": "the answer handed in is not the right one",
-    "missed": "wrong, although a sample had the right answer",
-    "close": "another letter had as many votes as the winner, one fewer, or more",
-    "unaccepted": "no sample was accepted: all with an answer voted",
-    "fallback": "no sample had an answer: the fallback letter was handed in",
-}
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,12 @@ class Voting:
 
 
 def read_records(
-    dev: Sequence[Entry], infer: Source, baseline: Source, examples: Path, method: Method, fallback: str
+    dev: Sequence[Entry],
+    infer: Source,
+    baseline: Source,
+    examples: Path,
+    voting: Voting,
+    shown: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """`question_records` of the `dev` problems, from the files of samples and the file of `examples`.
 
@@ -52,39 +50,44 @@ def read_records(
     names = [question_id(entry, i) for entry in dev for i in range(len(entry.questions))]
     return question_records(
         dev,
-        rows_by_question(infer.path, "dev"),
-        rows_by_question(baseline.path, "dev"),
-        read_examples(replace(infer, path=examples), names),
-        Voting(method, infer.threshold, fallback),
+        rows_by_question(infer.path, "dev", shown),
+        rows_by_question(baseline.path, "dev", shown),
+        read_examples(replace(infer, path=examples), names, shown),
+        voting,
+        shown,
     )
 
 
-def rows_by_question(path: Path, split: str) -> dict[str, list[Row]]:
-    """The lines of a file of samples that belong to `split`, in its order."""
+def rows_by_question(path: Path, split: str, shown: Container[str]) -> dict[str, list[Row]]:
+    """The lines of a file of samples that belong to `split` and to a question in `shown`, in its order."""
     rows: dict[str, list[Row]] = {}
     for row in _lines(path):
-        if row["split"] == split:
+        if row["split"] == split and row["question"] in shown:
             rows.setdefault(row["question"], []).append(row)
     return rows
 
 
-def read_examples(source: Source, questions: Sequence[str]) -> dict[str, list[Row]]:
-    """The worked examples of each of `questions`, the most similar last, from the stage's ``examples.jsonl``.
+def read_examples(source: Source, questions: Sequence[str], shown: Container[str]) -> dict[str, list[Row]]:
+    """The worked examples of each question in `shown`, the most similar last, from the stage's ``examples.jsonl``.
 
-    Raises AugenError for a line that is no such record and for questions that the file lacks.
+    Raises AugenError for a line that is no such record and for `questions` that the file lacks.
     """
     found: dict[str, list[Row]] = {}
+    seen: set[str] = set()
     try:
         for row in _lines(source.path):
-            found[row["question"]] = [
+            solved: list[Row] = [
                 {key: example[key] for key in ("problem", "question", "options", "reasoning", "answer")}
                 for example in row["examples"]
             ]
+            seen.add(row["question"])
+            if row["question"] in shown:
+                found[row["question"]] = solved
     except FileNotFoundError:
         raise source.fault(["not found"]) from None
     except (ValueError, KeyError, TypeError) as fault:
-        raise source.fault([f"after line {len(found)}: no line of examples ({fault})"]) from None
-    if missing := [question for question in questions if question not in found]:
+        raise source.fault([f"after line {len(seen)}: no line of examples ({fault})"]) from None
+    if missing := [question for question in questions if question not in seen]:
         raise source.fault([f"no line for {len(missing)} questions of data/dev.jsonl, the first is {missing[0]}"])
     return found
 
@@ -100,14 +103,19 @@ def question_records(
     plain: Mapping[str, Sequence[Row]],
     examples: Mapping[str, Sequence[Row]],
     voting: Voting,
+    shown: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """All questions of `entries`, each with what was drawn for it (by question id), in the layout above."""
+    """The questions of `entries` in `shown` (id → flags), each with what was drawn for it, in the layout above."""
     shared: dict[str, int] = {}
     solved: list[Row] = []
+    problems: list[str] = []
     questions = []
-    for number, entry in enumerate(entries):
-        for i, item in enumerate(entry.questions):
-            name = question_id(entry, i)
+    for entry in entries:
+        asked = [(question_id(entry, i), item) for i, item in enumerate(entry.questions)]
+        asked = [(name, item) for name, item in asked if name in shown]
+        if asked:
+            problems.append(entry.problem)
+        for name, item in asked:
             places = []
             for example in examples[name]:
                 key = json.dumps(example, sort_keys=True)
@@ -118,21 +126,20 @@ def question_records(
             questions.append(
                 {
                     "id": name,
-                    "problem": number,
+                    "problem": len(problems) - 1,
                     "family": family_of(entry.id),
-                    **question_record(item, samples[name], voting),
+                    **question_record(item, samples[name], voting, shown[name]),
                     "plain": [row["answer"] for row in plain[name]],
                     "examples": places[::-1],  # the most similar first
                 }
             )
-    return {"problems": [entry.problem for entry in entries], "examples": solved, "questions": questions}
+    return {"problems": problems, "examples": solved, "questions": questions}
 
 
-def question_record(item: QuestionItem, rows: Sequence[Row], voting: Voting) -> dict[str, Any]:
+def question_record(item: QuestionItem, rows: Sequence[Row], voting: Voting, flags: Sequence[str]) -> dict[str, Any]:
     """One question and its samples, by slot and round."""
     rows = sorted(rows, key=lambda row: (row["slot"], row["round"]))
     decision = decision_of(item, rows, voting)
-    votes = votes_of(rows, decision)
     return {
         "question": item.question,
         "options": item.options,
@@ -140,8 +147,8 @@ def question_record(item: QuestionItem, rows: Sequence[Row], voting: Voting) -> 
         "given": decision.answer,
         "basis": decision.basis,
         "tally": {letter: round(value, 6) for letter, value in decision.tally.items()},
-        "votes": votes,
-        "flags": flags_of(item, rows, decision, votes),
+        "votes": votes_of(rows, decision),
+        "flags": list(flags),
         "samples": [sample_record(row, len(item.options)) for row in rows],
     }
 
@@ -158,29 +165,6 @@ def votes_of(rows: Sequence[Row], decision: Decision) -> dict[str, int]:
     voters = (row for row in rows if row["accepted"] or decision.basis == "parsed")
     counts = Counter(row["answer"] for row in voters if row["answer"] is not None)
     return dict(sorted(counts.items()))
-
-
-def is_close(votes: Mapping[str, int], winner: str) -> bool:
-    """Whether one more vote for another letter would have drawn level with the winner.
-
-    >>> is_close({"A": 3, "B": 2}, "A"), is_close({"A": 3, "B": 1}, "A"), is_close({"A": 1}, "A")
-    (True, False, False)
-    """
-    others = [count for letter, count in votes.items() if letter != winner]
-    return bool(others) and votes[winner] - max(others) <= 1
-
-
-def flags_of(item: QuestionItem, rows: Sequence[Row], decision: Decision, votes: Mapping[str, int]) -> list[str]:
-    """Those of `FLAGS` that hold, in their order."""
-    wrong = decision.answer != item.answer
-    holds = {
-        "wrong": wrong,
-        "missed": wrong and any(row["answer"] == item.answer for row in rows),
-        "close": is_close(votes, decision.answer),
-        "unaccepted": decision.basis == "parsed",
-        "fallback": decision.basis == "fallback",
-    }
-    return [flag for flag in FLAGS if holds[flag]]
 
 
 def sample_record(row: Row, n_options: int) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from augen import metrics
-from augen.evaluation import Gain, Report, verdict_of
-from augen.metrics import Estimate
+from augen.evaluation import Gain, Report, family_of, verdict_of
+from augen.metrics import Bools, Estimate, Floats, Ints
 from augen.params import Params
-from augen.sample_file import Samples
+from augen.sample_file import Questions, Samples
 
 Rows = list[dict[str, Any]]
 
@@ -128,28 +128,27 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
-def family_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
+def family_rows(questions: Questions, right: Bools, plain: Floats) -> Rows:
     """Accuracy of each puzzle family with its error, the best first, and that of one sample of the plain model.
 
-    None where questions have no family.
+    `right` and `plain` are (Q,). None where questions have no family.
     """
-    by_family: dict[str, list[Mapping[str, Any]]] = {}
-    for record in records:
-        if record["family"] is not None:
-            by_family.setdefault(record["family"], []).append(record)
+    by_family: dict[str, list[int]] = {}
+    for number, problem in enumerate(questions.problems):
+        if family := family_of(problem):
+            by_family.setdefault(family, []).append(number)
+    clusters = np.unique(questions.problems, return_inverse=True)[1]
     rows = []
     for family, own in sorted(by_family.items()):
-        right = np.array(["wrong" not in record["flags"] for record in own], dtype=np.float64)
-        value, se = metrics.cluster_mean(right, np.array([record["problem"] for record in own]))
+        value, se = metrics.cluster_mean(right[own].astype(np.float64), clusters[own])
         error = 0.0 if isnan(se) else se
-        plain = np.mean([np.mean([letter == record["truth"] for letter in record["plain"]]) for record in own])
         rows.append(
             {
                 "family": family,
                 "accuracy": value,
                 "low": max(0.0, value - error),
                 "high": min(1.0, value + error),
-                "plain": float(plain),
+                "plain": float(np.mean(plain[own])),
                 "questions": len(own),
             }
         )
@@ -169,22 +168,18 @@ def side_by_side(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:
     ]
 
 
-def threshold_point(records: Sequence[Mapping[str, Any]], threshold: float) -> dict[str, float] | None:
+def threshold_point(samples: Samples, truth: Ints, threshold: float) -> dict[str, float] | None:
     """Where on the ROC curve `infer` accepts: the shares of wrong and of right samples whose score is high enough.
 
     Of the samples that the curve is drawn from: round 0, of the slots that every question has. None without scores,
     and where all are right or all are wrong.
     """
-    first = [[s for s in record["samples"] if s["round"] == 0] for record in records]
-    slots = min(len(samples) for samples in first)
-    accepted: dict[bool, list[bool]] = {True: [], False: []}
-    for record, samples in zip(records, first, strict=True):
-        for sample in samples:
-            if sample["slot"] <= slots and sample["answer"] is not None and sample["score"] is not None:
-                accepted[sample["answer"] == record["truth"]].append(sample["score"] >= threshold)
-    if not (accepted[True] and accepted[False]):
+    rows = samples.common.rows
+    rows = rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])]
+    right, accepted = rows["answer"] == truth[rows["question"]], rows["score"] >= threshold
+    if right.all() or not right.any():
         return None
-    rates = {"false_positive_rate": np.mean(accepted[False]), "true_positive_rate": np.mean(accepted[True])}
+    rates = {"false_positive_rate": np.mean(accepted[~right]), "true_positive_rate": np.mean(accepted[right])}
     return {"threshold": threshold} | {name: float(rate) for name, rate in rates.items()}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from augen.entries import Entry, QuestionItem
-from augen.report.questions import FLAGS
+from augen.report.flags import FLAGS
 from tests.runs import evaluated, write_run
 
 webdriver = pytest.importorskip("selenium.webdriver")

@@ -297,7 +297,7 @@ def drawn(question: str, slot: int, answer: str | None, score: float | None = 0.
 
 def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
     questions = asked(3)
-    text = samples_jsonl(run(questions, FakeEngine(varied), tmp_path, by_text))
+    text = "".join(samples_jsonl(run(questions, FakeEngine(varied), tmp_path, by_text)))
     rows = [json.loads(line) for line in text.splitlines()]
     assert list(rows[0]) == [
         "split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish",
@@ -306,17 +306,19 @@ def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
     order = [(ids.index(row["question"]), row["round"], row["slot"]) for row in rows]
     assert order == sorted(order) and len(set(order)) == len(order)
     assert max(row["round"] for row in rows) > 0
-    assert text.endswith("\n") and samples_jsonl([]) == ""
+    assert text.endswith("\n") and list(samples_jsonl([])) == []
 
 
 def test_the_same_run_writes_the_same_bytes(tmp_path: Path) -> None:
-    first = samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "one", by_text))
-    assert samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "two", by_text)) == first
-    assert samples_jsonl(run(asked(4), FakeEngine(says("A")), tmp_path / "one", by_text)) == first, "from the store"
+    first = list(samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "one", by_text)))
+    assert list(samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "two", by_text))) == first
+    assert list(samples_jsonl(run(asked(4), FakeEngine(says("A")), tmp_path / "one", by_text))) == first, (
+        "from the store"
+    )
 
 
 def test_chinese_is_written_as_it_is() -> None:
-    assert "…" in samples_jsonl([[drawn("p#1", 1, "A")]])
+    assert "…" in "".join(samples_jsonl([[drawn("p#1", 1, "A")]]))
 
 
 def test_decisions_by_question() -> None:
@@ -361,7 +363,7 @@ def test_answers_are_filled_in_and_nothing_else() -> None:
 def test_examples_are_written_for_every_question() -> None:
     solved = QuestionItem("谁高？", ["丙", "丁"], "丙高。\n答案是：A", "A", "solver")
     with_one, without = asked(1, examples=(("丙比丁高。", solved),)) + asked(2)[1:]
-    first, second = map(json.loads, examples_jsonl([with_one, without]).splitlines())
+    first, second = map(json.loads, examples_jsonl([with_one, without]))
     assert first["examples"] == [
         {
             "problem": "丙比丁高。",

@@ -22,9 +22,10 @@ from augen.errors import AugenError
 from augen.evaluation import Gain
 from augen.metrics import Estimate
 from augen.params import load
-from augen.report import charts, page, questions, tables
+from augen.report import charts, flags, page, tables
+from augen.report.flags import FLAGS, chosen, flags_of
 from augen.report.questions import Voting, question_record, question_records, read_examples, sample_record
-from augen.sample_file import ROW, Samples, Source
+from augen.sample_file import CODES, ROW, Questions, Samples, Source
 from stages import evaluate as stage
 from tests.runs import write_run
 
@@ -46,7 +47,7 @@ def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 
     return drawn | {"text": text, "tokens": 5, "finish": "stop"} | other
 
 
-@pytest.mark.parametrize("module", [charts, questions, tables, page])
+@pytest.mark.parametrize("module", [charts, flags, tables, page])
 def test_worked_examples(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -84,12 +85,18 @@ class TestQuestions:
     def test_vote_and_flags(
         self, rows: list[dict[str, Any]], given: str, basis: str, votes: dict[str, int], flags: list[str]
     ) -> None:
-        record = question_record(ITEM, rows, VOTING)
+        drawn = [(0, r["slot"], r["round"], CODES[r["answer"]], r["score"], r["accepted"], r["tokens"]) for r in rows]
+        asked = Questions(["p#1"], np.array([CODES[ITEM.answer]]), np.array([len(ITEM.options)]), ["p"])
+        found = flags_of(Samples(["p#1"], np.array(drawn, dtype=ROW)), asked, VOTING.method, VOTING.fallback)
+        assert list(found) == list(FLAGS)
+        assert [flag for flag, holds in found.items() if holds[0]] == flags
+
+        record = question_record(ITEM, rows, VOTING, flags)
         assert (record["given"], record["basis"], record["votes"], record["flags"]) == (given, basis, votes, flags)
 
     def test_samples_stand_by_slot_then_round(self) -> None:
         drawn = [row(1, "B"), row(2, "A", 0.1), row(3, "B"), row(2, "B", round_=1)]
-        record = question_record(ITEM, drawn, VOTING)
+        record = question_record(ITEM, drawn, VOTING, [])
         assert [(s["slot"], s["round"]) for s in record["samples"]] == [(1, 0), (2, 0), (2, 1), (3, 0)]
 
     @given(st.text(max_size=20))
@@ -108,13 +115,38 @@ class TestQuestions:
         names = ["dev_0001_roads#1", "dev_0001_roads#2", "real1#1"]
         rows = {name: [row(1, "B")] for name in names}
         found = {names[0]: [EXAMPLE, other], names[1]: [EXAMPLE], names[2]: []}
-        records = question_records(entries, rows, rows, found, VOTING)
+        records = question_records(entries, rows, rows, found, VOTING, {name: ["close"] for name in names})
         assert records["problems"] == ["甲…", "乙…"]
         assert records["examples"] == [EXAMPLE, other]
         assert [q["examples"] for q in records["questions"]] == [[1, 0], [0], []], "the most similar first"
         assert [q["problem"] for q in records["questions"]] == [0, 0, 1]
         assert [q["family"] for q in records["questions"]] == ["roads", "roads", None]
         assert records["questions"][0]["plain"] == ["B"]
+        assert records["questions"][0]["flags"] == ["close"]
+
+    def test_what_is_not_shown_is_not_carried(self) -> None:
+        entries = [Entry(f"题{i}", [ITEM, ITEM], f"dev_{i}_roads") for i in range(3)]
+        names = ["dev_1_roads#2", "dev_2_roads#1"]
+        rows = {name: [row(1, "B")] for name in names}
+        none: dict[str, Any] = {name: [] for name in names}
+        records = question_records(entries, rows, rows, none, VOTING, none)
+        assert records["problems"] == ["题1", "题2"]
+        assert [(q["id"], q["problem"]) for q in records["questions"]] == [(names[0], 0), (names[1], 1)]
+
+    @given(
+        st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=1, max_size=200),
+        st.integers(20, 100),
+        st.integers(1, 10),
+    )
+    def test_of_many_questions_some_are_chosen(self, kinds: list[tuple[bool, int]], limit: int, per_flag: int) -> None:
+        holds = {"wrong": np.array([wrong for wrong, _ in kinds]), "fallback": np.array([n == 9 for _, n in kinds])}
+        ids = [f"p{number}" for number in range(len(kinds))]
+        found = chosen(ids, holds, limit, per_flag)
+        assert len(found) == min(limit, len(kinds))
+        assert list(found) == [name for name in ids if name in found], "in their order"
+        for flag, each in holds.items():
+            assert sum(flag in flags for flags in found.values()) >= min(per_flag, each.sum())
+            assert {name for name, flags in found.items() if flag in flags} <= {ids[i] for i in np.flatnonzero(each)}
 
 
 class TestExamples:
@@ -122,7 +154,7 @@ class TestExamples:
         path = folder / "examples.jsonl"
         if text is not None:
             path.write_text(text, encoding="utf-8")
-        return read_examples(Source(path, "infer", 5, 2, 0.5, adaptive=False), asked)
+        return read_examples(Source(path, "infer", 5, 2, 0.5, adaptive=False), asked, asked)
 
     def test_reads_what_infer_wrote(self, tmp_path: Path) -> None:
         line = json.dumps({"split": "dev", "question": "p#1", "examples": [EXAMPLE]}) + "\n"
@@ -148,17 +180,10 @@ class TestExamples:
 class TestTables:
     def test_families_best_first_with_their_error(self) -> None:
         """roads: right 1, 1 | 0 by problem; mean 2/3, se² = 2/1 · (4/9 + 4/9)/9."""
-        records = [
-            {"family": family, "flags": flags, "problem": problem, "truth": "A", "plain": plain}
-            for family, flags, problem, plain in [
-                ("roads", [], 0, ["A", "B"]),
-                ("roads", ["close"], 0, ["A", "A"]),
-                ("roads", ["wrong"], 1, [None, "C"]),
-                ("lists", [], 2, ["A"]),
-                (None, [], 3, ["A"]),
-            ]
-        ]
-        lists, roads = tables.family_rows(records)
+        problems = ["dev_0_roads", "dev_0_roads", "dev_1_roads", "dev_2_lists", "real"]
+        asked = Questions([f"{n}#1" for n in range(5)], np.zeros(5, int), np.full(5, 4), problems)
+        right, plain = np.array([True, True, False, True, True]), np.array([0.5, 1, 0, 1, 1])
+        lists, roads = tables.family_rows(asked, right, plain)
         assert (lists["family"], lists["accuracy"], lists["low"], lists["high"]) == ("lists", 1, 1, 1)
         assert roads["accuracy"] == pytest.approx(2 / 3)
         assert roads["low"] == pytest.approx(2 / 3 - (16 / 81) ** 0.5)
@@ -168,15 +193,18 @@ class TestTables:
     def test_where_the_threshold_lies_on_the_curve(self) -> None:
         """Right: 0.9 and 0.4; wrong: 0.5. Not in it: redraws, unparsed samples, slots that only some questions have."""
 
-        def record(*drawn: dict[str, Any]) -> dict[str, Any]:
-            return question_record(ITEM, list(drawn), VOTING) | {"plain": []}
+        def samples(*rows: tuple[int, int, int, str | None, float]) -> Samples:
+            drawn = [(q, slot, round_, CODES[letter], score, True, 5) for q, slot, round_, letter, score in rows]
+            return Samples(["p#1", "q#1"], np.array(drawn, dtype=ROW))
 
-        one = record(row(1, "B", 0.9), row(2, "A", 0.5), row(3, "B", 0.1))
-        other = record(row(1, "B", 0.4), row(2, None, 0.9), row(1, "B", 0.8, round_=1))
-        point = tables.threshold_point([one, other], 0.5)
+        one = [(0, 1, 0, "B", 0.9), (0, 2, 0, "A", 0.5), (0, 3, 0, "B", 0.1)]
+        other = [(1, 1, 0, "B", 0.4), (1, 2, 0, None, 0.9), (1, 1, 1, "B", 0.8)]
+        truth = np.array([1, 1])
+        point = tables.threshold_point(samples(*one, *other), truth, 0.5)
         assert point == {"threshold": 0.5, "false_positive_rate": 1.0, "true_positive_rate": 0.5}
-        assert tables.threshold_point([record(row(1, "B", None), row(2, "A", None))], 0.5) is None
-        assert tables.threshold_point([record(row(1, "B"), row(2, "B"))], 0.5) is None
+        nan = float("nan")
+        assert tables.threshold_point(samples((0, 1, 0, "B", nan), (1, 1, 0, "A", nan)), truth, 0.5) is None
+        assert tables.threshold_point(samples((0, 1, 0, "B", 0.5), (1, 1, 0, "B", 0.5)), truth, 0.5) is None
 
     @pytest.mark.parametrize(
         ("changes", "line"),
@@ -342,3 +370,30 @@ def test_a_run_without_scorer_families_and_examples(tmp_path: Path, monkeypatch:
     assert "Accuracy by puzzle family" not in shown
     assert "all families" not in shown
     assert "Scorer AUC" not in shown
+
+
+def test_a_run_of_many_questions_shows_some_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their flags, found in arrays, are what the vote of each question says; counts are of all questions."""
+    write_run(tmp_path, questions=40, voters=3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "chosen", partial(chosen, limit=30, per_flag=3))
+    stage.main()
+    shown = (tmp_path / "reports/report.html").read_text(encoding="utf-8")
+    count = json.loads((tmp_path / "reports/metrics.json").read_text())["questions"]
+    assert f"30 of {count} questions</h2>" in shown
+    assert "Every question" not in shown
+    found = re.search(r'<script type="text/plain" id="packed">([^<]*)</script>', shown)
+    assert found is not None
+    records = json.loads(zlib.decompress(base64.b64decode(found[1])))["questions"]
+    assert len(records) == 30
+    for record in records:
+        votes, truth = dict(record["votes"]), record["truth"]
+        own, others = votes.pop(record["given"], 0), max(votes.values(), default=0)
+        holds = {
+            "wrong": record["given"] != truth,
+            "missed": record["given"] != truth and truth in {sample["answer"] for sample in record["samples"]},
+            "close": others > 0 and own - others <= 1,
+            "unaccepted": record["basis"] == "parsed",
+            "fallback": record["basis"] == "fallback",
+        }
+        assert record["flags"] == [flag for flag, held in holds.items() if held], record["id"]
