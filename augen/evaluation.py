@@ -65,8 +65,10 @@ class Step:
 
 
 def verdict_of(difference: Estimate) -> str:
-    """`gained`, `not shown` (less than one standard error) or `lost`."""
+    """`gained`, `not shown` (less than one standard error), `no change` (in no problem) or `lost`."""
     value, se = difference
+    if value == 0 and not se > 0:
+        return "no change"
     if value < 0:
         return "lost"
     return "gained" if value > 0 and value >= se else "not shown"
@@ -332,9 +334,9 @@ def gains_page(report: Report) -> str:
 {gains_table(report.gains, "github")}
 
 ± is one standard error, clustered by problem; that of a difference is paired by question. *not shown*: the
-gain is smaller than its standard error; *lost*: the step made it worse here. One sample stands for the mean
-over all samples of round 0 (with infer.adaptive: of the slots that every question has). The best constant was
-chosen on these same questions.
+gain is smaller than its standard error; *no change*: in no problem; *lost*: the step made it worse here. One sample
+stands for the mean over all samples of round 0 (with infer.adaptive: of the slots that every question has). The best
+constant was chosen on these same questions.
 
 All together: {_with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
 

@@ -290,12 +290,13 @@ def test_verdicts() -> None:
             (0.02, 0.01),
             (0.01, 0.01),
             (0.009, 0.01),
+            (0.0, 0.01),
             (0.0, 0.0),
             (-0.001, 0.01),
             (0.1, float("nan")),
         ]
     }
-    assert list(verdict.values()) == ["gained", "gained", "not shown", "not shown", "lost", "not shown"]
+    assert list(verdict.values()) == ["gained", "gained", "not shown", "not shown", "no change", "lost", "not shown"]
     assert gain.verdict == ""
 
 
