@@ -262,6 +262,12 @@ def test_a_named_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, name: s
         open_engine(name, "model")
 
 
+@needs_ray
+def test_ray_wants_to_know_its_cluster() -> None:
+    with pytest.raises(AugenError, match=r"engine\.ray: the ray engine needs its settings; see params\.yaml"):
+        open_engine("ray", "model")
+
+
 def test_transformers_does_not_quantize(tiny_model: Path) -> None:
     with pytest.raises(AugenError, match=r"engine\.quantization: .* cannot do 'fp8'"):
         open_engine("transformers", str(tiny_model), quantization="fp8")
