@@ -167,6 +167,8 @@ class RayEngine:
         options: dict[str, Any] = {"address": address} if address else _local()
         if address:
             _reach(address)
+            # One try of 40 s, not 20, at what listens but is no cluster.
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
         try:
             ray.init(
                 **options,
