@@ -46,11 +46,19 @@ class Model(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
 
 
+class Ray(Section):
+    address: Annotated[str, Field(pattern=r"^[^:/\s]+:\d+$")] | None
+    workers: Positive | None
+    gpus: Annotated[float, Field(ge=0, le=1)]
+    batch_size: Positive
+
+
 class Engine(Section):
     max_model_len: Positive
     memory_share: Annotated[float, Field(gt=0, le=1)]
     quantization: Literal["fp8"] | None
     batch_size: Positive
+    ray: Ray
 
 
 class Prompt(Section):
@@ -270,7 +278,7 @@ class Finetune(Training):
 
 
 class Infer(Section):
-    engine: Literal["auto", "vllm", "transformers", "openai"]
+    engine: Literal["auto", "vllm", "transformers", "ray", "openai"]
     models: list[Path_]
     adapter: bool
     temperature: Temperature

@@ -45,7 +45,7 @@ class Releasable(Draws, Protocol):
 class Identity:
     """What besides the request decides a completion; see augen.identity for the two model fields."""
 
-    engine: str  # resolved: vllm or transformers, never auto
+    engine: str  # resolved: vllm or transformers, never auto or ray
     generator: str
     dtype: str
     quantization: str | None

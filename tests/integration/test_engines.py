@@ -1,4 +1,4 @@
-"""One contract for both engines, on a tiny random model: the same requests, the same promises."""
+"""One contract for all engines, on a tiny random model: the same requests, the same promises."""
 
 import importlib.util
 import sys
@@ -18,6 +18,7 @@ from augen.engines.base import tokenize
 from augen.engines.transformers import choose
 from augen.errors import AugenError
 
+needs_ray = pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="ray is not installed")
 needs_vllm = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
 
 TEXTS = (
@@ -32,10 +33,14 @@ GREEDY = [Request(text, seed=0, temperature=0.0, top_p=1.0, max_tokens=16) for t
 SAMPLED = [replace(request, seed=seed, temperature=1.0) for seed, request in enumerate(GREEDY)]
 
 
-@pytest.fixture(scope="module", params=["transformers", pytest.param("vllm", marks=needs_vllm)])
+@pytest.fixture(
+    scope="module",
+    params=["transformers", pytest.param("vllm", marks=needs_vllm), pytest.param("ray", marks=needs_ray)],
+)
 def engine(request: pytest.FixtureRequest, tiny_model: Path, tiny_adapter: Path) -> Iterator[Engine]:
-    engine = open_engine(request.param, str(tiny_model), adapter=tiny_adapter, max_model_len=256, batch_size=4)
-    assert engine.name == request.param
+    ray = {"address": None, "workers": 1, "gpus": 0, "batch_size": 4}
+    engine = open_engine(request.param, str(tiny_model), adapter=tiny_adapter, max_model_len=256, batch_size=4, ray=ray)
+    assert engine.name == resolve(request.param)  # samples drawn by ray are those of its workers' engine
     yield engine
     engine.close()
     engine.close()
@@ -227,13 +232,15 @@ def test_a_chat_prompt_does_not_get_a_second_beginning() -> None:
 def test_auto_is_vllm_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"vllm"}
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: name in installed or None)
-    assert resolve("auto") == "vllm"
+    assert resolve("auto") == resolve("ray") == "vllm"
     installed.clear()
-    assert resolve("auto") == "transformers"
+    assert resolve("auto") == resolve("ray") == "transformers"
 
 
 def test_an_unknown_engine() -> None:
-    with pytest.raises(AugenError, match=r"infer\.engine: 'vlm' is no engine; take auto or one of vllm, transformers"):
+    with pytest.raises(
+        AugenError, match=r"infer\.engine: 'vlm' is no engine; take auto or one of vllm, transformers, ray"
+    ):
         open_engine("vlm", "model")
 
 
@@ -248,11 +255,17 @@ def test_auto_goes_on_with_transformers_when_vllm_is_broken(
     engine.close()
 
 
-@pytest.mark.parametrize("name", ["vllm", "transformers"])
+@pytest.mark.parametrize("name", ["vllm", "transformers", "ray"])
 def test_a_named_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, f"augen.engines.{name}", None)
     with pytest.raises(AugenError, match=rf"infer\.engine: {name} cannot be imported .*install requirements.txt"):
         open_engine(name, "model")
+
+
+@needs_ray
+def test_ray_wants_to_know_its_cluster() -> None:
+    with pytest.raises(AugenError, match=r"engine\.ray: the ray engine needs its settings; see params\.yaml"):
+        open_engine("ray", "model")
 
 
 def test_transformers_does_not_quantize(tiny_model: Path) -> None:

@@ -202,6 +202,21 @@ def test_a_value_that_may_be_null() -> None:
     assert check(params, "p.yaml").prepare.limit is None
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("address", "ray://head:10001", "string should match pattern"),
+        ("address", "head", "string should match pattern"),
+        ("gpus", 2, "input should be less than or equal to 1"),
+    ],
+)
+def test_a_ray_cluster_has_a_host_and_a_port_and_a_worker_one_gpu_at_most(key: str, value: Any, fault: str) -> None:
+    params = raw()
+    params["engine"]["ray"][key] = value
+    with pytest.raises(AugenError, match=rf"engine\.ray\.{key}: {fault}"):
+        check(params, "p.yaml")
+
+
 def test_one_name_is_a_list_of_one() -> None:
     params = raw()
     assert check(params, "p.yaml").prepare.families == ["basic"]
