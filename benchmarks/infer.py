@@ -3,7 +3,8 @@
 The published loop asks batches of 16 questions for all votes at once, scores the texts of one question after the other,
 padded to the longest of them, and asks again only the questions of which nothing was accepted, up to five times. Here
 it runs on the same vLLM, with the same generator, scorer, questions and number of votes as augen.inference, in the same
-process. Questions are new puzzles (augen.puzzles), models those in models/tiny. It prints
+process. Questions are new puzzles (augen.puzzles), the generator is that in models/tiny, the scorer is models/scorer
+where `dvc repro` has made it, else models/tiny/checker untrained, which rejects much more and so takes longer. It prints
 
 1. wall-clock and generated tokens of both, without and with adaptive stopping, and the accuracy of each ± one standard
    error clustered by problem;
@@ -11,8 +12,8 @@ process. Questions are new puzzles (augen.puzzles), models those in models/tiny.
 3. scoring in batches by length beside scoring question by question, and the largest difference of their scores, for
    left and right padding.
 
-The generator is loaded before anything is timed. Takes about three minutes on a quiet core; ``--questions 40`` is
-quicker and tells less.
+The generator is loaded before anything is timed. Takes minutes of a quiet core; ``--questions 40`` is quicker and tells
+less.
 """
 
 import argparse
@@ -67,11 +68,10 @@ class Bench:
         self.questions = list(questions)
         self.folder = folder
         self.scorer_folder = folder / "scorer"
-        shutil.copytree("models/tiny/checker", self.scorer_folder)
-        # In float32, as a trained scorer is: in bfloat16 a score depends on what stands beside it in the batch.
-        checker: Any = AutoModelForSequenceClassification.from_pretrained("models/tiny/checker", dtype=torch.float32)
-        checker.save_pretrained(self.scorer_folder)
-        write_format(self.scorer_folder, Format("full", MAX_LENGTH))
+        if Path("models/scorer/scorer.json").exists():
+            shutil.copytree("models/scorer", self.scorer_folder)
+        else:
+            untrained_scorer(self.scorer_folder)
         self.scorer = Scorer(self.scorer_folder)
         self.engine = open_engine("vllm", p.model.generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN)
         assert isinstance(self.engine, VllmEngine)
@@ -134,6 +134,14 @@ class Bench:
             usage = sampler.usage
         found = decisions(history, self.questions, "majority", "A", THRESHOLD)
         return {key: decision.answer for key, decision in found.items()}, usage.tokens, sum(map(len, history))
+
+
+def untrained_scorer(folder: Path) -> None:
+    """The checker as a scorer: in float32, as a trained one is (in bfloat16 a score depends on its batch)."""
+    shutil.copytree("models/tiny/checker", folder)
+    checker: Any = AutoModelForSequenceClassification.from_pretrained("models/tiny/checker", dtype=torch.float32)
+    checker.save_pretrained(folder)
+    write_format(folder, Format("full", MAX_LENGTH))
 
 
 def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Scored]]) -> list[float]:
