@@ -4,7 +4,7 @@ The published loop asks batches of 16 questions for all votes at once, scores th
 padded to the longest of them, and asks again only the questions of which nothing was accepted, up to five times. Here
 it runs on the same vLLM, with the same generator, scorer, questions and number of votes as augen.inference, in the same
 process. Questions are new puzzles (augen.puzzles), the generator is that in models/tiny, the scorer is models/scorer
-where `dvc repro` has made it, else models/tiny/checker untrained, which rejects much more and so takes longer. It prints
+where `dvc repro` has made it, else models/tiny/checker untrained, which rejects more and so takes longer. It prints
 
 1. wall-clock and generated tokens of both, without and with adaptive stopping, and the accuracy of each ± one standard
    error clustered by problem;
