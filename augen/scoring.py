@@ -10,14 +10,16 @@ a score (`augen.calibrating`)::
 import gc
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from augen.entries import QuestionItem
 from augen.errors import AugenError
 from augen.identity import content_hash, refuse_pickled_weights
+from augen.prefixes import Group, batches, groups_of
 from augen.prompts import PROBLEM, REASONING, question_block
 from augen.store import Store, request_key
 
@@ -68,9 +70,9 @@ class Scored:
 
 
 class Scorer:
-    """A trained scorer on the best device there is."""
+    """A trained scorer on the best device there is; it reads about `batch_tokens` at once (by default as suits it)."""
 
-    def __init__(self, folder: Path, batch_tokens: int = 16_384) -> None:
+    def __init__(self, folder: Path, batch_tokens: int | None = None) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         self.format = read_format(folder)
@@ -86,21 +88,30 @@ class Scorer:
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")
-        self.batch_tokens = batch_tokens
+        # On a CPU what stays in its caches: more took a tenth to a half longer, with models of a few million weights.
+        self.batch_tokens = batch_tokens or (16_384 if self.device.type != "cpu" else 1_024)
+        # A model that reads in one direction, whose state after a beginning can be used again.
+        self._causal = "past_key_values" in signature(type(self.model).forward).parameters
 
     def scores(self, samples: Sequence[Scored], label: str = "scoring") -> list[float]:
-        """P(right) of each sample, in the order of `samples`; batches are gathered by length."""
+        """P(right) of each sample, in the order of `samples`.
+
+        Batches are gathered by length; the same text is read once, and so is what the texts of a question begin with.
+        """
         from tqdm import tqdm
 
-        rows = [self.format.encode(self.tokenizer, s.problem, s.question, s.reasoning) for s in samples]
-        found = [0.0] * len(rows)
+        encoded = [tuple(self.format.encode(self.tokenizer, s.problem, s.question, s.reasoning)) for s in samples]
+        questions = {row: _question(sample) for row, sample in zip(encoded, samples, strict=True)}
+        rows = [list(row) for row in questions]
+        found: dict[tuple[int, ...], float] = {}
         interval = 0.2 if sys.stderr.isatty() else 30.0  # in a log file a line every half minute is enough
-        with tqdm(total=len(rows), desc=label, unit="sample", disable=not rows, mininterval=interval) as bar:
-            for batch in by_length([len(row) for row in rows], self.batch_tokens):
-                for index, score in zip(batch, self._batch([rows[i] for i in batch]), strict=True):
-                    found[index] = score
-                bar.update(len(batch))
-        return found
+        with tqdm(total=len(rows), desc=label, unit="text", disable=not rows, mininterval=interval) as bar:
+            for batch in batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens):
+                members = [rows[i] for group in batch for i in group.members]
+                read = self._sharing(batch, rows) if batch[0].shared else self._batch(members)
+                found |= zip(map(tuple, members), read, strict=True)
+                bar.update(len(members))
+        return [found[row] for row in encoded]
 
     def close(self) -> None:
         """Free the memory, that of the device too. To be used no more."""
@@ -111,14 +122,56 @@ class Scorer:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def _groups(self, rows: Sequence[list[int]], questions: Sequence[Hashable]) -> list[Group]:
+        return groups_of(rows, questions if self._causal else range(len(rows)))
+
     def _batch(self, rows: list[list[int]]) -> list[float]:
+        """The score of each row."""
         import torch
 
         padded = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(self.device)
         with torch.inference_mode():
-            logits = self.model(**padded).logits.float()  # (B, 2)
+            return self._scores_of(self.model(**padded).logits)
+
+    def _sharing(self, batch: Sequence[Group], rows: Sequence[list[int]]) -> list[float]:
+        """The score of each member of each group: what a group shares is read once, then the rest of each member."""
+        import torch
+
+        def padded(part: list[list[int]], side: str) -> tuple["torch.Tensor", "torch.Tensor"]:
+            found = self.tokenizer.pad({"input_ids": part}, padding_side=side, return_tensors="pt").to(self.device)
+            return found["input_ids"], found["attention_mask"]
+
+        owners = torch.tensor([n for n, group in enumerate(batch) for _ in group.members], device=self.device)
+        # Padding stands outside, before the shared parts and after the rest, so that both parts of a text touch.
+        shared, before = padded([rows[group.members[0]][: group.shared] for group in batch], "left")  # (G, S)
+        rest, after = padded([rows[i][group.shared :] for group in batch for i in group.members], "right")  # (B, T)
+        lengths = before.sum(dim=1)[owners, None]  # (B, 1)
+        with torch.inference_mode():
+            cache = self.model.base_model(
+                input_ids=shared,
+                attention_mask=before,
+                position_ids=(before.cumsum(dim=1) - 1).clamp(min=0),
+                use_cache=True,
+            ).past_key_values
+            cache.batch_select_indices(owners)
+            read = self.model(
+                input_ids=rest,
+                attention_mask=torch.cat([before[owners], after], dim=1),
+                position_ids=lengths + torch.arange(rest.shape[1], device=self.device),
+                past_key_values=cache,
+            )
+        return self._scores_of(read.logits)
+
+    def _scores_of(self, logits: "torch.Tensor") -> list[float]:
+        """From logits (B, 2)."""
+        logits = logits.float()
         margins = logits[:, 1] - logits[:, 0]
         return [float(p) for p in ((margins - self.format.offset) / self.format.temperature).sigmoid()]
+
+
+def _question(sample: Scored) -> tuple[str, str, tuple[str, ...]]:
+    """What the samples of a question have in common."""
+    return sample.problem, sample.question.question, tuple(sample.question.options)
 
 
 def stored_scores(
@@ -159,21 +212,6 @@ def _device() -> "torch.device":
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def by_length(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Indices in batches of similar length, at most `batch_tokens` with padding, long ones first.
-
-    >>> by_length([3, 9, 4, 1], batch_tokens=10)
-    [[1], [2, 0], [3]]
-    """
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if batches and lengths[batches[-1][0]] * (len(batches[-1]) + 1) <= batch_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
 
 
 def read_format(folder: Path) -> Format:

@@ -23,6 +23,7 @@ from augen.entries import Entry, QuestionItem
 from augen.errors import AugenError
 from augen.finetuning import Adapter, Lesson, finetune, lessons
 from augen.pairwise import one_label, pairs_of, two_labels
+from augen.prefixes import Group
 from augen.prompts import Example, completion, solve_prompt
 from augen.retrieval import Retriever
 from augen.scorer_report import Labelled, labelled
@@ -193,6 +194,29 @@ def test_a_score_does_not_depend_on_the_batch(side: str, folder: Path) -> None:
     assert scores[5] == pytest.approx(direct(folder, samples[5]), abs=1e-5)
     assert len({round(score, 4) for score in scores}) > 5, "different texts have different scores"
     assert together.scores(samples[::-1]) == pytest.approx(scores[::-1], abs=1e-5)
+
+
+@pytest.mark.parametrize("batch_tokens", [100, 10_000])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_a_question_s_texts_begin_with_is_read_once_and_changes_no_score(
+    side: str, batch_tokens: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = [
+        Scored("甲比乙高。" * times, item(0), f"{'乙' * extra}甲高。\n答案是：{letter}")
+        for times, extra, letter in [(9, 0, "A"), (3, 4, "A"), (9, 7, "B"), (9, 2, "A"), (3, 0, "B"), (1, 1, "A")]
+    ]
+    scorer = Scorer(folder, batch_tokens)
+    scorer.tokenizer.padding_side = side
+    read, sharing = [], scorer._sharing
+
+    def watched(batch: Sequence[Group], rows: Sequence[list[int]]) -> list[float]:
+        read.append(batch)
+        return sharing(batch, rows)
+
+    monkeypatch.setattr(scorer, "_sharing", watched)
+    scores = scorer.scores([*samples, samples[0]])
+    assert read and scores[-1] == scores[0]
+    assert scores[:-1] == pytest.approx([direct(folder, sample) for sample in samples], abs=1e-5)
 
 
 def test_the_saved_scorer_scores_as_the_trained_one(trained: Trained, folder: Path) -> None:

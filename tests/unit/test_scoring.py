@@ -1,6 +1,5 @@
 """The scorer's input and its stored scores; the model itself is tested in tests/integration."""
 
-import doctest
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from augen import scoring
 from augen.entries import QuestionItem
 from augen.errors import AugenError
 from augen.prompts import solve_prompt
-from augen.scoring import Format, Scored, by_length, read_format, stored_scores, write_format
+from augen.scoring import Format, Scored, read_format, stored_scores, write_format
 from augen.store import Store
 
 END = 0
@@ -34,11 +33,6 @@ class Characters:
 def encoded(format_: Format, problem: str, reasoning: str) -> str:
     ids = format_.encode(Characters(), problem, QuestionItem("谁高？", ["甲", "乙"]), reasoning)
     return "".join(map(chr, ids))
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(scoring)
-    assert result.attempted and not result.failed
 
 
 # --- input
@@ -83,20 +77,6 @@ def test_the_end_of_the_reasoning_always_stays(problem: str, reasoning: str, max
 def test_nothing_to_read_is_the_end_of_text_token() -> None:
     """A row without tokens could not be padded to a batch."""
     assert Format("reasoning", 10).encode(Characters(), "甲。", QuestionItem("？", ["1", "2"]), " \n") == [END]
-
-
-# --- batches
-
-
-@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 1000))
-def test_batches_hold_every_row_once_and_not_too_many_tokens(lengths: list[int], batch_tokens: int) -> None:
-    batches = by_length(lengths, batch_tokens)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    for batch in batches:
-        longest = max(lengths[i] for i in batch)
-        assert len(batch) == 1 or longest * len(batch) <= batch_tokens
-    order = [lengths[i] for batch in batches for i in batch]
-    assert order == sorted(order, reverse=True), "the largest first, so that memory runs out at once or never"
 
 
 # --- the folder
