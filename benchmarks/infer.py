@@ -2,8 +2,8 @@
 
 The published loop asks batches of 16 questions for all votes at once, scores the texts of one question after the other,
 padded to the longest of them, and asks again only the questions of which nothing was accepted, up to five times. Here
-it runs on the same vLLM, with the same generator, scorer, questions and number of votes as augen.inference, in the same
-process. Questions are new puzzles (augen.puzzles), the generator is that in models/tiny, the scorer is models/scorer
+it runs on vLLM as it comes, with the same generator, scorer, questions and number of votes as augen.inference, in the
+same process. Questions are new puzzles (augen.puzzles), the generator is that in models/tiny, the scorer models/scorer
 where `dvc repro` has made it, else models/tiny/checker untrained, which rejects more and so takes longer. It prints
 
 1. wall-clock and generated tokens of both, without and with adaptive stopping, and the accuracy of each ± one standard
@@ -76,9 +76,11 @@ class Bench:
         self.engine = open_engine("vllm", p.model.generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN)
         assert isinstance(self.engine, VllmEngine)
         self.llm: Any = self.engine._model(adapter=False)
+        self.default_llm: Any = default_vllm(p.model.generator, p.model.dtype)
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
         self.sampling = Sampling(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
+        self.default_llm.generate([self.request(asked, 1).prompt for asked in self.questions[:BATCH]], use_tqdm=False)
         self.scorer.scores(
             [Scored(asked.problem, asked.item, "想。") for asked in self.questions[:BATCH]], "warming up"
         )
@@ -90,6 +92,7 @@ class Bench:
 
     def timed(self, name: str, loop: Callable[[], tuple[dict[str, str], int, int]]) -> Run:
         self.llm.reset_prefix_cache()
+        self.default_llm.reset_prefix_cache()
         started = time.perf_counter()
         answers, tokens, samples = loop()
         return Run(name, answers, tokens, samples, time.perf_counter() - started)
@@ -105,7 +108,7 @@ class Bench:
             waiting = self.questions[start : start + BATCH]
             for _ in range(ROUNDS):
                 prompts = [self.request(asked, 1).prompt for asked in waiting]
-                outputs = self.llm.generate(prompts, params, use_tqdm=False)
+                outputs = self.default_llm.generate(prompts, params, use_tqdm=False)
                 for asked, output in zip(waiting, outputs, strict=True):
                     texts = [completion.text for completion in output.outputs]
                     tokens += sum(len(completion.token_ids) for completion in output.outputs)
@@ -134,6 +137,23 @@ class Bench:
             usage = sampler.usage
         found = decisions(history, self.questions, "majority", "A", THRESHOLD)
         return {key: decision.answer for key, decision in found.items()}, usage.tokens, sum(map(len, history))
+
+
+def default_vllm(generator: str, dtype: str) -> Any:
+    """vLLM as it comes, but for its share of a GPU, and what it needs without one (augen.engines.vllm says why)."""
+    from vllm import LLM
+
+    return LLM(
+        generator,
+        dtype=dtype,
+        max_model_len=MAX_MODEL_LEN,
+        use_tqdm_on_load=False,
+        **(
+            {"gpu_memory_utilization": 0.2}
+            if torch.cuda.is_available()
+            else {"enforce_eager": True, "enable_chunked_prefill": False}
+        ),
+    )
 
 
 def untrained_scorer(folder: Path) -> None:
@@ -251,6 +271,7 @@ def main() -> None:
             scoring_speed(bench)
         finally:
             bench.engine.close()
+            bench.default_llm.llm_engine.engine_core.shutdown()
 
 
 if __name__ == "__main__":
