@@ -3,6 +3,7 @@
 The workers run the transformers engine, which loads in half the time of vLLM.
 """
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from augen.engines import Completion, Engine, Request, open_engine
 from augen.engines.ray import OBJECTS, RayEngine
 from augen.errors import AugenError
 
+# Ray's workers give way to everything else: beside other tests they would load their models for minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
 ROOT = Path(__file__).parents[2]
 GENERATOR = str(ROOT / "models/tiny/generator")
 PROMPTS = (
