@@ -100,6 +100,12 @@ PARTS = {
 }
 
 
+def command(name: str) -> Any:
+    """The module that ``python -m name`` runs."""
+    module = importlib.import_module(name)
+    return importlib.import_module(f"{name}.__main__") if hasattr(module, "__path__") else module
+
+
 def said(fault: Fault, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """What the user sees when the stage or command runs here; it must end with status 1."""
     name, *arguments = fault.run.split()
@@ -108,7 +114,7 @@ def said(fault: Fault, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         if name in PARTS:
             run(PARTS[name])
         elif "." in name:
-            raise SystemExit(importlib.import_module(name).main())
+            raise SystemExit(command(name).main())
         else:
             run(importlib.import_module(f"stages.{name}").main)
     except SystemExit as end:
