@@ -16,7 +16,7 @@ import numpy as np
 
 from augen import metrics
 from augen.metrics import Bools, Estimate, Floats, Ints
-from augen.sample_file import Questions, Samples
+from augen.sample_file import Questions, Samples, accepted_at
 from augen.voting import Method, Resample, votes_to_decide
 
 ORDERS = 6  # of the slots, averaged over: which slot is the first is arbitrary
@@ -86,7 +86,7 @@ def recorded_of(samples: Samples, knobs: Knobs) -> Recorded:
     accepted, known = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     answers[place] = rows["answer"]
     weights[place] = metrics.weights_of(rows["score"])
-    accepted[place] = (rows["answer"] >= 0) & (np.isnan(rows["score"]) | (rows["score"] >= knobs.threshold))
+    accepted[place] = accepted_at(rows, knobs.threshold)
     known[place] = True
     return Recorded(answers, weights, accepted, known)
 

@@ -19,7 +19,7 @@ from tabulate import tabulate
 from augen import metrics
 from augen.entries import letter_of
 from augen.metrics import Bools, Estimate, Floats, Ints
-from augen.sample_file import CODES, Questions, Samples
+from augen.sample_file import Questions, Samples
 from augen.voting import Method
 
 FAMILY = re.compile(r"[a-z]+_\d+_(.+)")
@@ -110,8 +110,10 @@ def family_of(problem_id: str) -> str | None:
     return match[1] if match else None
 
 
-def grid_of(samples: Samples, column: Ints) -> Grid:
-    """`samples` laid out as (Q, n), each in its `column` (N,); places without a sample have no answer."""
+def grid_of(samples: Samples) -> Grid:
+    """`samples` laid out as (Q, n), by round and slot; places without a sample have no answer."""
+    slot, round_ = samples.rows["slot"], samples.rows["round"]
+    column = round_ * int(slot.max()) + slot - 1
     shape = (len(samples.ids), int(column.max()) + 1)
     answers, scores, accepted = np.full(shape, -1), np.full(shape, np.nan), np.zeros(shape, np.bool_)
     place = (samples.rows["question"], column)
@@ -123,9 +125,9 @@ def grid_of(samples: Samples, column: Ints) -> Grid:
 
 def single_accuracy(samples: Samples, truth: Ints) -> Floats:
     """(Q,) the share of right `common` samples: what one sample of the question is expected to bring."""
-    rows = samples.common.rows
-    right = np.bincount(rows["question"], weights=rows["answer"] == truth[rows["question"]])
-    return right / np.bincount(rows["question"])
+    common = samples.common
+    question = common.rows["question"]
+    return np.bincount(question, weights=common.right(truth)) / np.bincount(question)
 
 
 def gains_of(steps: Sequence[Step], clusters: Ints, baselines: int) -> list[Gain]:
@@ -205,10 +207,8 @@ def evaluate(questions: Questions, samples: Samples, plain: Samples, test: Sampl
 
 
 def _quality(samples: Samples, truth: Ints) -> metrics.ScorerQuality | None:
-    """The scorer on the parsed `common` samples: later rounds hold only what follows a rejection."""
-    rows = samples.common.rows
-    rows = rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])]
-    return metrics.scorer_quality(rows["score"], rows["answer"] == truth[rows["question"]])
+    judged = samples.judged
+    return metrics.scorer_quality(judged.rows["score"], judged.right(truth))
 
 
 def _unanswered(samples: Samples) -> list[str]:
@@ -226,11 +226,11 @@ def _step_numbers(gain: Gain) -> dict[str, float]:
 
 def _steps(questions: Questions, samples: Samples, plain: Samples, settings: Settings) -> list[Step]:
     """The rows of the table, from guessing to what is handed in; each adds one thing to the one before it."""
-    truth, rows = questions.truth, samples.rows
-    first = grid_of(samples.first, samples.first.rows["slot"] - 1)
-    every = grid_of(samples, rows["round"] * settings.voters + rows["slot"] - 1)
+    truth = questions.truth
+    first = grid_of(samples.first)
+    every = grid_of(samples)
     voted = every.vote_accepted(settings.method)
-    handed_in = np.where(voted < 0, CODES[settings.fallback], voted)
+    handed_in = questions.handed_in(voted, settings.fallback)
     best = int(np.argmax(metrics.constant_accuracies(truth)))
     n = samples.first.per_question
 
@@ -261,7 +261,7 @@ def accuracy_curve(samples: Samples, truth: Ints, method: Method) -> list[dict[s
     `pass` (one of k is right), the three votes over all parsed samples, and `configured`: the vote of
     params.yaml among the accepted ones.
     """
-    grid = grid_of(samples.common, samples.common.rows["slot"] - 1)
+    grid = grid_of(samples.common)
     methods: tuple[Method, ...] = ("majority", "weighted", "best")
     curve = []
     for k in range(1, grid.answers.shape[1] + 1):

@@ -61,6 +61,10 @@ class Questions:
     options: Ints
     problems: list[str]
 
+    def handed_in(self, voted: Ints, fallback: str) -> Ints:
+        """(Q,) what `voted` (Q,) hands in: where it is -1 the `fallback`, or the last letter of fewer options."""
+        return np.where(voted < 0, np.minimum(CODES[fallback], self.options - 1), voted)
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -88,6 +92,16 @@ class Samples:
         return self.where((self.rows["round"] == 0) & (self.rows["slot"] <= slots))
 
     @property
+    def judged(self) -> "Samples":
+        """Those of `common` that a scorer is measured on, with an answer and a score: redraws follow a rejection."""
+        common = self.common
+        return common.where((common.rows["answer"] >= 0) & ~np.isnan(common.rows["score"]))
+
+    def right(self, truth: Ints) -> Bools:
+        """(N,) whether each sample has the answer in `truth` (Q,)."""
+        return np.asarray(self.rows["answer"] == truth[self.rows["question"]])
+
+    @property
     def per_question(self) -> float:
         return len(self.rows) / len(self.ids)
 
@@ -99,6 +113,11 @@ class Samples:
     def no_answer_rate(self) -> float:
         """The share of samples in which no answer was found."""
         return float(np.mean(self.rows["answer"] < 0))
+
+
+def accepted_at(rows: Ints, threshold: float) -> Bools:
+    """(N,) as `augen.voting.Sample.accepted` for all `rows`, an array of `ROW`."""
+    return np.asarray((rows["answer"] >= 0) & (np.isnan(rows["score"]) | (rows["score"] >= threshold)))
 
 
 def questions_of(entries: Sequence[Entry]) -> Questions:
@@ -178,8 +197,8 @@ def _cause(fault: Exception) -> str:
 
 def _disagreements(samples: Samples, source: Source) -> list[str]:
     rows = samples.rows
-    slot, round_, score = rows["slot"], rows["round"], rows["score"]
-    accepted = (rows["answer"] >= 0) & (np.isnan(score) | (score >= source.threshold))
+    slot, round_ = rows["slot"], rows["round"]
+    accepted = accepted_at(rows, source.threshold)
     _, draw, times = np.unique(rows[["question", "slot", "round"]], return_index=True, return_counts=True)
     repeated = np.zeros(len(rows), np.bool_)
     repeated[draw[times > 1]] = True

@@ -33,7 +33,7 @@ from augen.errors import AugenError
 from augen.evaluation import grid_of
 from augen.metrics import Estimate, Floats, auc_within, cluster_mean, paired_difference, scorer_quality
 from augen.params import check
-from augen.sample_file import CODES, Questions, Source, matched, questions_of, read_samples
+from augen.sample_file import Questions, Source, matched, questions_of, read_samples
 
 Change = Mapping[str, Any]  # params by dotted key
 
@@ -165,14 +165,12 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
     questions = questions_of(read_jsonl(dev, answers="required"))
     source = Source(samples, "infer", p.voters, p.max_resample, p.infer.threshold, p.infer.adaptive)
     drawn = matched(read_samples(source, ("dev", "test"))["dev"], questions, source)
-    voted = grid_of(drawn, drawn.rows["round"] * p.voters + drawn.rows["slot"] - 1).vote_accepted(p.infer.vote)
-    fallback = np.minimum(CODES[p.infer.fallback], questions.options - 1)
-    answers = [letter_of(code) for code in np.where(voted < 0, fallback, voted)]
-    rows = drawn.common.rows
-    rows = rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])]
-    right = rows["answer"] == questions.truth[rows["question"]]
-    quality = scorer_quality(rows["score"], right)
-    within = auc_within(rows["score"], right, rows["question"].tolist())
+    voted = grid_of(drawn).vote_accepted(p.infer.vote)
+    answers = [letter_of(code) for code in questions.handed_in(voted, p.infer.fallback)]
+    judged = drawn.judged
+    scores, right = judged.rows["score"], judged.right(questions.truth)
+    quality = scorer_quality(scores, right)
+    within = auc_within(scores, right, judged.rows["question"].tolist())
     return Result(
         factor,
         change,

@@ -10,7 +10,7 @@ import numpy as np
 from augen import metrics
 from augen.evaluation import grid_of
 from augen.metrics import Bools, Ints
-from augen.sample_file import CODES, Questions, Samples
+from augen.sample_file import Questions, Samples
 from augen.voting import Method
 
 SHOWN = 2_000  # questions on the page at most: what a browser unpacks and searches at once
@@ -26,11 +26,9 @@ FLAGS = {  # by which the page filters, in this order
 
 def flags_of(samples: Samples, questions: Questions, method: Method, fallback: str) -> dict[str, Bools]:
     """(Q,) for each of `FLAGS` whether it holds; `samples` must have been matched with `questions`."""
-    rows = samples.rows
-    grid = grid_of(samples, rows["round"] * int(rows["slot"].max()) + rows["slot"] - 1)
+    grid = grid_of(samples)
     voted = grid.vote_accepted(method)
-    handed_in = np.where(voted < 0, np.minimum(CODES[fallback], questions.options - 1), voted)
-    wrong = handed_in != questions.truth
+    wrong = questions.handed_in(voted, fallback) != questions.truth
     parsed, accepted = (grid.answers >= 0).any(axis=1), grid.accepted.any(axis=1)
     return {
         "wrong": wrong,

@@ -171,12 +171,11 @@ def side_by_side(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:
 def threshold_point(samples: Samples, truth: Ints, threshold: float) -> dict[str, float] | None:
     """Where on the ROC curve `infer` accepts: the shares of wrong and of right samples whose score is high enough.
 
-    Of the samples that the curve is drawn from: round 0, of the slots that every question has. None without scores,
-    and where all are right or all are wrong.
+    Of the samples that the curve is drawn from (`Samples.judged`). None without scores, and where all are right or all
+    are wrong.
     """
-    rows = samples.common.rows
-    rows = rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])]
-    right, accepted = rows["answer"] == truth[rows["question"]], rows["score"] >= threshold
+    judged = samples.judged
+    right, accepted = judged.right(truth), judged.rows["score"] >= threshold
     if right.all() or not right.any():
         return None
     rates = {"false_positive_rate": np.mean(accepted[~right]), "true_positive_rate": np.mean(accepted[right])}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from augen import evaluation
@@ -280,6 +281,12 @@ def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
     assert report.plots["roc"] == report.plots["calibration"] == []
     at_k = report.metrics["at_k"]
     assert at_k["majority"] == at_k["weighted"] == at_k["best"] == at_k["configured"]
+
+
+def test_a_fallback_beyond_a_question_s_options_is_its_last_letter() -> None:
+    """As `augen.inference.decisions` hands it in."""
+    asked = Questions(["p#1", "p#2", "p#3"], np.zeros(3, int), np.array([2, 4, 2]), ["p"] * 3)
+    assert asked.handed_in(np.array([-1, -1, 0]), "D").tolist() == [1, 3, 0]
 
 
 def test_verdicts() -> None:
