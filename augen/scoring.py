@@ -11,11 +11,14 @@ import gc
 import json
 import sys
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from augen.cores import cores, spread
 from augen.entries import QuestionItem
 from augen.errors import AugenError
 from augen.identity import content_hash, refuse_pickled_weights
@@ -97,6 +100,7 @@ class Scorer:
         """P(right) of each sample, in the order of `samples`.
 
         Batches are gathered by length; the same text is read once, and so is what the texts of a question begin with.
+        Without a GPU every core reads batches of its own.
         """
         from tqdm import tqdm
 
@@ -105,10 +109,12 @@ class Scorer:
         rows = [list(row) for row in questions]
         found: dict[tuple[int, ...], float] = {}
         interval = 0.2 if sys.stderr.isatty() else 30.0  # in a log file a line every half minute is enough
-        with tqdm(total=len(rows), desc=label, unit="text", disable=not rows, mininterval=interval) as bar:
-            for batch in batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens):
-                members = [rows[i] for group in batch for i in group.members]
-                read = self._sharing(batch, rows) if batch[0].shared else self._batch(members)
+        with (
+            tqdm(total=len(rows), desc=label, unit="text", disable=not rows, mininterval=interval) as bar,
+            spread(cores()) if self.device.type == "cpu" else nullcontext(map) as mapped,
+        ):
+            todo = batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens)
+            for members, read in mapped(partial(self._read, rows), todo):
                 found |= zip(map(tuple, members), read, strict=True)
                 bar.update(len(members))
         return [found[row] for row in encoded]
@@ -124,6 +130,11 @@ class Scorer:
 
     def _groups(self, rows: Sequence[list[int]], questions: Sequence[Hashable]) -> list[Group]:
         return groups_of(rows, questions if self._causal else range(len(rows)))
+
+    def _read(self, rows: Sequence[list[int]], batch: Sequence[Group]) -> tuple[list[list[int]], list[float]]:
+        """The rows of `batch`, and their scores."""
+        members = [rows[i] for group in batch for i in group.members]
+        return members, self._sharing(batch, rows) if batch[0].shared else self._batch(members)
 
     def _batch(self, rows: list[list[int]]) -> list[float]:
         """The score of each row."""
