@@ -3,11 +3,12 @@
 The published loop asks batches of 16 questions for all votes at once, scores the texts of one question after the other,
 padded to the longest of them, and asks again only the questions of which nothing was accepted, up to five times. Here
 it runs on vLLM as it comes, with the same generator, scorer, questions and number of votes as augen.inference, in the
-same process. Questions are new puzzles (augen.puzzles), the generator is that in models/tiny, the scorer models/scorer
-where `dvc repro` has made it, else models/tiny/checker untrained, which rejects more and so takes longer. It prints
+same process. Questions are new puzzles (augen.puzzles); the generator is that in models/tiny with the adapter, and the
+scorer models/scorer, where `dvc repro` has made them; else the generator is plain, and the scorer models/tiny/checker
+untrained, which rejects more and so takes longer. It prints
 
-1. wall-clock and generated tokens of both, without and with adaptive stopping, and the accuracy of each ± one standard
-   error clustered by problem;
+1. wall-clock and generated tokens of both, without and with adaptive stopping, with few votes and with many, on one
+   engine and (engine ray) on one for each core, and the accuracy of each ± one standard error clustered by problem;
 2. tokens per second of our engine beside those of vLLM alone with the same requests;
 3. scoring in batches by length beside scoring question by question, and the largest difference of their scores, for
    left and right padding.
@@ -20,18 +21,22 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from augen.answers import parse_answer
 from augen.chat import Window
-from augen.engines import Request, open_engine
+from augen.cores import cores
+from augen.engines import Engine, Request, open_engine
 from augen.engines.vllm import VllmEngine
 from augen.inference import Asked, Rounds, Sampling, decisions, questions_of, run_rounds
 from augen.metrics import cluster_mean, paired_difference
@@ -44,7 +49,7 @@ from augen.voting import Sample, majority
 
 QUESTIONS, SEED = 320, 1
 VOTERS, ROUNDS, THRESHOLD = 5, 5, 0.3
-MANY = 15  # votes, to show what adaptive stopping saves where there are more of them
+MANY = 15  # votes: the more, the more of them adaptive stopping saves
 BATCH = 16  # prompts at once in the published loop
 MAX_TOKENS, MAX_MODEL_LEN, MAX_LENGTH = 256, 1024, 512
 
@@ -64,7 +69,8 @@ class Bench:
     """One generator on vLLM and one scorer, loaded and warm, for all loops."""
 
     def __init__(self, questions: Sequence[Asked], folder: Path) -> None:
-        p = load("model", "prompt")
+        p = load("model", "prompt", "engine")
+        generator = with_adapter(p.model.generator, folder / "generator")
         self.questions = list(questions)
         self.folder = folder
         self.scorer_folder = folder / "scorer"
@@ -73,10 +79,13 @@ class Bench:
         else:
             untrained_scorer(self.scorer_folder)
         self.scorer = Scorer(self.scorer_folder)
-        self.engine = open_engine("vllm", p.model.generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN)
-        assert isinstance(self.engine, VllmEngine)
-        self.llm: Any = self.engine._model(adapter=False)
-        self.default_llm: Any = default_vllm(p.model.generator, p.model.dtype)
+        self.opened = partial(open_engine, generator=generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN)
+        engine = self.opened("vllm")
+        assert isinstance(engine, VllmEngine)
+        self.engine = engine
+        self.llm: Any = engine._model(adapter=False)
+        self.default_llm: Any = default_vllm(generator, p.model.dtype)
+        self.ray = p.engine.ray.model_dump() | {"workers": cores()}
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
         self.sampling = Sampling(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
@@ -90,6 +99,17 @@ class Bench:
         assert request, "a puzzle fits"
         return request
 
+    @contextmanager
+    def one_each(self) -> Iterator[Engine]:
+        """Engines on all cores, just loaded: they have seen prompts of other questions only."""
+        engine = self.opened("ray", ray=self.ray)
+        others = questions_of(puzzle_entries(self.ray["workers"] * self.ray["batch_size"], "others", "other"), "dev")
+        try:
+            list(engine.generate([self.request(asked, 1) for asked in others]))
+            yield engine
+        finally:
+            engine.close()
+
     def timed(self, name: str, loop: Callable[[], tuple[dict[str, str], int, int]]) -> Run:
         self.llm.reset_prefix_cache()
         self.default_llm.reset_prefix_cache()
@@ -97,11 +117,11 @@ class Bench:
         answers, tokens, samples = loop()
         return Run(name, answers, tokens, samples, time.perf_counter() - started)
 
-    def published(self) -> tuple[dict[str, str], int, int]:
+    def published(self, voters: int) -> tuple[dict[str, str], int, int]:
         """The published loop: answers, generated tokens, samples."""
         from vllm import SamplingParams
 
-        params = SamplingParams(n=VOTERS, temperature=1.0, top_p=1.0, max_tokens=MAX_TOKENS)
+        params = SamplingParams(n=voters, temperature=1.0, top_p=1.0, max_tokens=MAX_TOKENS)
         answers: dict[str, str] = {}
         tokens = samples = 0
         for start in range(0, len(self.questions), BATCH):
@@ -125,12 +145,12 @@ class Bench:
                     break
         return {asked.id: answers.get(asked.id, "A") for asked in self.questions}, tokens, samples
 
-    def ours(self, voters: int, adaptive: bool) -> tuple[dict[str, str], int, int]:
-        """The same through augen.inference, with an empty store."""
+    def ours(self, engine: Engine, voters: int, adaptive: bool) -> tuple[dict[str, str], int, int]:
+        """The same through augen.inference on `engine`, with an empty store."""
         rounds = Rounds(voters, ROUNDS - 1, THRESHOLD, "question", adaptive)
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
-            sampler = Sampler(store, lambda: self.engine, identity)  # not closed: the engine is used again
+            sampler = Sampler(store, lambda: engine, identity)  # not closed: the engine is used again
             history = run_rounds(
                 self.questions, self.sampling, rounds, sampler, stored_scores(self.scorer_folder, store)
             )
@@ -156,6 +176,16 @@ def default_vllm(generator: str, dtype: str) -> Any:
     )
 
 
+def with_adapter(generator: str, folder: Path) -> str:
+    """A copy of the generator with the adapter of `dvc repro` in its weights, in `folder`; without one, `generator`."""
+    if not Path("models/adapter/adapter_config.json").exists():
+        return generator
+    plain: Any = AutoModelForCausalLM.from_pretrained(generator, dtype=torch.float32)
+    PeftModel.from_pretrained(plain, "models/adapter").merge_and_unload().save_pretrained(folder)
+    AutoTokenizer.from_pretrained(generator).save_pretrained(folder)
+    return str(folder)
+
+
 def untrained_scorer(folder: Path) -> None:
     """The checker as a scorer: in float32, as a trained one is (in bfloat16 a score depends on its batch)."""
     shutil.copytree("models/tiny/checker", folder)
@@ -174,33 +204,37 @@ def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Scored]]) -> list[float
 
 
 def loops(bench: Bench) -> None:
-    runs = [
-        bench.timed("published loop", bench.published),
-        bench.timed("augen", lambda: bench.ours(VOTERS, adaptive=False)),
-        bench.timed("augen, adaptive", lambda: bench.ours(VOTERS, adaptive=True)),
-        bench.timed(f"augen, {MANY} voters", lambda: bench.ours(MANY, adaptive=False)),
-        bench.timed(f"augen, {MANY} voters, adaptive", lambda: bench.ours(MANY, adaptive=True)),
-    ]
     problems = np.unique([asked.id.split("#")[0] for asked in bench.questions], return_inverse=True)[1]
 
     def right(run: Run) -> Any:
         return np.array([float(run.answers[asked.id] == asked.item.answer) for asked in bench.questions])
 
-    first, many = runs[0], runs[3]
-    print(f"\nloops: {len(bench.questions)} questions, {VOTERS} voters, up to {ROUNDS} rounds")
-    for run in runs:
-        accuracy = cluster_mean(right(run), problems)
-        print(
-            f"  {run.name:<28} {run.seconds:6.1f} s  {run.samples:6,} samples  {run.tokens:8,} tokens"
-            f"  accuracy {accuracy.value:.3f} ± {accuracy.se:.3f}"
-        )
-    for run, other in ((runs[1], first), (runs[2], first), (runs[4], many)):
-        difference = paired_difference(right(run), right(other), problems)
-        print(
-            f"  {run.name} against {other.name}: {other.seconds / run.seconds:.2f} times as fast, "
-            f"{other.tokens / run.tokens:.2f} times fewer tokens, "
-            f"accuracy {difference.value:+.3f} ± {difference.se:.3f}"
-        )
+    print(f"\nloops: {len(bench.questions)} questions, up to {ROUNDS} rounds")
+    for voters in (VOTERS, MANY):
+        first = bench.timed("published loop", partial(bench.published, voters))
+        runs = []
+        for adaptive in (False, True):
+            name = "augen, adaptive" if adaptive else "augen"
+            runs.append(bench.timed(name, partial(bench.ours, bench.engine, voters, adaptive)))
+            if cores() > 1 and not torch.cuda.is_available():
+                with bench.one_each() as engine:
+                    runs.append(
+                        bench.timed(f"{name}, {cores()} engines", partial(bench.ours, engine, voters, adaptive))
+                    )
+        print(f" {voters} votes")
+        for run in (first, *runs):
+            accuracy = cluster_mean(right(run), problems)
+            print(
+                f"  {run.name:<28} {run.seconds:6.1f} s  {run.samples:6,} samples  {run.tokens:8,} tokens"
+                f"  accuracy {accuracy.value:.3f} ± {accuracy.se:.3f}"
+            )
+        for run in runs:
+            difference = paired_difference(right(run), right(first), problems)
+            print(
+                f"  {run.name} against {first.name}: {first.seconds / run.seconds:.2f} times as fast, "
+                f"{first.tokens / run.tokens:.2f} times fewer tokens, "
+                f"accuracy {difference.value:+.3f} ± {difference.se:.3f}"
+            )
 
 
 def engine_speed(bench: Bench) -> None:
