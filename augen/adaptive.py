@@ -9,7 +9,7 @@ Q questions, V slots, R rounds. Letters are codes (0 for A), -1 where a sample h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Knobs:
     threshold: float
     resample: Resample
     method: Method
+    certainty: float
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,23 @@ class Savings:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The samples of all questions by slot and round, (Q, V, R): letter codes, vote weights, and two marks."""
+    """The samples of all questions by slot and round, (Q, V, R): letter codes, vote weights, and so on."""
 
     answers: Ints
     weights: Ints
+    confidences: Ints  # -1 where none is known
     accepted: Bools
     known: Bools  # False where nothing is recorded
+
+    @property
+    def votes(self) -> tuple[Ints, Ints, Bools]:
+        """What the stopping rule looks at: answers, confidences, and which are accepted."""
+        return self.answers, self.confidences, self.accepted
 
     def ordered(self, order: Sequence[int], knobs: Knobs) -> "Recorded":
         """Slot ``order[0]`` as slot 1, ``order[1]`` as slot 2, …: as many slots and rounds as `knobs` have."""
         place = slice(None), np.array(order[: knobs.voters]) - 1, slice(knobs.max_resample + 1)
-        return Recorded(self.answers[place], self.weights[place], self.accepted[place], self.known[place])
+        return Recorded(*(grid[place] for grid in vars(self).values()))
 
 
 def recorded_of(samples: Samples, knobs: Knobs) -> Recorded:
@@ -82,13 +89,14 @@ def recorded_of(samples: Samples, knobs: Knobs) -> Recorded:
     rows = rows[(rows["slot"] <= knobs.voters) & (rows["round"] <= knobs.max_resample)]
     place = rows["question"], rows["slot"] - 1, rows["round"]
     shape = len(samples.ids), knobs.voters, knobs.max_resample + 1
-    answers, weights = np.full(shape, -1, np.int8), np.zeros(shape, np.int64)
+    answers, weights, confidences = np.full(shape, -1, np.int8), np.zeros(shape, np.int64), np.full(shape, -1, np.int8)
     accepted, known = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     answers[place] = rows["answer"]
     weights[place] = metrics.weights_of(rows["score"])
+    confidences[place] = rows["confidence"]
     accepted[place] = accepted_at(rows, knobs.threshold)
     known[place] = True
-    return Recorded(answers, weights, accepted, known)
+    return Recorded(answers, weights, confidences, accepted, known)
 
 
 def replay(recorded: Recorded, knobs: Knobs, adaptive: bool) -> Bools | None:
@@ -96,20 +104,21 @@ def replay(recorded: Recorded, knobs: Knobs, adaptive: bool) -> Bools | None:
 
     Of three votes two are enough when they agree; beginning with the second slot they do not.
 
-    >>> knobs = Knobs(voters=3, max_resample=0, threshold=0.5, resample="slot", method="majority")
+    >>> knobs = Knobs(voters=3, max_resample=0, threshold=0.5, resample="slot", method="majority", certainty=0.95)
     >>> grid = np.array([[[0], [0], [1]]])  # one question, slots A, A, B, no redraws
-    >>> recorded = Recorded(grid, np.ones_like(grid), grid >= 0, grid >= 0)
+    >>> recorded = Recorded(grid, np.ones_like(grid), np.full_like(grid, -1), grid >= 0, grid >= 0)
     >>> [int(replay(recorded, knobs, adaptive).sum()) for adaptive in (False, True)]
     [3, 2]
     >>> int(replay(recorded.ordered([2, 3, 1], knobs), knobs, True).sum())
     3
-    >>> replay(Recorded(grid, grid, grid >= 0, grid > 0), knobs, False) is None
+    >>> replay(Recorded(grid, grid, grid, grid >= 0, grid > 0), knobs, False) is None
     True
     """
     drawn = np.zeros(recorded.known.shape, np.bool_)
     running = np.arange(len(drawn))
     while running.size:
-        now = next_slots(recorded.answers[running], recorded.accepted[running], drawn[running], knobs, adaptive)
+        answers, confidences, accepted = (grid[running] for grid in recorded.votes)
+        now = next_slots(answers, confidences, accepted, drawn[running], knobs, adaptive)
         question, slot = np.nonzero(now)
         question = running[question]
         place = question, slot, np.count_nonzero(drawn[question, slot], axis=1)
@@ -120,10 +129,10 @@ def replay(recorded: Recorded, knobs: Knobs, adaptive: bool) -> Bools | None:
     return drawn
 
 
-def next_slots(answers: Ints, accepted: Bools, drawn: Bools, knobs: Knobs, adaptive: bool) -> Bools:
+def next_slots(answers: Ints, confidences: Ints, accepted: Bools, drawn: Bools, knobs: Knobs, adaptive: bool) -> Bools:
     """(Q, V) the slots of each question to draw now, as `augen.voting.next_draws`, after those `drawn` (Q, V, R).
 
-    `answers` and `accepted` (Q, V, R) are read only where `drawn`.
+    `answers`, `confidences` and `accepted` (Q, V, R) are read only where `drawn`.
     """
     times = np.count_nonzero(drawn, axis=2)
     accepted = drawn & accepted
@@ -134,22 +143,29 @@ def next_slots(answers: Ints, accepted: Bools, drawn: Bools, knobs: Knobs, adapt
         wanted = times == lowest[:, None]
     wanted &= times <= knobs.max_resample
     if adaptive:
-        needed = _votes_to_decide(answers, accepted, np.count_nonzero(wanted, axis=1))
+        needed = _votes_to_decide(answers, confidences, accepted, np.count_nonzero(wanted, axis=1), knobs.certainty)
         wanted &= np.cumsum(wanted, axis=1) <= needed[:, None]
     return wanted
 
 
-def _votes_to_decide(answers: Ints, accepted: Bools, left: Ints) -> Ints:
-    """(Q,) `augen.voting.votes_to_decide` for the `accepted` of `answers` (Q, V, R) and the votes that are `left`."""
+def _votes_to_decide(answers: Ints, confidences: Ints, accepted: Bools, left: Ints, certainty: float) -> Ints:
+    """(Q,) `augen.voting.votes_to_decide` for the `accepted` samples (Q, V, R) and the votes that are `left` (Q,)."""
     question, slot, round_ = np.nonzero(accepted)
     letters = max(2, int(answers.max(initial=0)) + 1)
     key = question * letters + answers[question, slot, round_]
     votes = np.bincount(key, minlength=len(left) * letters).reshape(-1, letters)
     votes.partition(letters - 2, axis=1)
-    size = int(max(votes.max(), left.max())) + 1
-    cases, case = np.unique((votes[:, -1] * size + votes[:, -2]) * size + left, return_inverse=True)
-    tops, seconds, lefts = cases // size**2, cases // size % size, cases % size
-    return np.array([votes_to_decide(*map(int, each)) for each in zip(tops, seconds, lefts, strict=True)])[case]
+    told = accepted & (confidences >= 0)
+    count = np.count_nonzero(told, axis=(1, 2))
+    total = np.where(told, confidences, 0).sum(axis=(1, 2), dtype=np.int64)
+    mean = np.where(count, total // np.maximum(count, 1), -1)
+    facts = np.stack([votes[:, -1], votes[:, -2], left, mean], axis=1)
+    cases, case = np.unique(facts, axis=0, return_inverse=True)
+    needed = [
+        votes_to_decide(top, second, more, certainty, None if confidence < 0 else confidence)
+        for top, second, more, confidence in cases.tolist()
+    ]
+    return np.array(needed)[case.reshape(-1)]
 
 
 def outcome(recorded: Recorded, truth: Ints, knobs: Knobs, adaptive: bool, order: Sequence[int]) -> Outcome | None:
@@ -203,4 +219,4 @@ def savings(samples: Samples, questions: Questions, knobs: Knobs) -> Savings | N
 
 def _with_voters(knobs: Knobs, voters: int) -> Knobs:
     redraws = knobs.max_resample if knobs.resample == "slot" else 0
-    return Knobs(voters, redraws, knobs.threshold, knobs.resample, knobs.method)
+    return replace(knobs, voters=voters, max_resample=redraws)

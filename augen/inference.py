@@ -6,6 +6,7 @@ Decisions are `augen.voting`'s (which slots to draw, which answer wins); here da
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -19,7 +20,7 @@ from augen.prompts import Example, solve_prompt
 from augen.sampling import Draws
 from augen.scoring import Scored
 from augen.seeds import seed_of
-from augen.voting import Decision, Method, Resample, Sample, decide, next_draws
+from augen.voting import UNKNOWN_CERTAINTY, Decision, Method, Resample, Sample, decide, next_draws
 
 Split = Literal["dev", "test"]
 
@@ -50,6 +51,7 @@ class Drawn:
     accepted: bool
     tokens: int
     finish: Literal["stop", "length"]
+    confidence: int | None = None  # augen.voting.Sample says what it is
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Rounds:
     threshold: float
     resample: Resample
     adaptive: bool
+    certainty: float = UNKNOWN_CERTAINTY
 
 
 ScoreMany = Callable[[Sequence[Scored]], Sequence[float | None]]
@@ -142,6 +145,7 @@ def run_rounds(
     A question that is too long for the generator, even without examples, gets empty samples, which have no answer.
     """
     history: list[list[Drawn]] = [[] for _ in questions]
+    firsts: list[float] = []  # log-probabilities of the first sample of each question, in ascending order
     number = 0
     while draws := _open_draws(history, rounds):
         number += 1
@@ -151,8 +155,11 @@ def run_rounds(
             for (q, slot, _), completion in zip(draws, completions, strict=True)
         ]
         scores = score(reasonings)
+        if number == 1:
+            drawn = zip(draws, completions, strict=True)
+            firsts = sorted(c.logprob for (_, slot, _), c in drawn if slot == 1 and c.logprob is not None)
         for (q, slot, round_), completion, value in zip(draws, completions, scores, strict=True):
-            history[q].append(_drawn(questions[q], slot, round_, sampling, completion, value, rounds.threshold))
+            history[q].append(_drawn(questions[q], slot, round_, sampling, completion, value, rounds.threshold, firsts))
     return [sorted(drawn, key=lambda d: (d.round, d.slot)) for drawn in history]
 
 
@@ -180,6 +187,7 @@ def _drawn(
     completion: Completion,
     score: float | None,
     threshold: float,
+    firsts: Sequence[float],
 ) -> Drawn:
     answer = sampling.answer(asked, slot, completion.text)
     return Drawn(
@@ -194,7 +202,22 @@ def _drawn(
         accepted=Sample(answer, score).accepted(threshold),
         tokens=completion.tokens,
         finish=completion.finish,
+        confidence=confidence_of(completion.logprob, firsts),
     )
+
+
+def confidence_of(logprob: float | None, firsts: Sequence[float]) -> int | None:
+    """How sure a sample is beside the first ones of all questions: the percentage of `firsts`, in ascending order, up
+    to its own `logprob`. None where either is not known.
+
+    Where a model is sure differs between models and kinds of text; which of its texts it is surer of does not.
+
+    >>> confidence_of(-0.2, [-0.9, -0.4, -0.2, -0.1]), confidence_of(-2.0, [-0.9]), confidence_of(None, [-0.9])
+    (75, 0, None)
+    """
+    if logprob is None or not firsts:
+        return None
+    return 100 * bisect_right(firsts, logprob) // len(firsts)
 
 
 def _open_draws(history: Sequence[Sequence[Drawn]], rounds: Rounds) -> list[tuple[int, int, int]]:
@@ -207,7 +230,7 @@ def _open_draws(history: Sequence[Sequence[Drawn]], rounds: Rounds) -> list[tupl
 
 
 def _votes(drawn: Sequence[Drawn]) -> list[Sample]:
-    return [Sample(d.answer, d.score, d.slot, d.round) for d in drawn]
+    return [Sample(d.answer, d.score, d.slot, d.round, d.confidence) for d in drawn]
 
 
 def decisions(

@@ -288,6 +288,7 @@ class Infer(Section):
     resample: Literal["slot", "question"]
     vote: Literal["majority", "weighted", "best"]
     adaptive: bool
+    certainty: Annotated[float, Field(gt=0.5, lt=1)]
     shuffle_options: bool
     fallback: Letter
     share_device: bool

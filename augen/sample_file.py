@@ -3,7 +3,8 @@
 One sample a line::
 
     {"split": "dev", "question": "train_0012_roads#2", "slot": 1, "round": 0, "seed": 7, "text": "…答案是：B",
-     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop"}
+     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop",
+     "confidence": 74}
 
 Everything is kept in arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
 """
@@ -31,6 +32,7 @@ ROW = np.dtype(
         ("score", np.float64),  # NaN: no scorer
         ("accepted", np.bool_),
         ("tokens", np.int64),
+        ("confidence", np.int64),  # 0…100, -1: not known
     ]
 )
 
@@ -182,7 +184,12 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
         raise ValueError(f"score {score} is not within 0…1")
     question = ids.setdefault(row["question"], len(ids))
     place = question, int(row["slot"]), int(row["round"])
-    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]))
+    confidence = row.get("confidence")
+    if confidence is None:
+        confidence = -1
+    elif not 0 <= confidence <= 100:
+        raise ValueError(f"confidence {confidence} is not within 0…100")
+    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(confidence))
 
 
 def _cause(fault: Exception) -> str:

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import comb
+from math import exp, lgamma
 from typing import Literal
 
 Method = Literal["majority", "weighted", "best"]
@@ -35,13 +35,16 @@ class Sample:
 
     `answer` is the parsed letter, None where nothing was parsed; `score` the scorer's probability that the
     reasoning is right (0…1), None where there is no scorer; `slot` counts from 1, `round` from 0 (a slot's
-    first sample). Raises ValueError for a score that is no probability.
+    first sample). `confidence` says how sure the generator was of its words: the percentage of all questions whose
+    first sample has no higher log-probability per token (0…100), None where it is not known. Raises ValueError for
+    a score that is no probability.
     """
 
     answer: str | None
     score: float | None = None
     slot: int = 1
     round: int = 0
+    confidence: int | None = None
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:
@@ -182,53 +185,89 @@ def decide(samples: Sequence[Sample], method: Method, fallback: str, threshold: 
     return Decision(vote.answer, vote.tally, "accepted" if accepted else "parsed")
 
 
-def decided(top: int, second: int, left: int, confidence: float = 0.95) -> bool:
-    """Whether the letter that leads with `top` votes against `second` wins at the end: P ≥ `confidence`.
+CONFIDENCE_VOTES = 4  # as many votes as the generator's own confidence is worth
+UNKNOWN_CERTAINTY = 0.95  # at least, where no confidence is known
+
+
+def decided(
+    top: int, second: int, left: int, certainty: float = UNKNOWN_CERTAINTY, confidence: int | None = None
+) -> bool:
+    """Whether the letter that leads with `top` votes against `second` wins at the end: P ≥ `certainty`.
 
     At most `left` votes are to come. As in Adaptive-Consistency (Aggarwal et al. 2023,
-    https://arxiv.org/abs/2305.11860) the share of the leading letter among the two is distributed as
-    Beta(top + 1, second + 1), by a uniform prior. That rule asks whether the letter would lead after endless votes;
-    this one asks what the votes that are still to come can change, which is less the fewer they are. How many of
-    them, x, go to the second letter is beta-binomial:
+    https://arxiv.org/abs/2305.11860) the share of the leading letter among the two has a Beta distribution. That rule
+    begins with Beta(1, 1) and asks whether the letter would lead after endless votes; this one asks what the votes
+    that are still to come can change, which is less the fewer they are, and begins with what the generator's own
+    `confidence` in its samples (0…100, their mean) tells, counted as `CONFIDENCE_VOTES`:
 
-        P(x) = C(second + x, x) · C(top + left - x, left - x) / C(top + second + left + 1, left)
+        a = 1 + 4 · confidence / 100 + top,  b = 1 + 4 · (1 - confidence / 100) + second
 
-    and the leader wins if second + x < top + left - x. For endless `left` both rules are one.
+    How many of the votes to come, x, go to the second letter is beta-binomial,
 
-    Two against none of five votes, so three are left: C(6, 3) = 20 and x = 0, 1, 2, 3 weigh 10, 6, 3, 1. Only three
-    for the other letter turn the vote: P = 19/20.
+        P(x) = C(left, x) · B(a + left - x, b + x) / B(a, b)
 
-    >>> decided(2, 0, left=3), decided(1, 0, left=4)
+    and the leader wins if second + x < top + left - x. Without a confidence, Beta(1, 1) and a certainty of at least
+    0.95; for endless `left` that is the rule of the paper.
+
+    Two against none of five votes, so three are left: x = 0, 1, 2, 3 weigh 10, 6, 3, 1. Only three for the other
+    letter turn the vote: P = 19/20.
+
+    >>> decided(2, 0, left=3, certainty=0.95), decided(1, 0, left=4, certainty=0.95)
     (True, False)
 
-    Of nine votes three are needed: P = 1 - (6 + 3 + 1)/120 = 0.917 after two, 1 - (4 + 1)/210 = 0.976 after three.
+    Where the generator is surer than it was of most questions, one vote of five is enough; where it is not, two equal
+    ones are not:
 
-    >>> decided(2, 0, left=7), decided(3, 0, left=6)
-    (False, True)
+    >>> decided(1, 0, left=4, certainty=0.8, confidence=70), decided(1, 0, left=4, certainty=0.8, confidence=30)
+    (True, False)
 
     Nothing is left to change it, but a tie never is decided:
 
-    >>> decided(3, 2, left=0), decided(2, 1, left=1), decided(2, 2, left=0)
+    >>> decided(3, 2, left=0, certainty=0.95), decided(2, 1, left=1, certainty=0.8), decided(2, 2, 0, certainty=0.8)
     (True, False, False)
     """
+    if confidence is None:
+        trust, certainty = (0.0, 0.0), max(certainty, UNKNOWN_CERTAINTY)
+    else:
+        trust = CONFIDENCE_VOTES * confidence / 100, CONFIDENCE_VOTES * (1 - confidence / 100)
+    a, b = 1 + trust[0] + top, 1 + trust[1] + second
     wins = sum(
-        comb(second + x, x) * comb(top + left - x, left - x) for x in range(left + 1) if second + x < top + left - x
+        exp(_log_beta(a + left - x, b + x) - _log_beta(a, b) - _log_beta(left - x + 1, x + 1)) / (left + 1)
+        for x in range(left + 1)
+        if second + x < top + left - x
     )
-    return wins >= confidence * comb(top + second + left + 1, left)
+    return top > second and wins >= certainty - 1e-9  # 19/20 is 0.95, whatever rounding makes of it
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
 @cache
-def votes_to_decide(top: int, second: int, left: int) -> int:
+def votes_to_decide(
+    top: int, second: int, left: int, certainty: float = UNKNOWN_CERTAINTY, confidence: int | None = None
+) -> int:
     """How many of the `left` votes the leading letter needs, if it gets them one after the other, until `decided`.
 
-    All of them, where even that does not decide it.
+    All of them, where even that does not decide it. Before the first vote the highest confidence is hoped for.
 
-    >>> votes_to_decide(0, 0, left=5), votes_to_decide(1, 1, left=3), votes_to_decide(2, 0, left=3)
-    (2, 2, 0)
-    >>> votes_to_decide(2, 2, left=1)
-    1
+    >>> votes_to_decide(0, 0, left=5, certainty=0.8), votes_to_decide(1, 0, left=4, certainty=0.8)
+    (1, 1)
+    >>> votes_to_decide(1, 0, left=4, certainty=0.8, confidence=30), votes_to_decide(2, 2, left=1, certainty=0.8)
+    (1, 1)
     """
-    return next((more for more in range(left) if decided(top + more, second, left - more)), left)
+    hoped = confidence if top else 100
+    return next((more for more in range(left) if decided(top + more, second, left - more, certainty, hoped)), left)
+
+
+def mean_confidence(samples: Sequence[Sample]) -> int | None:
+    """The mean of the confidences that are known, rounded down.
+
+    >>> mean_confidence([Sample("A", confidence=50), Sample("B", confidence=81), Sample("B")])
+    65
+    """
+    known = [sample.confidence for sample in samples if sample.confidence is not None]
+    return sum(known) // len(known) if known else None
 
 
 def next_draws(
@@ -238,6 +277,7 @@ def next_draws(
     threshold: float,
     resample: Resample,
     adaptive: bool,
+    certainty: float = UNKNOWN_CERTAINTY,
 ) -> list[tuple[int, int]]:
     """The (slot, round) of every sample to draw now, given all samples of the question so far.
 
@@ -269,14 +309,15 @@ def next_draws(
     >>> next_draws([Sample("A", 0.1, slot=1), Sample("B", 0.2, slot=2), Sample(None, slot=3)], **whole)
     [(1, 1), (2, 1), (3, 1)]
 
-    **adaptive**: the question ends once its accepted samples are `decided` (each counts as one vote, whatever
-    `decide` weighs later; each of the draws above can bring one more). Of these draws only the first
+    **adaptive**: the question ends once its accepted samples are `decided` with `certainty` (each counts as one vote,
+    whatever `decide` weighs later; each of the draws above can bring one more). Of these draws only the first
     `votes_to_decide` are made at a time: fewer could not decide it, unless one of them is rejected for good, so
-    this saves what drawing one at a time would, in fewer rounds. Of 9 votes 3 first; three equal answers end it:
+    this saves what drawing one at a time would, in fewer rounds. Here no confidence is known, so after the first
+    vote of 9 two more are needed at least; three equal answers end it:
 
     >>> sparing = plain | {"voters": 9, "adaptive": True}
-    >>> next_draws([], **sparing)
-    [(1, 0), (2, 0), (3, 0)]
+    >>> next_draws([], **sparing), next_draws([Sample("A", 0.9)], **sparing)
+    ([(1, 0)], [(2, 0), (3, 0)])
     >>> next_draws([Sample("A", 0.9, slot) for slot in (1, 2, 3)], **sparing)
     []
 
@@ -303,5 +344,5 @@ def next_draws(
     if adaptive:
         counts = [n for _, n in Counter(sample.answer for sample in accepted).most_common(2)]
         top, second = [*counts, 0, 0][:2]
-        draws = draws[: votes_to_decide(top, second, len(draws))]
+        draws = draws[: votes_to_decide(top, second, len(draws), certainty, mean_confidence(accepted))]
     return draws

@@ -48,7 +48,7 @@ from augen.store import Store
 from augen.voting import Sample, majority
 
 QUESTIONS, SEED = 320, 1
-VOTERS, ROUNDS, THRESHOLD = 5, 5, 0.3
+VOTERS, ROUNDS, THRESHOLD, CERTAINTY = 5, 5, 0.3, 0.8
 MANY = 15  # votes: the more, the more of them adaptive stopping saves
 BATCH = 16  # prompts at once in the published loop
 MAX_TOKENS, MAX_MODEL_LEN, MAX_LENGTH = 256, 1024, 512
@@ -147,7 +147,7 @@ class Bench:
 
     def ours(self, engine: Engine, voters: int, adaptive: bool) -> tuple[dict[str, str], int, int]:
         """The same through augen.inference on `engine`, with an empty store."""
-        rounds = Rounds(voters, ROUNDS - 1, THRESHOLD, "question", adaptive)
+        rounds = Rounds(voters, ROUNDS - 1, THRESHOLD, "question", adaptive, CERTAINTY)
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
             sampler = Sampler(store, lambda: engine, identity)  # not closed: the engine is used again

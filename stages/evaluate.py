@@ -51,7 +51,7 @@ def main() -> None:
     report = evaluation.evaluate(questions, samples, plain, drawn["test"], settings)
     filtered = read_json("reports/filter.json")
     report.plots["filter"] = filter_rows(filtered)
-    knobs = Knobs(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.vote)
+    knobs = Knobs(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.vote, p.infer.certainty)
     report.plots["accuracy_over_samples"] = side_by_side(curves(samples, questions, knobs))
     if saved := savings(samples, questions, knobs):
         report.metrics["adaptive"] = saved.numbers

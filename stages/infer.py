@@ -38,7 +38,7 @@ def main() -> None:
         f"{len(asked):,} questions ({count:,} dev), {p.voters} samples and {p.max_resample} rounds of redraws at most",
         flush=True,
     )
-    rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive)
+    rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive, p.infer.certainty)
     adapter = Path("models/adapter") if p.infer.adapter else None
     with (
         Store(default_path()) as store,

@@ -33,8 +33,11 @@ class FakeEngine:
 
     name = "fake"
 
-    def __init__(self, write: Callable[[Request], str]) -> None:
+    def __init__(
+        self, write: Callable[[Request], str], logprob: Callable[[Request], float | None] | None = None
+    ) -> None:
         self.write = write
+        self.logprob = logprob or (lambda request: None)
         self.asked: list[Request] = []
         self.opened = 0
 
@@ -42,7 +45,8 @@ class FakeEngine:
         self.asked += requests
         for index in reversed(range(len(requests))):
             text = self.write(requests[index])
-            yield index, Completion(text, tokens=len(text), finish="stop")
+            logprob = self.logprob(requests[index])
+            yield index, Completion(text, tokens=len(text), finish="stop", logprob=logprob)
 
     def close(self) -> None:
         pass

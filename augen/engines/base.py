@@ -1,7 +1,7 @@
 """What every engine takes and gives, and what all of them do alike."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from augen.errors import AugenError
@@ -28,6 +28,9 @@ class Completion:
     finish: Literal["stop", "length"]  # stop: the model ended its text; length: max_tokens were reached
     author: str | None = None  # which model wrote it, where a sampler asks several
     refused: str | None = None  # why there is no text, where a provider will not write one
+    # Mean log-probability of the tokens, by the model's own distribution (temperature 1, no cut); None: not told. Texts
+    # that are equal are the same completion, whatever rounding makes of this.
+    logprob: float | None = field(default=None, compare=False)
 
 
 class Engine(Protocol):

@@ -94,17 +94,22 @@ class TransformersEngine:
         uniforms = uniform_streams(requests).to(self._device)  # (B, most new tokens)
         cache = DynamicCache(config=self._model.config)
         written: list[list[int]] = [[] for _ in requests]
+        sums = [0.0] * len(requests)  # of the log-probabilities
         open_rows = list(range(len(requests)))
 
         for step in range(uniforms.shape[1]):
             logits = self._forward(ids, mask, cache)  # (B, V)
             tokens = choose(logits, temperature, top_p, uniforms[:, step])  # (B,)
+            logprobs = logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]  # (B,)
 
             going_on = []
-            for place, (row, token) in enumerate(zip(open_rows, tokens.tolist(), strict=True)):
+            for place, (row, token, logprob) in enumerate(
+                zip(open_rows, tokens.tolist(), logprobs.tolist(), strict=True)
+            ):
                 written[row].append(token)
+                sums[row] += logprob
                 if token in self._end or len(written[row]) == requests[row].max_tokens:
-                    yield row, self._completion(written[row])
+                    yield row, self._completion(written[row], sums[row])
                 else:
                     going_on.append(place)
             if len(going_on) < len(open_rows):
@@ -137,9 +142,9 @@ class TransformersEngine:
         )
         return out.logits[:, -1].float()
 
-    def _completion(self, tokens: list[int]) -> Completion:
+    def _completion(self, tokens: list[int], logprob: float) -> Completion:
         finish: Literal["stop", "length"] = "stop" if tokens[-1] in self._end else "length"
-        return Completion(decode(self._tokenizer, tokens), len(tokens), finish)
+        return Completion(decode(self._tokenizer, tokens), len(tokens), finish, logprob=logprob / len(tokens))
 
 
 def choose(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Tensor:

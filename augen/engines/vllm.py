@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from augen import cores  # noqa: F401  (reads what the user has set before it is set here)
 from augen.engines.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
 from augen.errors import AugenError
 from augen.identity import refuse_pickled_weights
@@ -186,7 +187,8 @@ class VllmEngine:
     def _completion(self, output: Any) -> Completion:
         # Not vLLM's decoder, which works token by token: slower, and different where a character is cut.
         tokens = list(output.token_ids)
-        return Completion(decode(self._tokenizer, tokens), len(tokens), output.finish_reason)
+        logprob = output.cumulative_logprob / len(tokens)
+        return Completion(decode(self._tokenizer, tokens), len(tokens), output.finish_reason, logprob=logprob)
 
 
 def _sampling(request: Request) -> SamplingParams:
@@ -196,6 +198,7 @@ def _sampling(request: Request) -> SamplingParams:
         top_p=request.top_p,
         max_tokens=request.max_tokens,
         detokenize=False,
+        logprobs=0,  # of the token that was sampled, and of no others
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 

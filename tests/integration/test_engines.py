@@ -109,6 +109,19 @@ def test_every_request_keeps_its_own_settings(engine: Engine) -> None:
     assert first.text.startswith(start.text.rstrip("\ufffd"))
 
 
+def test_logprob_is_the_mean_over_the_tokens_by_the_model_itself(engine: Engine, tiny_model: Path) -> None:
+    """At any temperature: with a cut that leaves the likeliest token alone, all of them write what greedy does."""
+    tokenizer, model = AutoTokenizer.from_pretrained(tiny_model), AutoModelForCausalLM.from_pretrained(tiny_model)
+    prompt = tokenizer(GREEDY[0].prompt, return_tensors="pt").input_ids
+    ids = model.generate(prompt, do_sample=False, max_new_tokens=12)
+    with torch.inference_mode():
+        logprobs = model(ids).logits[0, prompt.shape[1] - 1 : -1].log_softmax(-1)
+    expected = float(logprobs.gather(1, ids[0, prompt.shape[1] :, None]).mean())
+    hot = replace(SAMPLED[0], temperature=1.7, top_p=1e-6, max_tokens=12)
+    for completion in complete(engine, [replace(GREEDY[0], max_tokens=12), hot]):
+        assert completion.logprob == pytest.approx(expected, abs=1e-3)
+
+
 def test_the_seed_decides(engine: Engine) -> None:
     request = replace(SAMPLED[0], max_tokens=24)
     seeds = [1, 2, 3, 1, 2**62]

@@ -16,13 +16,13 @@ from augen.entries import letter_of
 from augen.sample_file import CODES, ROW, Questions, Samples
 from augen.voting import SCORE_UNITS, Method, Resample, Sample, decide, next_draws
 
-KNOBS = Knobs(voters=5, max_resample=0, threshold=0.5, resample="slot", method="majority")
+KNOBS = Knobs(voters=5, max_resample=0, threshold=0.5, resample="slot", method="majority", certainty=0.8)
 
 
 def samples_of(*questions: str, score: float = 0.9) -> Samples:
     """Round 0 of each question: the answers of its slots, a point where none was parsed."""
     rows = [
-        (q, slot, 0, "ABCD".find(letter), score, letter != "." and score >= 0.5, 10)
+        (q, slot, 0, "ABCD".find(letter), score, letter != "." and score >= 0.5, 10, -1)
         for q, letters in enumerate(questions)
         for slot, letter in enumerate(letters, start=1)
     ]
@@ -79,7 +79,7 @@ def test_adaptively_drawn_samples_tell_only_what_was_drawn() -> None:
 
 
 def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
-    rows = [(0, 1, 0, 0, 0.1, False, 9), (0, 1, 1, 1, 0.9, True, 9), (0, 2, 0, 1, 0.9, True, 9)]
+    rows = [(0, 1, 0, 0, 0.1, False, 9, -1), (0, 1, 1, 1, 0.9, True, 9, -1), (0, 2, 0, 1, 0.9, True, 9, -1)]
     samples = Samples(["p0#1"], np.array(rows, dtype=ROW))
 
     def points(**changes: Any) -> list[dict[str, Any]]:
@@ -95,10 +95,11 @@ def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
 
 
 def test_scores_and_their_absence_are_read() -> None:
-    rows = [(0, 1, 0, 0, 0.25, False, 9), (0, 2, 0, -1, np.nan, False, 9), (0, 2, 1, 2, np.nan, True, 9)]
-    knobs = Knobs(3, 1, 0.5, "slot", "majority")
+    rows = [(0, 1, 0, 0, 0.25, False, 9, 40), (0, 2, 0, -1, np.nan, False, 9, -1), (0, 2, 1, 2, np.nan, True, 9, -1)]
+    knobs = Knobs(3, 1, 0.5, "slot", "majority", 0.8)
     found = recorded_of(Samples(["p0#1"], np.array(rows, dtype=ROW)), knobs)
     assert found.answers.tolist() == [[[0, -1], [-1, 2], [-1, -1]]]
+    assert found.confidences.tolist() == [[[40, -1], [-1, -1], [-1, -1]]]
     assert found.known.tolist() == [[[True, False], [True, True], [False, False]]]
     assert found.accepted.tolist() == [[[False, False], [False, True], [False, False]]]
     assert found.weights[0, 0, 0] == SCORE_UNITS // 4
@@ -111,12 +112,13 @@ Grid = dict[tuple[int, int], Sample]  # a question's samples by slot and round
 def replayed(recorded: Grid, knobs: Knobs, stops: bool, order: Sequence[int]) -> list[Sample] | None:
     """The round loop itself, one question at a time: what `replay` does for all at once."""
     history: list[Sample] = []
-    while draws := next_draws(history, knobs.voters, knobs.max_resample, knobs.threshold, knobs.resample, stops):
+    rule = knobs.voters, knobs.max_resample, knobs.threshold, knobs.resample, stops, knobs.certainty
+    while draws := next_draws(history, *rule):
         for slot, round_ in draws:
             sample = recorded.get((order[slot - 1], round_))
             if sample is None:
                 return None
-            history.append(Sample(sample.answer, sample.score, slot, round_))
+            history.append(Sample(sample.answer, sample.score, slot, round_, sample.confidence))
     return history
 
 
@@ -125,9 +127,10 @@ def made_up(random: Random, slots: int, rounds: int, missing: float) -> list[Gri
     places = [(slot, round_) for slot in range(1, slots + 1) for round_ in range(rounds)]
     letters = random.choice(["AAB.", "A.", "ABCD."])
     scores: list[float | None] = random.choice([[0.1, 0.5, 0.9, None], [0.1, 0.4, 0.4, 0.45]])
+    confidences: list[int | None] = random.choice([[None], [None, 20, 90], [0, 50, 70, 100]])
     return [
         {
-            place: Sample(None if letter == "." else letter, random.choice(scores), *place)
+            place: Sample(None if letter == "." else letter, random.choice(scores), *place, random.choice(confidences))
             for place in places
             if (letter := random.choice(letters)) and random.random() >= missing
         }
@@ -137,7 +140,15 @@ def made_up(random: Random, slots: int, rounds: int, missing: float) -> list[Gri
 
 def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
     rows = [
-        (q, *place, CODES[s.answer], np.nan if s.score is None else s.score, s.accepted(threshold), 9)
+        (
+            q,
+            *place,
+            CODES[s.answer],
+            np.nan if s.score is None else s.score,
+            s.accepted(threshold),
+            9,
+            -1 if s.confidence is None else s.confidence,
+        )
         for q, recorded in enumerate(questions)
         for place, s in recorded.items()
     ]
@@ -167,8 +178,8 @@ def test_all_questions_at_once_are_each_question_by_itself(
 ) -> None:
     random = Random(seed)
     questions = made_up(random, slots, rounds, missing)
-    most = Knobs(slots, rounds - 1, 0.45, resample, method)
-    knobs = Knobs(max(1, slots - fewer[0]), max(0, rounds - 1 - fewer[1]), 0.45, resample, method)
+    most = Knobs(slots, rounds - 1, 0.45, resample, method, 0.8)
+    knobs = Knobs(max(1, slots - fewer[0]), max(0, rounds - 1 - fewer[1]), 0.45, resample, method, 0.8)
     order = random.sample(range(1, slots + 1), slots)
     truth = np.array(random.choices(range(3), k=len(questions)))
 

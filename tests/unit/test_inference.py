@@ -158,6 +158,18 @@ def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> 
     assert [len(drawn) for drawn in history] == [5, 10]
 
 
+def test_confidence_is_the_rank_among_the_first_samples_of_all_questions(tmp_path: Path) -> None:
+    """The surest question needs one vote, the others more; what is stored has the same confidence again."""
+    sure = {"题目0。": -0.1, "题目1。": -0.5, "题目2。": -0.9, "题目3。": -2.0}
+    engine = FakeEngine(says("B"), lambda r: next(value for text, value in sure.items() if text in r.prompt))
+    history = run(asked(4), engine, tmp_path, constant(0.9), adaptive=True, certainty=0.8)
+    assert [drawn[0].confidence for drawn in history] == [100, 75, 50, 25]
+    assert [len(drawn) for drawn in history] == [1, 1, 2, 2]
+    again = FakeEngine(says("B"))
+    assert run(asked(4), again, tmp_path, constant(0.9), adaptive=True, certainty=0.8) == history
+    assert not again.opened
+
+
 def test_adaptive_stops_when_the_lead_is_decided(tmp_path: Path) -> None:
     [drawn] = run(asked(1), FakeEngine(says("B")), tmp_path, constant(0.9), voters=9, adaptive=True)
     assert [(d.slot, d.round) for d in drawn] == [(1, 0), (2, 0), (3, 0)]
@@ -301,6 +313,7 @@ def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in text.splitlines()]
     assert list(rows[0]) == [
         "split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish",
+        "confidence",
     ]  # fmt: skip
     ids = [q.id for q in questions]
     order = [(ids.index(row["question"]), row["round"], row["slot"]) for row in rows]

@@ -85,7 +85,9 @@ class TestQuestions:
     def test_vote_and_flags(
         self, rows: list[dict[str, Any]], given: str, basis: str, votes: dict[str, int], flags: list[str]
     ) -> None:
-        drawn = [(0, r["slot"], r["round"], CODES[r["answer"]], r["score"], r["accepted"], r["tokens"]) for r in rows]
+        drawn = [
+            (0, r["slot"], r["round"], CODES[r["answer"]], r["score"], r["accepted"], r["tokens"], -1) for r in rows
+        ]
         asked = Questions(["p#1"], np.array([CODES[ITEM.answer]]), np.array([len(ITEM.options)]), ["p"])
         found = flags_of(Samples(["p#1"], np.array(drawn, dtype=ROW)), asked, VOTING.method, VOTING.fallback)
         assert list(found) == list(FLAGS)
@@ -194,7 +196,7 @@ class TestTables:
         """Right: 0.9 and 0.4; wrong: 0.5. Not in it: redraws, unparsed samples, slots that only some questions have."""
 
         def samples(*rows: tuple[int, int, int, str | None, float]) -> Samples:
-            drawn = [(q, slot, round_, CODES[letter], score, True, 5) for q, slot, round_, letter, score in rows]
+            drawn = [(q, slot, round_, CODES[letter], score, True, 5, -1) for q, slot, round_, letter, score in rows]
             return Samples(["p#1", "q#1"], np.array(drawn, dtype=ROW))
 
         one = [(0, 1, 0, "B", 0.9), (0, 2, 0, "A", 0.5), (0, 3, 0, "B", 0.1)]
@@ -245,7 +247,8 @@ class TestTables:
 
     def test_cost(self) -> None:
         drawn = np.array(
-            [(0, 1, 0, 0, 0.5, True, 30), (1, 1, 0, 1, 0.5, True, 50), (1, 1, 1, 1, 0.5, True, 40)], dtype=ROW
+            [(0, 1, 0, 0, 0.5, True, 30, -1), (1, 1, 0, 1, 0.5, True, 50, -1), (1, 1, 1, 1, 0.5, True, 40, -1)],
+            dtype=ROW,
         )
         [dev] = tables.cost_rows({"dev": Samples(["p#1", "p#2"], drawn)}, {"dev": 1.0})
         assert (dev["samples"], dev["per_question"], dev["tokens"]) == ("3", "1.50", "120")

@@ -135,14 +135,27 @@ def test_a_score_that_is_no_probability_is_refused(score: float) -> None:
 
 class TestDecided:
     @timeless
-    @given(top=st.integers(0, 12), second=st.integers(0, 12), left=st.integers(0, 12))
-    def test_equals_the_beta_binomial_of_the_posterior(self, top: int, second: int, left: int) -> None:
-        """Every vote to come goes to the leader with a probability drawn from Beta(top + 1, second + 1)."""
-        others = betabinom(left, second + 1, top + 1)
+    @given(
+        top=st.integers(0, 12),
+        second=st.integers(0, 12),
+        left=st.integers(0, 12),
+        confidence=st.none() | st.integers(0, 100),
+    )
+    def test_equals_the_beta_binomial_of_the_posterior(
+        self, top: int, second: int, left: int, confidence: int | None
+    ) -> None:
+        """Every vote to come goes to the leader with a probability drawn from Beta(a, b)."""
+        trust = (0, 0) if confidence is None else (confidence / 25, 4 - confidence / 25)
+        others = betabinom(left, trust[1] + second + 1, trust[0] + top + 1)
         chance = sum(others.pmf(x) for x in range(left + 1) if second + x < top + left - x)
-        for confidence in (0.6, 0.9, 0.95, 0.99):
-            if abs(chance - confidence) > 1e-9:
-                assert decided(top, second, left, confidence) == (chance > confidence)
+        for certainty in (0.95, 0.99) if confidence is None else (0.6, 0.8, 0.95, 0.99):
+            if abs(chance - certainty) > 1e-6:
+                assert decided(top, second, left, certainty, confidence) == (top > second and chance > certainty)
+
+    def test_without_a_confidence_it_must_be_rather_certain(self) -> None:
+        """Of five votes 1 to 0 is as good as 0.8 by the votes alone, and that is too often wrong."""
+        assert not decided(1, 0, left=4, certainty=0.6)
+        assert decided(1, 0, left=4, certainty=0.6, confidence=50)
 
     @timeless
     @given(top=st.integers(0, 20), second=st.integers(0, 20))
@@ -163,12 +176,20 @@ class TestDecided:
         assert not decided(votes, votes, left)
 
     @timeless
-    @given(top=st.integers(0, 20), second=st.integers(0, 20), left=st.integers(0, 20))
-    def test_needs_exactly_the_votes_that_it_names(self, top: int, second: int, left: int) -> None:
-        more = votes_to_decide(top, second, left)
+    @given(
+        top=st.integers(0, 20),
+        second=st.integers(0, 20),
+        left=st.integers(0, 20),
+        confidence=st.none() | st.integers(0, 100),
+    )
+    def test_needs_exactly_the_votes_that_it_names(
+        self, top: int, second: int, left: int, confidence: int | None
+    ) -> None:
+        more = votes_to_decide(top, second, left, 0.8, confidence)
+        hoped = confidence if top else 100
         assert 0 <= more <= left
-        assert more == left or decided(top + more, second, left - more)
-        assert more == 0 or not decided(top + more - 1, second, left - more + 1)
+        assert more == left or decided(top + more, second, left - more, 0.8, hoped)
+        assert more == 0 or not decided(top + more - 1, second, left - more + 1, 0.8, hoped)
 
 
 class TestNextDraws:
@@ -242,7 +263,7 @@ class TestNextDraws:
             before = [kept.answer for kept in history[: drawn + len(draws) - 1] if kept.accepted(0.5)]
             counts = sorted((before.count(letter) for letter in "ABC"), reverse=True)
             left = len(next_draws(history[:drawn], voters, max_resample, 0.5, resample, False)) - len(draws) + 1
-            if all(kept.accepted(0.5) for kept in batch):
+            if all(kept.accepted(0.5) for kept in batch) and drawn:
                 assert not decided(counts[0], counts[1], left)
             drawn += len(draws)
         if resample == "slot":
@@ -252,7 +273,8 @@ class TestNextDraws:
     @pytest.mark.parametrize(("voters", "needed"), [(1, 1), (3, 2), (5, 2), (7, 3), (9, 3), (15, 3), (40, 4)])
     def test_how_many_equal_answers_adaptive_needs(self, voters: int, needed: int) -> None:
         history, rounds = run(lambda slot, n: Sample("A", 0.9, slot, n), voters, 2, "slot", adaptive=True)
-        assert rounds == [[(slot, 0) for slot in range(1, needed + 1)]]
+        first, others = [(1, 0)], [(slot, 0) for slot in range(2, needed + 1)]
+        assert rounds == ([first, others] if others else [first])
         assert decide(history, "majority", "B", 0.5).tally == {"A": float(needed)}
 
     @timeless
@@ -268,6 +290,13 @@ class TestNextDraws:
         saved = sum(kept.accepted(0.5) for kept in whole) - sum(kept.accepted(0.5) for kept in part)
         if tally[0] - (tally[1] if len(tally) > 1 else 0) > saved:
             assert decide(whole, "majority", "Z", 0.5).answer == decide(part, "majority", "Z", 0.5).answer
+
+    @pytest.mark.parametrize(("confidence", "needed"), [(95, 1), (60, 1), (50, 2), (10, 3)])
+    def test_the_less_sure_the_generator_the_more_votes(self, confidence: int, needed: int) -> None:
+        history: list[Sample] = []
+        while draws := next_draws(history, 5, 2, 0.5, "slot", adaptive=True, certainty=0.8):
+            history += [Sample("A", 0.9, *place, confidence) for place in draws]
+        assert len(history) == needed
 
     def test_rejected_everything_draws_everything(self) -> None:
         history, _ = run(lambda slot, n: Sample("A", 0.1, slot, n), 3, 2, "slot", adaptive=True)
