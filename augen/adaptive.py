@@ -159,13 +159,15 @@ def _votes_to_decide(answers: Ints, confidences: Ints, accepted: Bools, left: In
     count = np.count_nonzero(told, axis=(1, 2))
     total = np.where(told, confidences, 0).sum(axis=(1, 2), dtype=np.int64)
     mean = np.where(count, total // np.maximum(count, 1), -1)
-    facts = np.stack([votes[:, -1], votes[:, -2], left, mean], axis=1)
-    cases, case = np.unique(facts, axis=0, return_inverse=True)
+    size = int(max(votes.max(), left.max())) + 1
+    # One number for each question, because rows of several take much longer to sort.
+    cases, case = np.unique(((votes[:, -1] * size + votes[:, -2]) * size + left) * 102 + mean + 1, return_inverse=True)
+    facts = cases // 102 // size**2, cases // 102 // size % size, cases // 102 % size, cases % 102 - 1
     needed = [
         votes_to_decide(top, second, more, certainty, None if confidence < 0 else confidence)
-        for top, second, more, confidence in cases.tolist()
+        for top, second, more, confidence in zip(*(fact.tolist() for fact in facts), strict=True)
     ]
-    return np.array(needed)[case.reshape(-1)]
+    return np.array(needed)[case]
 
 
 def outcome(recorded: Recorded, truth: Ints, knobs: Knobs, adaptive: bool, order: Sequence[int]) -> Outcome | None:

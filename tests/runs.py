@@ -98,6 +98,7 @@ def sample_rows(
                         "accepted": sample.accepted(threshold),
                         "tokens": row["tokens"],
                         "finish": row["finish"],
+                        "confidence": None if row["score"] is None else round(100 * row["score"]),
                     }
 
 

@@ -109,7 +109,17 @@ SHOWN = {  # params that matter for reading the page, by section of params.yaml
     "finetune": ("rank", "epochs"),
     "model": ("generator", "revision"),
     "rag": ("k", "embedder"),
-    "infer": ("adapter", "temperature", "threshold", "resample", "vote", "adaptive", "shuffle_options", "fallback"),
+    "infer": (
+        "adapter",
+        "temperature",
+        "threshold",
+        "resample",
+        "vote",
+        "adaptive",
+        "certainty",
+        "shuffle_options",
+        "fallback",
+    ),
     "baseline": ("samples",),
 }
 
