@@ -168,6 +168,12 @@ def main() -> None:
     )
     parser.add_argument("--puzzles", type=int, default=PUZZLES, help="how many (default: %(default)s)")
     puzzles = parser.parse_args().puzzles
+    for needed, stage in (
+        ("models/adapter/adapter_config.json", "finetune"),
+        ("models/scorer/scorer.json", "train_scorer"),
+    ):
+        if not Path(needed).exists():
+            parser.error(f"there is no {Path(needed).parent}: dvc repro {stage}")
     p = load("voters", "model", "prompt", "infer")
     texts = written(questions_of(puzzle_entries(puzzles, SEED, SEED), "dev"), p)
     right, right_steps = (np.array([getattr(w, name) for w in texts]) for name in ("right", "right_steps"))

@@ -83,6 +83,8 @@ def main() -> None:
     )
     parser.add_argument("--puzzles", type=int, default=PUZZLES, help="how many (default: %(default)s)")
     entries = puzzle_entries(parser.parse_args().puzzles, SEED, SEED)
+    if not Path("models/adapter/adapter_config.json").exists():
+        parser.error("there is no models/adapter: dvc repro finetune")
     with tempfile.TemporaryDirectory() as folder:
         samples, questions = drawn(entries, Path(folder))
     most = Knobs(VOTES[-1], 0, 0.0, "slot", "majority", CERTAINTIES[0])
