@@ -143,29 +143,37 @@ def next_slots(answers: Ints, confidences: Ints, accepted: Bools, drawn: Bools, 
         wanted = times == lowest[:, None]
     wanted &= times <= knobs.max_resample
     if adaptive:
-        needed = _votes_to_decide(answers, confidences, accepted, np.count_nonzero(wanted, axis=1), knobs.certainty)
+        confidence = np.where(times.any(axis=1), _mean_confidence(confidences, accepted), 100)
+        needed = _votes_to_decide(answers, accepted, confidence, np.count_nonzero(wanted, axis=1), knobs.certainty)
         wanted &= np.cumsum(wanted, axis=1) <= needed[:, None]
     return wanted
 
 
-def _votes_to_decide(answers: Ints, confidences: Ints, accepted: Bools, left: Ints, certainty: float) -> Ints:
-    """(Q,) `augen.voting.votes_to_decide` for the `accepted` samples (Q, V, R) and the votes that are `left` (Q,)."""
+def _mean_confidence(confidences: Ints, accepted: Bools) -> Ints:
+    """(Q,) `augen.voting.mean_confidence` of the `accepted` (Q, V, R), -1 where none is known."""
+    told = accepted & (confidences >= 0)
+    count = np.count_nonzero(told, axis=(1, 2))
+    total = np.where(told, confidences, 0).sum(axis=(1, 2), dtype=np.int64)
+    return np.where(count, total // np.maximum(count, 1), -1)
+
+
+def _votes_to_decide(answers: Ints, accepted: Bools, confidence: Ints, left: Ints, certainty: float) -> Ints:
+    """(Q,) `augen.voting.votes_to_decide` for the `accepted` of `answers` (Q, V, R), each question's `confidence` and
+    the votes that are `left`, both (Q,).
+    """
     question, slot, round_ = np.nonzero(accepted)
     letters = max(2, int(answers.max(initial=0)) + 1)
     key = question * letters + answers[question, slot, round_]
     votes = np.bincount(key, minlength=len(left) * letters).reshape(-1, letters)
     votes.partition(letters - 2, axis=1)
-    told = accepted & (confidences >= 0)
-    count = np.count_nonzero(told, axis=(1, 2))
-    total = np.where(told, confidences, 0).sum(axis=(1, 2), dtype=np.int64)
-    mean = np.where(count, total // np.maximum(count, 1), -1)
     size = int(max(votes.max(), left.max())) + 1
     # One number for each question, because rows of several take much longer to sort.
-    cases, case = np.unique(((votes[:, -1] * size + votes[:, -2]) * size + left) * 102 + mean + 1, return_inverse=True)
+    keys = ((votes[:, -1] * size + votes[:, -2]) * size + left) * 102 + confidence + 1
+    cases, case = np.unique(keys, return_inverse=True)
     facts = cases // 102 // size**2, cases // 102 // size % size, cases // 102 % size, cases % 102 - 1
     needed = [
-        votes_to_decide(top, second, more, certainty, None if confidence < 0 else confidence)
-        for top, second, more, confidence in zip(*(fact.tolist() for fact in facts), strict=True)
+        votes_to_decide(top, second, more, certainty, None if sure < 0 else sure)
+        for top, second, more, sure in zip(*(fact.tolist() for fact in facts), strict=True)
     ]
     return np.array(needed)[case]
 

@@ -21,7 +21,7 @@ def cores() -> int:
 
 @contextmanager
 def spread(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
-    """A ``map`` that runs `workers` calls at once, each with one thread of torch; results in the order of the input.
+    """A ``map`` that runs `workers` calls at once, each with its share of the cores; results in the order of the input.
 
     When the block is left early, calls that have not begun are dropped.
 
@@ -32,7 +32,7 @@ def spread(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[An
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # of every thread that begins from now on, too
+    torch.set_num_threads(max(1, cores() // workers))  # of every thread that begins from now on, too
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool.map

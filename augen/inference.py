@@ -6,7 +6,7 @@ Decisions are `augen.voting`'s (which slots to draw, which answer wins); here da
 """
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -157,7 +157,13 @@ def run_rounds(
         scores = score(reasonings)
         if number == 1:
             drawn = zip(draws, completions, strict=True)
-            firsts = sorted(c.logprob for (_, slot, _), c in drawn if slot == 1 and c.logprob is not None)
+            logprobs = [c.logprob for (_, slot, _), c in drawn if slot == 1]
+            firsts = _comparable(logprobs)
+            if rounds.adaptive and None in logprobs:
+                print(
+                    f"{logprobs.count(None):,} of {len(logprobs):,} questions have a first sample without "
+                    f"log-probability: they stop at a certainty of {max(rounds.certainty, UNKNOWN_CERTAINTY)}"
+                )
         for (q, slot, round_), completion, value in zip(draws, completions, scores, strict=True):
             history[q].append(_drawn(questions[q], slot, round_, sampling, completion, value, rounds.threshold, firsts))
     return [sorted(drawn, key=lambda d: (d.round, d.slot)) for drawn in history]
@@ -207,17 +213,23 @@ def _drawn(
 
 
 def confidence_of(logprob: float | None, firsts: Sequence[float]) -> int | None:
-    """How sure a sample is beside the first ones of all questions: the percentage of `firsts`, in ascending order, up
-    to its own `logprob`. None where either is not known.
+    """How sure a sample is beside the first ones of all questions: the percentage of `firsts`, in ascending order, that
+    are below its own `logprob`, an equal one counting half. None where either is not known.
 
-    Where a model is sure differs between models and kinds of text; which of its texts it is surer of does not.
+    How sure a model is depends on the model and the kind of text, so only its own texts are compared.
 
-    >>> confidence_of(-0.2, [-0.9, -0.4, -0.2, -0.1]), confidence_of(-2.0, [-0.9]), confidence_of(None, [-0.9])
-    (75, 0, None)
+    >>> confidence_of(-0.3, [-0.9, -0.4, -0.2, -0.1]), confidence_of(-0.9, [-0.9]), confidence_of(None, [-0.9])
+    (50, 50, None)
     """
     if logprob is None or not firsts:
         return None
-    return 100 * bisect_right(firsts, logprob) // len(firsts)
+    return 100 * (bisect_left(firsts, logprob) + bisect_right(firsts, logprob)) // (2 * len(firsts))
+
+
+def _comparable(logprobs: Sequence[float | None]) -> list[float]:
+    """Those that are known, in ascending order; none where they are fewer than half: they would be no fair sample."""
+    known = sorted(logprob for logprob in logprobs if logprob is not None)
+    return known if 2 * len(known) >= len(logprobs) else []
 
 
 def _open_draws(history: Sequence[Sequence[Drawn]], rounds: Rounds) -> list[tuple[int, int, int]]:

@@ -187,8 +187,8 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
     confidence = row.get("confidence")
     if confidence is None:
         confidence = -1
-    elif not 0 <= confidence <= 100:
-        raise ValueError(f"confidence {confidence} is not within 0…100")
+    elif confidence not in range(101):
+        raise ValueError(f"confidence {confidence} is no whole number from 0 to 100")
     return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(confidence))
 
 

@@ -109,11 +109,11 @@ class Scorer:
         rows = [list(row) for row in questions]
         found: dict[tuple[int, ...], float] = {}
         interval = 0.2 if sys.stderr.isatty() else 30.0  # in a log file a line every half minute is enough
+        todo = batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens)
         with (
             tqdm(total=len(rows), desc=label, unit="text", disable=not rows, mininterval=interval) as bar,
-            spread(cores()) if self.device.type == "cpu" else nullcontext(map) as mapped,
+            spread(min(cores(), len(todo))) if self.device.type == "cpu" and todo else nullcontext(map) as mapped,
         ):
-            todo = batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens)
             for members, read in mapped(partial(self._read, rows), todo):
                 found |= zip(map(tuple, members), read, strict=True)
                 bar.update(len(members))

@@ -35,9 +35,9 @@ class Sample:
 
     `answer` is the parsed letter, None where nothing was parsed; `score` the scorer's probability that the
     reasoning is right (0…1), None where there is no scorer; `slot` counts from 1, `round` from 0 (a slot's
-    first sample). `confidence` says how sure the generator was of its words: the percentage of all questions whose
-    first sample has no higher log-probability per token (0…100), None where it is not known. Raises ValueError for
-    a score that is no probability.
+    first sample). `confidence` says how sure the generator was of its words (`augen.inference.confidence_of`): its
+    rank among the first samples of all questions (0…100), None where it is not known. Raises ValueError for a score
+    that is no probability.
     """
 
     answer: str | None
@@ -197,8 +197,8 @@ def decided(
     At most `left` votes are to come. As in Adaptive-Consistency (Aggarwal et al. 2023,
     https://arxiv.org/abs/2305.11860) the share of the leading letter among the two has a Beta distribution. That rule
     begins with Beta(1, 1) and asks whether the letter would lead after endless votes; this one asks what the votes
-    that are still to come can change, which is less the fewer they are, and begins with what the generator's own
-    `confidence` in its samples (0…100, their mean) tells, counted as `CONFIDENCE_VOTES`:
+    that are still to come can change, which is less the fewer they are, and begins with how easy the question is to
+    the generator: its mean `confidence` in the samples (0…100), whatever they answer, counted as `CONFIDENCE_VOTES`:
 
         a = 1 + 4 · confidence / 100 + top,  b = 1 + 4 · (1 - confidence / 100) + second
 
@@ -249,15 +249,14 @@ def votes_to_decide(
 ) -> int:
     """How many of the `left` votes the leading letter needs, if it gets them one after the other, until `decided`.
 
-    All of them, where even that does not decide it. Before the first vote the highest confidence is hoped for.
+    All of them, where even that does not decide it. The confidence is taken to stay as it is.
 
-    >>> votes_to_decide(0, 0, left=5, certainty=0.8), votes_to_decide(1, 0, left=4, certainty=0.8)
-    (1, 1)
-    >>> votes_to_decide(1, 0, left=4, certainty=0.8, confidence=30), votes_to_decide(2, 2, left=1, certainty=0.8)
-    (1, 1)
+    >>> votes_to_decide(0, 0, left=5, certainty=0.8), votes_to_decide(0, 0, left=5, certainty=0.8, confidence=100)
+    (2, 1)
+    >>> votes_to_decide(1, 0, left=4, certainty=0.8, confidence=5), votes_to_decide(2, 2, left=1, certainty=0.8)
+    (2, 1)
     """
-    hoped = confidence if top else 100
-    return next((more for more in range(left) if decided(top + more, second, left - more, certainty, hoped)), left)
+    return next((more for more in range(left) if decided(top + more, second, left - more, certainty, confidence)), left)
 
 
 def mean_confidence(samples: Sequence[Sample]) -> int | None:
@@ -311,9 +310,10 @@ def next_draws(
 
     **adaptive**: the question ends once its accepted samples are `decided` with `certainty` (each counts as one vote,
     whatever `decide` weighs later; each of the draws above can bring one more). Of these draws only the first
-    `votes_to_decide` are made at a time: fewer could not decide it, unless one of them is rejected for good, so
-    this saves what drawing one at a time would, in fewer rounds. Here no confidence is known, so after the first
-    vote of 9 two more are needed at least; three equal answers end it:
+    `votes_to_decide` are made at a time: as many as decide it if all are accepted, agree and are as sure as those so
+    far, so this saves nearly what drawing one at a time would, in fewer rounds. The first sample of all is hoped to
+    be a sure one. Here no confidence is known, so after the first vote of 9 two more are needed at least; three equal
+    answers end it:
 
     >>> sparing = plain | {"voters": 9, "adaptive": True}
     >>> next_draws([], **sparing), next_draws([Sample("A", 0.9)], **sparing)
@@ -344,5 +344,6 @@ def next_draws(
     if adaptive:
         counts = [n for _, n in Counter(sample.answer for sample in accepted).most_common(2)]
         top, second = [*counts, 0, 0][:2]
-        draws = draws[: votes_to_decide(top, second, len(draws), certainty, mean_confidence(accepted))]
+        confidence = mean_confidence(accepted) if history else 100
+        draws = draws[: votes_to_decide(top, second, len(draws), certainty, confidence)]
     return draws

@@ -1,7 +1,8 @@
 """Answer the dev and test questions: examples, adapter, samples in rounds, scorer, vote.
 
 in   data/dev.jsonl, prepare.test, models/index, models/adapter, models/scorer
-out  data/samples.jsonl    every sample: question, slot, round, seed, text, parsed answer, score
+out  data/samples.jsonl    every sample: question, slot, round, seed, text, parsed answer, score,
+                           confidence
      data/examples.jsonl   the worked examples that were found for every question
      data/upload.jsonl     the test file with its answers filled in
 """

@@ -158,7 +158,7 @@ def test_kill_9_in_the_middle_of_a_round_loses_only_what_was_in_flight(tmp_path:
 
 
 def test_the_stage_on_ray_draws_what_its_engine_draws_in_one_process(tmp_path: Path) -> None:
-    """Its samples are in the store under that engine's name: the same stage on vLLM finds all, and loads no model."""
+    """Its samples are in the store under that engine's name: the same stage in one process finds all of them."""
     pytest.importorskip("ray", reason="ray is not installed")
     ray = {"engine.ray.workers": 1, "engine.ray.batch_size": 4, "voters": 2, "max_resample": 0}
     project = Project(tmp_path, {"infer.engine": "ray", "infer.max_tokens": 16, **ray})
@@ -166,6 +166,6 @@ def test_the_stage_on_ray_draws_what_its_engine_draws_in_one_process(tmp_path: P
     samples = project.samples
     assert drawn == len(samples) >= 5 * 2
 
-    project.set(**{"infer.engine": "vllm"})
+    project.set(**{"infer.engine": "auto"})
     assert counts(project.infer(sys.executable, "-c", NO_MODELS)) == (drawn, 0)
     assert project.samples == samples

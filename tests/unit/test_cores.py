@@ -13,7 +13,7 @@ from augen.cores import cores, spread
 
 @pytest.mark.parametrize(("asked", "some"), [("", False), ("1", True), ("1000", False), ("two", False), ("0", False)])
 def test_the_user_may_ask_for_fewer(asked: str, some: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = len(os.sched_getaffinity(0))
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     monkeypatch.setattr("augen.cores._ASKED", asked)
     assert cores() == (1 if some else there)
 
@@ -26,7 +26,7 @@ def test_what_the_engine_sets_for_itself_is_not_what_the_user_asked_for() -> Non
     assert done.stdout.strip() == "True"
 
 
-def test_results_come_in_order_and_each_thread_has_one_of_torch() -> None:
+def test_results_come_in_order_and_each_thread_has_its_share_of_the_cores() -> None:
     before = torch.get_num_threads()
 
     def work(number: int) -> tuple[int, int]:
@@ -34,7 +34,7 @@ def test_results_come_in_order_and_each_thread_has_one_of_torch() -> None:
         return number, torch.get_num_threads()
 
     with spread(3) as mapped:
-        assert list(mapped(work, range(9))) == [(number, 1) for number in range(9)]
+        assert list(mapped(work, range(9))) == [(number, max(1, cores() // 3)) for number in range(9)]
     assert torch.get_num_threads() == before
 
 

@@ -332,6 +332,8 @@ class TestFaults:
             ({"answer": "答"}, "line 1: missing or unknown: '答'"),
             ({"score": float("nan")}, "line 1: score nan is not within 0…1"),
             ({"score": 1.5}, "line 1: score 1.5 is not within 0…1"),
+            ({"confidence": 101}, "line 1: confidence 101 is no whole number from 0 to 100"),
+            ({"confidence": 50.5}, "line 1: confidence 50.5 is no whole number from 0 to 100"),
             ({"slot": None}, "line 1: "),
             ({"split": "train"}, "line 1: missing or unknown: 'train'"),
             ({"question": "dev_9#1"}, "samples of questions that are not in data/dev.jsonl: dev_9#1"),

@@ -163,11 +163,30 @@ def test_confidence_is_the_rank_among_the_first_samples_of_all_questions(tmp_pat
     sure = {"题目0。": -0.1, "题目1。": -0.5, "题目2。": -0.9, "题目3。": -2.0}
     engine = FakeEngine(says("B"), lambda r: next(value for text, value in sure.items() if text in r.prompt))
     history = run(asked(4), engine, tmp_path, constant(0.9), adaptive=True, certainty=0.8)
-    assert [drawn[0].confidence for drawn in history] == [100, 75, 50, 25]
-    assert [len(drawn) for drawn in history] == [1, 1, 2, 2]
+    assert [drawn[0].confidence for drawn in history] == [87, 62, 37, 12]
+    assert [len(drawn) for drawn in history] == [1, 1, 2, 3]
     again = FakeEngine(says("B"))
     assert run(asked(4), again, tmp_path, constant(0.9), adaptive=True, certainty=0.8) == history
     assert not again.opened
+
+
+def test_a_question_alone_is_neither_sure_nor_unsure(tmp_path: Path) -> None:
+    [drawn] = run(
+        asked(1), FakeEngine(says("B"), lambda r: -3.0), tmp_path, constant(0.9), adaptive=True, certainty=0.8
+    )
+    assert [d.confidence for d in drawn] == [50, 50]
+
+
+def test_where_most_samples_have_no_logprob_none_has_a_confidence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a store of before, to which a new question is added."""
+    run(asked(3), FakeEngine(says("B")), tmp_path, constant(0.9), adaptive=True, certainty=0.8)
+    engine = FakeEngine(says("B"), lambda r: -1.0)
+    history = run(asked(4), engine, tmp_path, constant(0.9), adaptive=True, certainty=0.8)
+    assert {d.confidence for drawn in history for d in drawn} == {None}
+    assert [len(drawn) for drawn in history] == [2, 2, 2, 2], "0.95 by votes alone"
+    assert "3 of 4 questions have a first sample without log-probability" in capsys.readouterr().out
 
 
 def test_adaptive_stops_when_the_lead_is_decided(tmp_path: Path) -> None:
