@@ -162,6 +162,7 @@ def test_the_stage_on_ray_draws_what_its_engine_draws_in_one_process(tmp_path: P
     pytest.importorskip("ray", reason="ray is not installed")
     ray = {"engine.ray.workers": 1, "engine.ray.batch_size": 4, "voters": 2, "max_resample": 0}
     project = Project(tmp_path, {"infer.engine": "ray", "infer.max_tokens": 16, **ray})
+    project.environment_changes = {"RAY_worker_niceness": "0"}  # else beside other tests it loads its model for minutes
     drawn = counts(project.infer())[1]
     samples = project.samples
     assert drawn == len(samples) >= 5 * 2
