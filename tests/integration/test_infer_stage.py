@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from augen.engines import resolve
 from augen.entries import read_jsonl, write_jsonl
 from augen.retrieval import Embedder, query_text, rows_of, write_index
 from augen.scoring import Format, write_format
@@ -167,6 +168,6 @@ def test_the_stage_on_ray_draws_what_its_engine_draws_in_one_process(tmp_path: P
     samples = project.samples
     assert drawn == len(samples) >= 5 * 2
 
-    project.set(**{"infer.engine": "auto"})
+    project.set(**{"infer.engine": resolve("auto")})
     assert counts(project.infer(sys.executable, "-c", NO_MODELS)) == (drawn, 0)
     assert project.samples == samples
