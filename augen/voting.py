@@ -215,8 +215,7 @@ def decided(
     >>> decided(2, 0, left=3, certainty=0.95), decided(1, 0, left=4, certainty=0.95)
     (True, False)
 
-    Where the generator is surer than it was of most questions, one vote of five is enough; where it is not, two equal
-    ones are not:
+    Where the generator is surer than it was of most questions, one vote of five is enough, and elsewhere it is not:
 
     >>> decided(1, 0, left=4, certainty=0.8, confidence=70), decided(1, 0, left=4, certainty=0.8, confidence=30)
     (True, False)

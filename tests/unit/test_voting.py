@@ -21,6 +21,7 @@ letters = st.sampled_from("ABCD")
 # Few distinct scores, so that ties are common.
 scores = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.9, 1.0])
 samples = st.builds(Sample, answer=st.none() | letters, score=st.none() | scores)
+confidences = st.none() | st.integers(0, 100)
 Answers = Callable[[int, int], Sample]
 
 
@@ -139,7 +140,7 @@ class TestDecided:
         top=st.integers(0, 12),
         second=st.integers(0, 12),
         left=st.integers(0, 12),
-        confidence=st.none() | st.integers(0, 100),
+        confidence=confidences,
     )
     def test_equals_the_beta_binomial_of_the_posterior(
         self, top: int, second: int, left: int, confidence: int | None
@@ -180,7 +181,7 @@ class TestDecided:
         top=st.integers(0, 20),
         second=st.integers(0, 20),
         left=st.integers(0, 20),
-        confidence=st.none() | st.integers(0, 100),
+        confidence=confidences,
     )
     def test_needs_exactly_the_votes_that_it_names(
         self, top: int, second: int, left: int, confidence: int | None
