@@ -31,6 +31,7 @@ test: check
 check: $(INSTALLED)
 	ruff check .
 	ruff format --check .
+	lint-imports --no-logo
 	mypy
 	python -m pytest -n 2 tests/unit
 
@@ -48,7 +49,7 @@ ablation: $(INSTALLED)
 	python -m benchmarks.ablation $(PART)
 
 demo-apis: $(INSTALLED)
-	python -m tests.servers
+	python -m demo
 
 # uv installs in seconds what takes pip minutes. It does not read pip's configuration, where a folder of wheels
 # may be named, so that is passed on. --no-deps: the pins are complete, and two of them disagree on paper only.
@@ -59,7 +60,7 @@ $(INSTALLED): requirements.txt
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || echo $$PIP_FIND_LINKS)}" \
 	UV_EXTRA_INDEX_URL="$${UV_EXTRA_INDEX_URL:-$$PIP_EXTRA_INDEX_URL}" UV_INDEX_STRATEGY=unsafe-best-match \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements.txt
-	$(BIN)/python -m augen.installed
+	$(BIN)/python -m tools.installed
 	touch $@
 
 clean-venv:

@@ -28,12 +28,14 @@ import numpy as np
 from ruamel.yaml import YAML
 from tabulate import tabulate
 
+from augen.core.arrays import Floats
+from augen.core.errors import AugenError
+from augen.core.params import check
 from augen.entries import letter_of, read_jsonl
-from augen.errors import AugenError
-from augen.evaluation import grid_of
-from augen.metrics import Estimate, Floats, auc_within, cluster_mean, paired_difference, scorer_quality
-from augen.params import check
-from augen.sample_file import Questions, Source, matched, questions_of, read_samples
+from augen.evaluation.steps import grid_of
+from augen.metrics.quality import auc_within, scorer_quality
+from augen.metrics.stats import Estimate, cluster_mean, paired_difference
+from augen.voting.samples import Questions, Source, matched, questions_of, read_samples
 
 Change = Mapping[str, Any]  # params by dotted key
 

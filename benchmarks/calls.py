@@ -19,21 +19,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from augen.calls.chat import chat_sampler
-from augen.calls.errors import SlowDown
-from augen.engines.base import Request
+from augen.core.run import no_arguments
 from augen.entries import Entry, read_jsonl
-from augen.prompts import explain_prompt
-from augen.providers.tencent import Tencent
+from augen.generation.base import Request
+from augen.generation.served.errors import SlowDown
+from augen.generation.served.sampler import chat_sampler
+from augen.generation.served.tencent import Tencent
+from augen.prompts.sections import explain_prompt
 from augen.rewriting import Draft, texts_of
 from augen.rewriting.guards import is_about_translation
 from augen.rewriting.translation import tencent_translator
-from augen.stage import no_arguments
+from demo.base import Settings
+from demo.chat import MODELS, QianfanServer
+from demo.tencent import TencentServer
 from tests.integration.paid import KEYS, ROOT, chat_changes, params
 from tests.real import REAL_DATA
-from tests.servers.base import Settings
-from tests.servers.chat import MODELS, QianfanServer
-from tests.servers.tencent import TencentServer
 
 LATENCY_S = 0.3
 PER_SECOND, PER_REQUEST = 5, 5999

@@ -8,9 +8,9 @@ found, beside the time of comparing every pair, as estimated from some of them.
 import random
 import time
 
-from augen.filtering import NearDuplicates, jaccard, ngrams, question_text
+from augen.core.run import no_arguments
+from augen.filtering.causes import NearDuplicates, jaccard, ngrams, question_text
 from augen.puzzles.dataset import puzzle_entries
-from augen.stage import no_arguments
 
 COUNT, HELD_OUT, PLANTED = 100_000, 2_000, 500
 NGRAM, THRESHOLD = 5, 0.9

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from augen.stage import no_arguments
+from augen.core.run import no_arguments
 from tests.fuzzing import Watch, check, jsonl_case, pickle_case
 
 PICKLES = 100_000

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
+from augen.core.run import no_arguments
 from augen.entries import Entry, read_jsonl
 from augen.puzzles.dataset import puzzle_entries
-from augen.stage import no_arguments
 from tests.real import REAL_DATA
 from tests.rewrites import CORRUPTIONS, HARMLESS, Maker, measured
 

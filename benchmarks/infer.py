@@ -2,7 +2,7 @@
 
 The published loop asks batches of 16 questions for all votes at once, scores the texts of one question after the other,
 padded to the longest of them, and asks again only the questions of which nothing was accepted, up to five times. Here
-it runs on vLLM as it comes, with the same generator, scorer, questions and number of votes as augen.inference, in the
+it runs on vLLM as it comes, with the same generator, scorer, questions and number of votes as `augen.answering`, in the
 same process. Questions are new puzzles (augen.puzzles); the generator is that in models/tiny with the adapter, and the
 scorer models/scorer, where `dvc repro` has made them; else the generator is plain, and the scorer models/tiny/checker
 untrained, which rejects more and so takes longer. It prints
@@ -34,19 +34,21 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from augen.answering.rounds import Asked, Rounds, Sampling, decisions, questions_of, run_rounds
 from augen.answers import parse_answer
-from augen.chat import Window
-from augen.cores import cores
-from augen.engines import Engine, Request, open_engine
-from augen.engines.vllm import VllmEngine
-from augen.inference import Asked, Rounds, Sampling, decisions, questions_of, run_rounds
-from augen.metrics import cluster_mean, paired_difference
-from augen.params import load
+from augen.core.cores import cores
+from augen.core.params import load
+from augen.entries import Solution
+from augen.generation.base import Engine, Request
+from augen.generation.engines import open_engine
+from augen.generation.engines.vllm import VllmEngine
+from augen.generation.sampler import Identity, Sampler
+from augen.metrics.stats import cluster_mean, paired_difference
+from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
-from augen.sampling import Identity, Sampler
-from augen.scoring import Format, Scored, Scorer, stored_scores, write_format
-from augen.store import Store
-from augen.voting import Sample, majority
+from augen.scorer.score import Format, Scorer, stored_scores, write_format
+from augen.store.responses import Store
+from augen.voting.scalar import Sample, majority
 
 QUESTIONS, SEED = 320, 1
 VOTERS, ROUNDS, THRESHOLD, CERTAINTY = 5, 5, 0.3, 0.8
@@ -92,7 +94,7 @@ class Bench:
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
         self.default_llm.generate([self.request(asked, 1).prompt for asked in self.questions[:BATCH]], use_tqdm=False)
         self.scorer.scores(
-            [Scored(asked.problem, asked.item, "想。") for asked in self.questions[:BATCH]], "warming up"
+            [Solution(asked.problem, asked.item, "想。") for asked in self.questions[:BATCH]], "warming up"
         )
 
     def request(self, asked: Asked, slot: int) -> Request:
@@ -137,7 +139,7 @@ class Bench:
                     texts = [completion.text for completion in output.outputs]
                     tokens += sum(len(completion.token_ids) for completion in output.outputs)
                     samples += len(texts)
-                    scores = one_by_one(self.scorer, [[Scored(asked.problem, asked.item, text) for text in texts]])
+                    scores = one_by_one(self.scorer, [[Solution(asked.problem, asked.item, text) for text in texts]])
                     parsed = [parse_answer(text, len(asked.item.options)) for text in texts]
                     accepted = [
                         Sample(a, s) for a, s in zip(parsed, scores, strict=True) if Sample(a, s).accepted(THRESHOLD)
@@ -150,7 +152,7 @@ class Bench:
         return {asked.id: answers.get(asked.id, "A") for asked in self.questions}, tokens, samples
 
     def ours(self, engine: Engine, voters: int, adaptive: bool) -> tuple[dict[str, str], int, int]:
-        """The same through augen.inference on `engine`, with an empty store."""
+        """The same through augen.answering.rounds on `engine`, with an empty store."""
         rounds = Rounds(voters, ROUNDS - 1, THRESHOLD, "question", adaptive, CERTAINTY)
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
@@ -164,7 +166,7 @@ class Bench:
 
 
 def default_vllm(generator: str, dtype: str) -> Any:
-    """vLLM as it comes, but for its share of a GPU, and what it needs without one (augen.engines.vllm says why).
+    """vLLM as it comes, but for its share of a GPU, and what it needs without one (`engines.vllm` says why).
 
     On a CPU that is one thread, too, which suits small models, unless OMP_NUM_THREADS says otherwise.
     """
@@ -204,7 +206,7 @@ def untrained_scorer(folder: Path) -> None:
     write_format(folder, Format("full", MAX_LENGTH))
 
 
-def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Scored]]) -> list[float]:
+def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Solution]]) -> list[float]:
     """The scores of each group in a batch of its own, padded to its longest text."""
     scores: list[float] = []
     for group in groups:
@@ -288,7 +290,7 @@ def scoring_speed(bench: Bench) -> None:
     requests = [bench.request(asked, slot) for asked in bench.questions for slot in range(1, VOTERS + 1)]
     texts = [completion.text for _, completion in sorted(bench.engine.generate(requests), key=lambda pair: pair[0])]
     groups = [
-        [Scored(asked.problem, asked.item, text) for text in texts[i * VOTERS : (i + 1) * VOTERS]]
+        [Solution(asked.problem, asked.item, text) for text in texts[i * VOTERS : (i + 1) * VOTERS]]
         for i, asked in enumerate(bench.questions)
     ]
     samples = [sample for group in groups for sample in group]

@@ -24,15 +24,19 @@ from peft import PeftModel
 from tabulate import tabulate
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from augen.answering.rounds import Asked, questions_of
 from augen.answers import parse_answer
-from augen.engines import Request, open_engine
-from augen.inference import Asked, questions_of
-from augen.metrics import Bools, Estimate, Floats, auc_within, cluster_mean, scorer_quality
-from augen.params import load
-from augen.prompts import completion, solve_prompt
+from augen.core.arrays import Bools, Floats
+from augen.core.params import load
+from augen.entries import Solution
+from augen.generation.base import Request
+from augen.generation.engines import open_engine
+from augen.metrics.quality import auc_within, scorer_quality
+from augen.metrics.stats import Estimate, cluster_mean
+from augen.prompts.sections import completion, solve_prompt
 from augen.puzzles.dataset import puzzle_entries
-from augen.scoring import Scored, Scorer
-from augen.voting import Sample, weighted
+from augen.scorer.score import Scorer
+from augen.voting.scalar import Sample, weighted
 
 PUZZLES, SEED = 600, "judges"
 RESAMPLED = 200  # times, for the standard error of an AUC
@@ -184,7 +188,7 @@ def main() -> None:
     scorer = Scorer(Path("models/scorer"))
     likely = likelihoods(texts, p)
     judges: dict[str, Floats] = {
-        "scorer": np.array(scorer.scores([Scored(w.asked.problem, w.asked.item, w.text) for w in texts])),
+        "scorer": np.array(scorer.scores([Solution(w.asked.problem, w.asked.item, w.text) for w in texts])),
         "likelihood": np.exp(likely),
         "steps": right_steps.astype(float),
     }

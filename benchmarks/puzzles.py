@@ -22,9 +22,9 @@ from typing import Any
 from scipy.stats import chisquare
 from tabulate import tabulate
 
+from augen.core.run import no_arguments
 from augen.entries import LETTERS
 from augen.puzzles import FAMILIES, WORDINGS, make
-from augen.stage import no_arguments
 from tests.readers import READERS
 
 QUESTIONS = 10_000

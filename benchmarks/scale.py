@@ -135,8 +135,8 @@ def reasoned_files(size: int) -> None:
     """`size` reasonings in all, in the four files; dev and test are a tenth of that each."""
     from dataclasses import replace
 
+    from augen.core.files import write_json
     from augen.entries import dump_pickle, write_jsonl
-    from augen.files import write_json
     from augen.puzzles.dataset import as_raw
 
     for name, seed in (("entries", 1), ("entries_aug", 2)):
@@ -169,7 +169,7 @@ def solved_file(size: int) -> None:
 def index(size: int) -> None:
     """What the stages index and infer do with rows and vectors, but for embedding."""
     from augen.entries import load_pickle
-    from augen.retrieval import read_index, rows_of, write_index
+    from augen.retrieval.index import read_index, rows_of, write_index
 
     rows = rows_of(load_pickle("data/entries.pkl"))
     write_index(Path("models/index"), rows, vectors_of(len(rows)))
@@ -196,7 +196,7 @@ class GivenVectors:
 def retrieval(size: int) -> None:
     """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
     from augen.entries import load_pickle
-    from augen.retrieval import Retriever, rows_of
+    from augen.retrieval.index import Retriever, rows_of
 
     solved = load_pickle("data/entries.pkl")
     vectors: Any = vectors_of(size)
@@ -208,9 +208,9 @@ def retrieval(size: int) -> None:
 
 def infer(size: int) -> None:
     """Rounds, prompts, keys, store, parsing, voting and writing, with an engine that answers at once."""
+    from augen.answering.rounds import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
+    from augen.core.files import write_lines
     from augen.entries import load_pickle, write_jsonl
-    from augen.files import write_lines
-    from augen.inference import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
     from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
     class Forgetful(FakeEngine):
@@ -235,8 +235,8 @@ def infer(size: int) -> None:
 
 
 def drawn_files(size: int) -> None:
+    from augen.core.files import write_json, write_text
     from augen.entries import write_jsonl
-    from augen.files import write_json, write_text
     from tests.runs import example_rows, filter_report, lines, scorer_report
 
     dev = list(entries(size, 1))

@@ -1,6 +1,6 @@
 """When adaptive stopping stops, and what that costs: make bench PART=stopping
 
-The tuned generator answers new puzzles, 15 samples a question. The stopping rule of augen.voting is then replayed on
+The tuned generator answers new puzzles, 15 samples a question. The stopping rule of `augen.voting` is then replayed on
 them with 5, 9 and 15 votes at several certainties: by the votes alone, and with the generator's confidence, as infer
 has it. Printed are how many times fewer samples it draws than all votes, and the difference of the majority's accuracy
 ± its standard error, paired by question and clustered by problem; means over orders of the samples. Needs
@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from augen.adaptive import ORDERS, Knobs, Outcome, Recorded, outcome, recorded_of
-from augen.chat import Window
-from augen.engines import open_engine
+from augen.answering.rounds import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
+from augen.core.params import load
 from augen.entries import Entry
-from augen.inference import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
-from augen.metrics import paired_difference
-from augen.params import load
+from augen.evaluation.replay import ORDERS, Knobs, Outcome, Recorded, outcome, recorded_of
+from augen.generation.engines import open_engine
+from augen.generation.sampler import Identity, Sampler
+from augen.metrics.stats import paired_difference
+from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
-from augen.sample_file import Questions, Samples, Source, matched, read_samples
-from augen.sample_file import questions_of as known
-from augen.sampling import Identity, Sampler
-from augen.store import Store
+from augen.store.responses import Store
+from augen.voting.samples import Questions, Samples, Source, matched, read_samples
+from augen.voting.samples import questions_of as known
 
 PUZZLES, SEED = 600, "stopping"
 VOTES = (5, 9, 15)

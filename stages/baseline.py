@@ -4,13 +4,13 @@ in   data/dev.jsonl
 out  data/baseline.jsonl    like samples.jsonl, `baseline.samples` slots a question
 """
 
-from augen.chat import Window
+from augen.answering.rounds import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
+from augen.core.files import write_lines
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import read_jsonl
-from augen.files import write_lines
-from augen.inference import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
-from augen.local import local_sampler
-from augen.params import load
-from augen.stage import run
+from augen.generation.local import local_sampler
+from augen.prompts.window import Window
 
 
 def main() -> None:

@@ -10,18 +10,18 @@ out: reports/metrics.json, reports/gains.md, reports/report.html,
 
 from pathlib import Path
 
-from augen import evaluation
-from augen.adaptive import Knobs, curves, savings
+from augen.core.files import read_json, write_json, write_text
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import read_jsonl
-from augen.evaluation import Settings, csv_text, rounded
-from augen.files import read_json, write_json, write_text
-from augen.params import load
-from augen.report.flags import chosen, flags_of
-from augen.report.page import Content, page
-from augen.report.questions import Voting, read_records
-from augen.report.tables import filter_rows, side_by_side
-from augen.sample_file import Source, matched, questions_of, read_samples
-from augen.stage import run
+from augen.evaluation import steps as evaluation
+from augen.evaluation.replay import Knobs, curves, savings
+from augen.evaluation.report.flags import chosen, flags_of
+from augen.evaluation.report.page import Content, page
+from augen.evaluation.report.questions import Voting, read_records
+from augen.evaluation.report.tables import filter_rows, side_by_side
+from augen.evaluation.steps import Settings, csv_text, rounded
+from augen.voting.samples import Source, matched, questions_of, read_samples
 
 COLUMNS = {
     "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],

@@ -10,13 +10,14 @@ reports/filter.json, kept and dropped by cause with an example of each, and repo
 from functools import partial
 from pathlib import Path
 
-from augen.data_report import FILES, Data, page
+from augen.answers.shuffling import with_shuffled
+from augen.core.files import read_json, write_json, write_text
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import Entry, dump_pickle, load_pickle, question_id, read_jsonl
-from augen.files import read_json, write_json, write_text
-from augen.filtering import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
-from augen.params import load
-from augen.shuffling import with_shuffled
-from augen.stage import run
+from augen.entries.reasoned import FILES
+from augen.filtering.causes import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
+from augen.filtering.report import Data, page
 
 NAMES = ("entries", "entries_aug", "entries_false", "entries_aug_false", "entries_own")
 

@@ -8,16 +8,16 @@ out  models/adapter/               peft LoRA
 
 from pathlib import Path
 
-from augen.chat import Window
-from augen.checkpoints import training_key, workplace
+from augen.adapter.train import CURVES, finetune, lessons
+from augen.core.files import write_json, write_text
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import load_pickle
-from augen.files import write_json, write_text
-from augen.finetuning import CURVES, finetune, lessons
-from augen.launching import is_first, launch
-from augen.params import load
-from augen.retrieval import Embedder, Retriever, read_index
-from augen.stage import run
-from augen.training import History, curve_csv
+from augen.prompts.window import Window
+from augen.retrieval.index import Embedder, Retriever, read_index
+from augen.training.checkpoints import training_key, workplace
+from augen.training.launch import is_first, launch
+from augen.training.trainer import History, curve_csv
 
 
 def write_curves(history: History) -> None:

@@ -8,10 +8,10 @@ Only the original problems: a rewritten copy would bring the same puzzle twice.
 
 from pathlib import Path
 
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import QuestionItem, load_pickle
-from augen.params import load
-from augen.retrieval import Embedder, query_text, rows_of, write_index
-from augen.stage import run
+from augen.retrieval.index import Embedder, query_text, rows_of, write_index
 
 
 def main() -> None:

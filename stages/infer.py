@@ -9,9 +9,7 @@ out  data/samples.jsonl    every sample: question, slot, round, seed, text, pars
 
 from pathlib import Path
 
-from augen.entries import read_jsonl, write_jsonl
-from augen.files import write_lines
-from augen.inference import (
+from augen.answering.rounds import (
     Rounds,
     Sampling,
     answered,
@@ -21,12 +19,14 @@ from augen.inference import (
     run_rounds,
     samples_jsonl,
 )
-from augen.params import load
-from augen.samplers import open_sampler
-from augen.scoring import stored_scores
-from augen.shots import stored_examples
-from augen.stage import run
-from augen.store import Store, default_path
+from augen.core.files import write_lines
+from augen.core.params import load
+from augen.core.run import run
+from augen.entries import read_jsonl, write_jsonl
+from augen.generation.open import open_sampler
+from augen.retrieval.examples import stored_examples
+from augen.scorer.score import stored_scores
+from augen.store.responses import Store, default_path
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ out  data/entries_raw.pkl            problems to train on, then `prepare.synthet
 from collections.abc import Sequence
 from random import Random
 
+from augen.core.errors import AugenError
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import Entry, dump_pickle, read_jsonl, write_jsonl
-from augen.errors import AugenError
-from augen.params import load
 from augen.puzzles.dataset import families_named, puzzle_entries
-from augen.stage import run
 
 
 def main() -> None:

@@ -18,13 +18,13 @@ from random import Random
 
 import torch
 
-from augen.params import load
-from augen.stage import run
-from augen.tiny import checker, generator
-from augen.tiny.corpus import DIFFICULTIES, WORDINGS_SEEN, hardest_at, sequences, similar_pairs
-from augen.tiny.embedder import save_embedder, train_embedder
-from augen.tiny.evaluation import accuracy_by_family, held_out
-from augen.tiny.tokenizer import build_tokenizer
+from augen.core.params import load
+from augen.core.run import run
+from augen.pretrain import checker, generator
+from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN, hardest_at, sequences, similar_pairs
+from augen.pretrain.embedder import save_embedder, train_embedder
+from augen.pretrain.evaluation import accuracy_by_family, held_out
+from augen.pretrain.tokenizer import build_tokenizer
 
 OUT = Path("models/tiny")
 CHUNK = 500  # puzzles that a worker writes at a time

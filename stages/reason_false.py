@@ -6,12 +6,12 @@ out  data/reasoned/entries_false.pkl, data/reasoned/entries_aug_false.pkl
 and  reports/failed.jsonl    questions for which no attempt gave a wrong answer
 """
 
-from augen.calls.failures import Failure, keep_failures
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import Entry, dump_pickle, load_pickle, origin
-from augen.params import load
-from augen.reasoning import explain_wrong
-from augen.stage import run
-from augen.writing import author_of, open_writer
+from augen.generation.served.failures import Failure, keep_failures
+from augen.reasoning.write import explain_wrong
+from augen.reasoning.writer import author_of, open_writer
 
 
 def main() -> None:

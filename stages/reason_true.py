@@ -5,12 +5,12 @@ out  data/reasoned/entries.pkl, data/reasoned/entries_aug.pkl
 and  reports/failed.jsonl    questions for which no attempt gave the right answer
 """
 
-from augen.calls.failures import Failure, keep_failures
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import dump_pickle, load_pickle
-from augen.params import load
-from augen.reasoning import explain_right
-from augen.stage import run
-from augen.writing import author_of, open_writer
+from augen.generation.served.failures import Failure, keep_failures
+from augen.reasoning.write import explain_right
+from augen.reasoning.writer import author_of, open_writer
 
 
 def main() -> None:

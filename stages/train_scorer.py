@@ -9,15 +9,15 @@ out  models/scorer/              weights, tokenizer, scorer.json
 from math import log
 from pathlib import Path
 
-from augen.checkpoints import training_key, workplace
+from augen.core.files import write_json, write_text
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import load_pickle
-from augen.files import write_json, write_text
-from augen.launching import is_first, launch
-from augen.params import load
-from augen.scorer_report import beside_wrong, labelled
-from augen.scorer_training import CURVES, save_scorer, train_scorer
-from augen.stage import run
-from augen.training import History, curve_csv
+from augen.scorer.report import beside_wrong, labelled
+from augen.scorer.train import CURVES, save_scorer, train_scorer
+from augen.training.checkpoints import training_key, workplace
+from augen.training.launch import is_first, launch
+from augen.training.trainer import History, curve_csv
 
 FILES = {
     "entries": True,

@@ -6,12 +6,12 @@ reports/translate.json: kept and dropped by cause, an example of each.
     dvc repro translate
 """
 
+from augen.core.files import write_json
+from augen.core.params import load
+from augen.core.run import run
 from augen.entries import dump_pickle, load_pickle
-from augen.files import write_json
-from augen.params import load
 from augen.rewriting import KEPT, Account, rewrite
 from augen.rewriting.backends import open_rewriter
-from augen.stage import run
 
 
 def main() -> None:

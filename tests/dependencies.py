@@ -1,4 +1,4 @@
-"""What a stage's script depends on, read from its source: the modules it imports and the params it loads.
+"""What a stage's script depends on, read from its source: the folders it imports from and the params it loads.
 
 python -m tests.dependencies    prints both for every stage, to copy into dvc.yaml
 """
@@ -7,10 +7,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from augen.stage import no_arguments
+from augen.core.run import no_arguments
 
 ROOT = Path(__file__).parents[1]
-DATA_SUFFIXES = {".css", ".html", ".js", ".tsv"}  # data files of the library that belong to the module beside them
 
 
 def module_file(name: str) -> Path | None:
@@ -36,18 +35,22 @@ def imported(source: Path) -> Iterator[str]:
             yield from (".".join(parts[: n + 1]) for n in range(len(parts)))
 
 
-def code_of(script: Path) -> set[str]:
-    """The script and every module of the project that it imports, directly or not, as paths from the root."""
+def modules_of(script: Path) -> set[Path]:
+    """The script and every module of the project that it imports, directly or not."""
     seen: set[Path] = set()
     waiting = [script]
     while waiting:
         file = waiting.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        waiting += [found for name in imported(file) if (found := module_file(name))]
-    data = {path for file in seen for path in file.parent.glob(f"{file.stem}.*") if path.suffix in DATA_SUFFIXES}
-    return {str(path.relative_to(ROOT)) for path in seen | data if path != ROOT / "augen/__init__.py"}
+        if file not in seen:
+            seen.add(file)
+            waiting += [found for name in imported(file) if (found := module_file(name))]
+    return seen - {ROOT / "augen/__init__.py"}
+
+
+def code_of(script: Path) -> set[str]:
+    """The script and the folders of ``augen/`` that it imports from, directly or not, as paths from the root."""
+    paths = (path.relative_to(ROOT) for path in modules_of(script))
+    return {"/".join(path.parts[:2]) for path in paths}
 
 
 def params_of(script: Path) -> set[str]:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from augen import params
-from augen.chat import Window
-from augen.engines import Completion, Request
-from augen.sampling import Identity, Sampler
-from augen.store import Store
+from augen.core import params
+from augen.generation.base import Completion, Request
+from augen.generation.sampler import Identity, Sampler
+from augen.prompts.window import Window
+from augen.store.responses import Store
 
 IDENTITY = Identity("fake", "sha256:generator", "float32", None, None)
 

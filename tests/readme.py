@@ -19,7 +19,7 @@ CLONED = (
     "dvc plots show",
     "dvc plots diff",
     "python -m augen.entries show data/filtered/entries.pkl --limit 3",
-    "python -m augen.report.picture docs/result.svg",
+    "python -m tools.picture docs/result.svg",
     "python -m augen.puzzles --count 1000 --seed 7 --out more.jsonl",
 )
 EXPERIMENTS = (  # there too, in this order
@@ -31,7 +31,7 @@ EXPERIMENTS = (  # there too, in this order
 # In tests/unit/test_readme.py: what make would do, for what takes long.
 DRY = {
     "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
-    "make demo-apis": ("python -m tests.servers",),
+    "make demo-apis": ("python -m demo",),
     "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
 }
 # Elsewhere, with the words of the command: file, then parts of its text.
@@ -40,7 +40,7 @@ ELSEWHERE = {
     "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
     "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),
     "dvc push --run-cache": ("tests/e2e/test_sharing.py", 'run("dvc", "push", "--run-cache")'),
-    "python -m augen.artifacts": ("tests/e2e/test_sharing.py", 'run("python", "-m", "augen.artifacts")'),
+    "python -m tools.artifacts": ("tests/e2e/test_sharing.py", 'run("python", "-m", "tools.artifacts")'),
     ". .venv/bin/activate": ("tests/unit/test_readme.py", "activate"),
     "python3 -m venv .venv": ("tests/unit/test_readme.py", "-m venv"),
     "cp params.production.yaml params.yaml": ("tests/unit/test_readme.py", "cp params.production.yaml"),

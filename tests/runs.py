@@ -19,11 +19,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from augen.core.files import write_json, write_text
 from augen.entries import Entry, QuestionItem, letter_of, question_id, write_jsonl
-from augen.files import write_json, write_text
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
-from augen.voting import Sample, next_draws
+from augen.voting.scalar import Sample, next_draws
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 POOL = 90  # different problems; larger runs repeat them under other ids

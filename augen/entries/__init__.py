@@ -19,9 +19,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from augen import pickles
+from augen.core.errors import AugenError
+from augen.entries import restricted
 from augen.entries.lines import LineFault, lines_of, parsed, shown
-from augen.errors import AugenError
 
 LETTERS = "ABCDEFGHIJ"
 SHOWN_FAULTS = 50
@@ -47,6 +47,15 @@ class Entry:
     problem: str = ""
     questions: list[QuestionItem] = field(default_factory=list)
     id: str = ""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A reasoning that was written for a question: what a scorer judges."""
+
+    problem: str
+    question: QuestionItem
+    reasoning: str
 
 
 class EntriesError(AugenError):
@@ -121,8 +130,8 @@ def load_pickle(path: str | Path) -> list[Entry]:
     """
     data = _read(path)
     try:
-        records = pickles.loads(data, (Entry, QuestionItem))
-    except pickles.PickleRefused as error:
+        records = restricted.loads(data, (Entry, QuestionItem))
+    except restricted.PickleRefused as error:
         raise EntriesError([f"{path}: {error}"]) from error
     if type(records) is not list:
         raise EntriesError([f"{path}: holds {_kind(records)}, must be a list of entries"])
@@ -162,7 +171,7 @@ def dump_pickle(path: str | Path, entries: Iterable[Entry]) -> None:
     """
     records = [_record(entry) for entry in entries]
     _check(_numbered(path, records), answers="optional", ids="optional")
-    _write(path, pickles.dumps([_entry(record) for record in records], (Entry, QuestionItem)))
+    _write(path, restricted.dumps([_entry(record) for record in records], (Entry, QuestionItem)))
 
 
 _ENTRY_FIELDS = tuple(f.name for f in fields(Entry))
@@ -293,7 +302,7 @@ _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number"
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, pickles.Record):
+    if isinstance(value, restricted.Record):
         return f"a pickled {value.kind}"
     if value is None:
         return "null"

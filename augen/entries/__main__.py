@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from augen.core.errors import AugenError
 from augen.entries import (
     EntriesError,
     Entry,
@@ -21,7 +22,6 @@ from augen.entries import (
     read_jsonl,
     write_jsonl,
 )
-from augen.errors import AugenError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,29 +9,29 @@ Each family is one module: a world that states itself as text and as an answer-s
 
 from random import Random
 
-from augen.puzzles.arithmetic import Arithmetic
 from augen.puzzles.base import AUTHOR, Puzzle, World, pose
-from augen.puzzles.baskets import Baskets
-from augen.puzzles.calendar import Calendar
-from augen.puzzles.classes import Classes
-from augen.puzzles.courses import Courses
-from augen.puzzles.crossing import Crossing
-from augen.puzzles.dial import Dial
-from augen.puzzles.drugs import Drugs
-from augen.puzzles.grammar import Grammar
-from augen.puzzles.houses import Houses
-from augen.puzzles.kinship import Kinship
-from augen.puzzles.knights import Knights
-from augen.puzzles.lexicon import Lexicon
-from augen.puzzles.likes import Likes
-from augen.puzzles.lists import Lists
-from augen.puzzles.ordering import Ordering
-from augen.puzzles.roads import Roads
+from augen.puzzles.families.arithmetic import Arithmetic
+from augen.puzzles.families.baskets import Baskets
+from augen.puzzles.families.calendar import Calendar
+from augen.puzzles.families.classes import Classes
+from augen.puzzles.families.courses import Courses
+from augen.puzzles.families.crossing import Crossing
+from augen.puzzles.families.dial import Dial
+from augen.puzzles.families.drugs import Drugs
+from augen.puzzles.families.grammar import Grammar
+from augen.puzzles.families.houses import Houses
+from augen.puzzles.families.kinship import Kinship
+from augen.puzzles.families.knights import Knights
+from augen.puzzles.families.lexicon import Lexicon
+from augen.puzzles.families.likes import Likes
+from augen.puzzles.families.lists import Lists
+from augen.puzzles.families.ordering import Ordering
+from augen.puzzles.families.roads import Roads
+from augen.puzzles.families.stacks import Stacks
+from augen.puzzles.families.syllogisms import Syllogisms
+from augen.puzzles.families.timetable import Timetable
+from augen.puzzles.families.tolls import Tolls
 from augen.puzzles.solver import NotProved
-from augen.puzzles.stacks import Stacks
-from augen.puzzles.syllogisms import Syllogisms
-from augen.puzzles.timetable import Timetable
-from augen.puzzles.tolls import Tolls
 
 __all__ = ["AUTHOR", "BASIC", "FAMILIES", "WORDINGS", "NotProved", "Puzzle", "make"]
 

@@ -7,8 +7,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from augen.core.errors import AugenError
 from augen.entries import write_jsonl
-from augen.errors import AugenError
 from augen.puzzles.dataset import SETS, as_raw, families_named, puzzle_entries
 
 

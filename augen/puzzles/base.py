@@ -15,7 +15,7 @@ from random import Random
 from typing import Protocol, Self
 
 from augen.entries import Entry, QuestionItem, letter_of
-from augen.prompts import answer_line
+from augen.prompts.sections import answer_line
 from augen.puzzles.solver import NotProved, Proof, Value, prove
 
 AUTHOR = "solver"

@@ -1,6 +1,6 @@
 """Whole data sets of puzzles, the families in turn.
 
-The default data are harder than what the tiny generator was trained on (`augen.tiny.corpus`), and use a wording
+The default data are harder than what the tiny generator was trained on (`augen.pretrain.corpus`), and use a wording
 that it never saw: there is something to learn from them.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from augen.core.errors import AugenError
 from augen.entries import Entry
-from augen.errors import AugenError
 from augen.puzzles import BASIC, FAMILIES, make
 
 DIFFICULTIES = (2, 3, 4)

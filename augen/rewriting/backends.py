@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from augen import params
+from augen.core import params
 from augen.rewriting import Rewriter
 
 
@@ -19,13 +19,13 @@ def open_rewriter(stage: str, p: params.Params) -> Iterator[Rewriter]:
                 yield translator
         case "nmt":
             from augen.rewriting.nmt import Nmt
-            from augen.store import Store, default_path
+            from augen.store.responses import Store, default_path
 
             with Store(default_path()) as store:
                 yield Nmt(settings.nmt, store)
         case "llm":
-            from augen.calls.chat import chat_sampler
-            from augen.calls.failures import keep_failures
+            from augen.generation.served.failures import keep_failures
+            from augen.generation.served.sampler import chat_sampler
             from augen.rewriting.llm import LlmRewriter, Sampling
 
             llm = settings.llm

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from augen.calls.failures import Failure
-from augen.engines.base import Request
+from augen.core.seeds import seed_of
+from augen.generation.base import Request
+from augen.generation.sampler import Draws
+from augen.generation.served.failures import Failure
 from augen.rewriting import Draft
-from augen.sampling import Draws
-from augen.seeds import seed_of
 
 PROMPT = """\
 下面的 JSON 列表是一道逻辑题的全部文字：先是题目，然后依次是每个问题及其选项。请用不同的说法改写它们，使题意丝毫不变。

@@ -13,12 +13,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from augen import params
-from augen.errors import AugenError
-from augen.identity import model_identity, refuse_pickled_weights
+from augen.core import params
+from augen.core.errors import AugenError
 from augen.rewriting import Draft
 from augen.rewriting.packing import is_blank, parts
-from augen.store import Store, request_key
+from augen.store.identity import model_identity, refuse_pickled_weights
+from augen.store.responses import Store, request_key
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from augen import params
-from augen.calls.account import Value
-from augen.calls.opening import open_runner
-from augen.calls.runner import Item, Runner
+from augen.core import params
+from augen.generation.served.account import Value
+from augen.generation.served.opening import open_runner
+from augen.generation.served.runner import Item, Runner
 from augen.rewriting import Draft
 from augen.rewriting.packing import Packer, is_blank, parts
-from augen.store import request_key
+from augen.store.responses import request_key
 
 LANGUAGE = "zh"
 CHUNK = 200  # texts looked up and packed at a time: the first requests leave before the last text is looked at
@@ -135,7 +135,7 @@ class _Way:
 @contextmanager
 def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> Iterator[Translator]:
     """A `Translator` by Tencent TMT; its account is printed and kept as that of `stage`, however it ends."""
-    from augen.providers.tencent import NAME, Tencent
+    from augen.generation.served.tencent import NAME, Tencent
 
     settings = providers.tencent
 

@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from augen.entries import load_pickle
-from tests.servers.remotes import BUCKET, Remote, missing, remote_of, s3_client
+from tests.remotes import BUCKET, Remote, missing, remote_of, s3_client
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("folder", "ssh", "s3")
@@ -153,7 +153,7 @@ def test_a_second_clone_gets_everything_without_running_a_stage(shared: Shared) 
         assert second.read(path) == shared.first.read(path), path
     log = second.run("dvc", "repro")
     assert stages_run(log) == []
-    assert "everything that is there is what dvc.lock says" in second.run("python", "-m", "augen.artifacts")
+    assert "everything that is there is what dvc.lock says" in second.run("python", "-m", "tools.artifacts")
 
     # The run cache knows what stages made of what, also where dvc.lock is lost.
     (second.folder / "dvc.lock").unlink()
@@ -179,7 +179,7 @@ def test_an_artifact_that_was_altered_on_the_remote_is_refused_by_name(shared: S
         careless.run("dvc", "remote", "modify", "--local", "team", "verify", "false")
         careless.run("dvc", "pull", "models/adapter")
         assert careless.read("models/adapter/adapter_model.safetensors") == ALTERED
-        log = careless.run("python", "-m", "augen.artifacts", fails=True)
+        log = careless.run("python", "-m", "tools.artifacts", fails=True)
         assert "models/adapter/adapter_model.safetensors: is not what dvc.lock says" in log
     finally:
         shared.tamper(ALTERED, ADAPTER)

@@ -14,8 +14,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem, dump_pickle, write_jsonl
-from augen.files import write_json
 from tests.dependencies import ROOT
 
 Arrange = Callable[[Path], Any]  # breaks something in a working tree

@@ -1,6 +1,6 @@
 """Print docs/FAULTS.md, the page of what can go wrong: ``python -m tests.faults > docs/FAULTS.md``."""
 
-from augen.stage import no_arguments
+from augen.core.run import no_arguments
 from tests.faults import page
 
 

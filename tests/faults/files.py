@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from augen.entries import QuestionItem, dump_pickle
-from augen.retrieval import rows_of, write_index
+from augen.retrieval.index import rows_of, write_index
 from tests.faults import Fault, both, change, in_the_way, lines, param, problem, remove, write
 
 PKL = "data/entries_raw.pkl"
@@ -228,11 +228,11 @@ FOLDERS = [
         "an adapter without files", "adapter", lambda folder: None, "models/adapter: no model files there; dvc pull …"
     ),
     Fault("a scorer without scorer.json", "scorer", lambda folder: None, "models/scorer: not a scorer (…); run `dvc …"),
-    Fault("no dvc.lock", "augen.artifacts", lambda folder: None, "…dvc.lock: not found; dvc repro or dvc pull makes …"),
-    Fault("a broken dvc.lock", "augen.artifacts", write("dvc.lock", "x: ["), "…dvc.lock: not a lock file of DVC (…"),
+    Fault("no dvc.lock", "tools.artifacts", lambda folder: None, "…dvc.lock: not found; dvc repro or dvc pull makes …"),
+    Fault("a broken dvc.lock", "tools.artifacts", write("dvc.lock", "x: ["), "…dvc.lock: not a lock file of DVC (…"),
     Fault(
         "an out altered by hand",
-        "augen.artifacts",
+        "tools.artifacts",
         write("dvc.lock", f"stages: {{prepare: {{outs: [{{path: {PKL}, md5: {'0' * 32}}}]}}}}\n"),
         f"{PKL}: is not what dvc.lock says: altered after it was made",
     ),

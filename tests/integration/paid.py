@@ -9,10 +9,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from augen.core.params import Params, check
 from augen.entries import Entry, QuestionItem, dump_pickle
-from augen.params import Params, check
-from tests.servers.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
-from tests.servers.tencent import SECRET_ID, SECRET_KEY
+from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
+from demo.tencent import SECRET_ID, SECRET_KEY
 
 ROOT = Path(__file__).parents[2]
 KEYS = {

@@ -14,9 +14,9 @@ from random import Random
 from typing import Any
 
 from augen.entries import Entry, QuestionItem, load_pickle
+from demo.base import Settings
+from demo.tencent import TencentServer
 from tests.integration.paid import Repository
-from tests.servers.base import Settings
-from tests.servers.tencent import TencentServer
 
 CONCURRENCY = 4
 KILLS = 20

@@ -12,11 +12,11 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from augen import engines
-from augen.engines import Completion, Engine, Request, open_engine, resolve
-from augen.engines.base import tokenize
-from augen.engines.transformers import choose
-from augen.errors import AugenError
+from augen.core.errors import AugenError
+from augen.generation import engines
+from augen.generation.base import Completion, Engine, Request, tokenize
+from augen.generation.engines import open_engine, resolve
+from augen.generation.engines.transformers import choose
 
 needs_ray = pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="ray is not installed")
 needs_vllm = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
@@ -176,9 +176,8 @@ def test_vllm_with_lora_kernels_does_as_with_the_adapter_merged(
     tiny_model: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way of a GPU, on whatever there is here."""
-    import augen.engines.vllm as vllm_engine
 
-    monkeypatch.setattr(vllm_engine, "MERGE_ADAPTER", False)
+    monkeypatch.setattr("augen.generation.engines.vllm.MERGE_ADAPTER", False)
     engine = open_engine("vllm", str(tiny_model), adapter=tiny_adapter, max_model_len=256)
     try:
         texts = [completion.text for completion in complete(engine, with_adapter(GREEDY))]
@@ -190,7 +189,7 @@ def test_vllm_with_lora_kernels_does_as_with_the_adapter_merged(
 @needs_vllm
 @pytest.mark.parametrize(("rank", "taken"), [(1, 1), (4, 8), (16, 16), (17, 32), (512, 512)])
 def test_vllm_takes_the_next_rank_it_knows(tmp_path: Path, rank: int, taken: int) -> None:
-    from augen.engines.vllm import lora_rank
+    from augen.generation.engines.vllm import lora_rank
 
     (tmp_path / "adapter_config.json").write_text(f'{{"r": 1, "rank_pattern": {{"q_proj": {rank}}}}}')
     assert lora_rank(tmp_path) == taken
@@ -198,7 +197,7 @@ def test_vllm_takes_the_next_rank_it_knows(tmp_path: Path, rank: int, taken: int
 
 @needs_vllm
 def test_vllm_has_no_kernels_for_a_larger_rank(tmp_path: Path) -> None:
-    from augen.engines.vllm import lora_rank
+    from augen.generation.engines.vllm import lora_rank
 
     (tmp_path / "adapter_config.json").write_text('{"r": 513}')
     with pytest.raises(AugenError, match=r"rank 513 .* set infer.engine to transformers"):
@@ -261,7 +260,7 @@ def test_auto_goes_on_with_transformers_when_vllm_is_broken(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(engines, "resolve", lambda name: "vllm")
-    monkeypatch.setitem(sys.modules, "augen.engines.vllm", None)
+    monkeypatch.setitem(sys.modules, "augen.generation.engines.vllm", None)
     engine = open_engine("auto", str(tiny_model))
     assert engine.name == "transformers"
     assert "vllm is installed but cannot be imported" in capsys.readouterr().err
@@ -270,7 +269,7 @@ def test_auto_goes_on_with_transformers_when_vllm_is_broken(
 
 @pytest.mark.parametrize("name", ["vllm", "transformers", "ray"])
 def test_a_named_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setitem(sys.modules, f"augen.engines.{name}", None)
+    monkeypatch.setitem(sys.modules, f"augen.generation.engines.{name}", None)
     with pytest.raises(AugenError, match=rf"infer\.engine: {name} cannot be imported .*install requirements.txt"):
         open_engine(name, "model")
 

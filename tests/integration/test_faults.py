@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers.__main__ import PORTS
 
-from augen.calls.secrets import VARIABLES
-from augen.stage import run
+from augen.core.run import run
+from augen.generation.served.secrets import VARIABLES
 from tests.dependencies import ROOT
 from tests.faults import Fault, page, param, table, workplace
-from tests.servers.__main__ import PORTS
 
 ALL = [(area, fault) for area, faults in table().items() for fault in faults]
 KEPT = (".augen/", "reports/usage.json")  # the response store and the account are no outs
@@ -30,14 +30,14 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def read_index() -> None:
-    from augen.retrieval import read_index
+    from augen.retrieval.index import read_index
 
     read_index(Path("models/index"))
 
 
 def retrieve() -> None:
     from augen.entries import read_jsonl
-    from augen.retrieval import Embedder, Retriever, read_index
+    from augen.retrieval.index import Embedder, Retriever, read_index
 
     [entry, *_] = read_jsonl("data/dev.jsonl", answers="required")
     retriever = Retriever(*read_index(Path("models/index")), Embedder("models/tiny/embedder"))
@@ -45,43 +45,43 @@ def retrieve() -> None:
 
 
 def identity() -> None:
-    from augen.identity import model_identity
+    from augen.store.identity import model_identity
 
     model_identity("models/none")
 
 
 def adapter() -> None:
-    from augen.identity import content_hash
+    from augen.store.identity import content_hash
 
     content_hash(Path("models/adapter"))
 
 
 def scorer() -> None:
-    from augen.scoring import read_format
+    from augen.scorer.score import read_format
 
     read_format(Path("models/scorer"))
 
 
 def generator() -> None:
-    from augen.engines import open_engine
+    from augen.generation.engines import open_engine
 
     open_engine("transformers", "models/generator")
 
 
 def adapted() -> None:
-    from augen.engines import open_engine
+    from augen.generation.engines import open_engine
 
     open_engine("transformers", "models/tiny/generator", adapter=Path("models/adapter"))
 
 
 def embedder() -> None:
-    from augen.retrieval import Embedder
+    from augen.retrieval.index import Embedder
 
     Embedder("models/embedder")
 
 
 def loaded_scorer() -> None:
-    from augen.scoring import Scorer
+    from augen.scorer.score import Scorer
 
     Scorer(Path("models/scorer"))
 
@@ -216,7 +216,7 @@ def test_a_port_in_use(folder: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", PORTS["openai"]))
         taken.listen()
-        started = process(ROOT, "tests.servers")
+        started = process(ROOT, "demo")
         message = started.communicate(timeout=120)[0]
     assert started.returncode == 1
     assert message.strip().endswith("is in use (Address already in use): end what listens there"), message

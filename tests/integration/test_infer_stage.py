@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from augen.engines import resolve
 from augen.entries import read_jsonl, write_jsonl
-from augen.retrieval import Embedder, query_text, rows_of, write_index
-from augen.scoring import Format, write_format
+from augen.generation.engines import resolve
+from augen.retrieval.index import Embedder, query_text, rows_of, write_index
+from augen.scorer.score import Format, write_format
 from tests.integration.paid import Repository
 
 ROOT = Path(__file__).parents[2]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from augen.errors import AugenError
-from augen.params import Nmt as Settings
+from augen.core.errors import AugenError
+from augen.core.params import Nmt as Settings
 from augen.rewriting import Draft
 from augen.rewriting import nmt as nmt_module
 from augen.rewriting.nmt import Nmt
-from augen.store import Store
+from augen.store.responses import Store
 from stages import translate
 from tests.integration.paid import Repository, problems
 

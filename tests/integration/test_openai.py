@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from augen.calls.chat import chat_sampler
-from augen.calls.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
-from augen.engines.base import Completion, Request
+from augen.core.errors import AugenError
 from augen.entries import load_pickle
-from augen.errors import AugenError
-from augen.providers.openai import OpenAI
+from augen.generation.base import Completion, Request
+from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.generation.served.openai import OpenAI
+from augen.generation.served.sampler import chat_sampler
+from demo.base import Settings
+from demo.chat import MODELS, OpenAIServer
 from tests.integration.paid import KEYS, Repository, assert_no_secrets, chat_changes, params, problems
-from tests.servers.base import Settings
-from tests.servers.chat import MODELS, OpenAIServer
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from augen.answers import parse_answer
-from augen.calls.chat import chat_sampler
-from augen.engines.base import Request
 from augen.entries import load_pickle
+from augen.generation.base import Request
+from augen.generation.served.sampler import chat_sampler
+from demo.base import Settings
+from demo.chat import MODELS, QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY, QianfanServer
 from tests.integration.paid import KEYS, ROOT, Repository, assert_no_secrets, chat_changes, params, problems
-from tests.servers.base import Settings
-from tests.servers.chat import MODELS, QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY, QianfanServer
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def changes(server: QianfanServer, **more: Any) -> dict[str, Any]:
 # What the SDK makes of every kind of reply. In a process of its own, because it keeps its settings for good.
 FAULTS = """
 import json, sys
-from augen.calls.errors import CallError, Misconfigured
-from augen.providers.qianfan import Qianfan
+from augen.generation.served.errors import CallError, Misconfigured
+from augen.generation.served.qianfan import Qianfan
 from tests.integration.paid import chat_changes, params
 from tests.servers.base import Settings
 from tests.servers.chat import MODELS, QianfanServer

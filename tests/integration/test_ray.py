@@ -16,9 +16,10 @@ pytest.importorskip("ray", reason="ray is not installed")
 
 from ray.cluster_utils import Cluster
 
-from augen.engines import Completion, Engine, Request, open_engine
-from augen.engines.ray import OBJECTS, RayEngine
-from augen.errors import AugenError
+from augen.core.errors import AugenError
+from augen.generation.base import Completion, Engine, Request
+from augen.generation.engines import open_engine
+from augen.generation.engines.ray import OBJECTS, RayEngine
 
 # Ray's workers give way to everything else: beside other tests they would load their models for minutes.
 os.environ.setdefault("RAY_worker_niceness", "0")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from augen.entries import Entry, QuestionItem
-from augen.report.flags import FLAGS
+from augen.evaluation.report.flags import FLAGS
 from tests.runs import evaluated, write_run
 
 webdriver = pytest.importorskip("selenium.webdriver")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, origin
-from augen.errors import AugenError
-from augen.prompts import Example
+from augen.prompts.sections import Example
 from augen.puzzles.dataset import puzzle_entries
-from augen.retrieval import Embedder, Retriever, Row, Vectors, query_text, read_index, rows_of, write_index
+from augen.retrieval.index import Embedder, Retriever, Row, Vectors, query_text, read_index, rows_of, write_index
 
 CHARACTERS = "甲乙丙丁高矮快慢东西南北一二三四五六七八九十比到有路吗谁最"
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
+from augen.answering.rounds import Asked, Rounds, Sampling, questions_of, run_rounds, unscored
 from augen.answers import parse_answer
-from augen.chat import Window
-from augen.engines import Completion, Request
+from augen.core.params import Params
 from augen.entries import read_jsonl
-from augen.inference import Asked, Rounds, Sampling, questions_of, run_rounds, unscored
-from augen.params import Params
-from augen.samplers import open_sampler
-from augen.sampling import Item, Releasable
-from augen.store import Store
+from augen.generation.base import Completion, Request
+from augen.generation.open import open_sampler
+from augen.generation.sampler import Item, Releasable
+from augen.prompts.window import Window
+from augen.store.responses import Store
 from tests.integration.paid import params
 from tests.integration.vllm_server import KEY, NAME, served
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from augen.calls.errors import CallError, Misconfigured, Passing, QuotaUsedUp, SlowDown, Unusable
+from augen.core.errors import AugenError
 from augen.entries import load_pickle
-from augen.errors import AugenError
-from augen.providers.tencent import Tencent
+from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, SlowDown, Unusable
+from augen.generation.served.tencent import Tencent
 from augen.rewriting import KEPT, Draft, rewrite
 from augen.rewriting.translation import tencent_translator
+from demo.base import Settings
+from demo.tencent import TencentServer
 from tests.integration.paid import KEYS, Repository, assert_no_secrets, params, problems
-from tests.servers.base import Settings
-from tests.servers.tencent import TencentServer
 
 
 @pytest.fixture(autouse=True)

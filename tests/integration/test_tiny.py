@@ -9,11 +9,11 @@ from transformers import AutoTokenizer, Qwen2ForCausalLM, Qwen2ForSequenceClassi
 
 from augen.answers import parse_answer
 from augen.entries import QuestionItem
-from augen.tiny import checker, generator
-from augen.tiny.checker import RIGHT, WRONG, Checked
-from augen.tiny.corpus import DIFFICULTIES, Sequence, hardest_at, sequences
-from augen.tiny.generator import IGNORED
-from augen.tiny.tokenizer import build_tokenizer
+from augen.pretrain import checker, generator
+from augen.pretrain.checker import RIGHT, WRONG, Checked
+from augen.pretrain.corpus import DIFFICULTIES, Sequence, hardest_at, sequences
+from augen.pretrain.generator import IGNORED
+from augen.pretrain.tokenizer import build_tokenizer
 
 ITEM = QuestionItem("谁高？", ["甲", "乙"], "甲比乙高。\n所以：甲，选A。\n答案是：A", "A", "solver")
 

@@ -17,19 +17,19 @@ from transformers import (
     TrainingArguments,
 )
 
-from augen import params
-from augen.chat import Window
-from augen.entries import Entry, QuestionItem
-from augen.errors import AugenError
-from augen.finetuning import Adapter, Lesson, finetune, lessons
-from augen.pairwise import one_label, pairs_of, two_labels
-from augen.prefixes import Group
-from augen.prompts import Example, completion, solve_prompt
-from augen.retrieval import Retriever
-from augen.scorer_report import Labelled, labelled
-from augen.scorer_training import Patience, Trained, class_weights, save_scorer, train_scorer
-from augen.scoring import Scored, Scorer
-from augen.training import split_by_problem, training_arguments
+from augen.adapter.train import Adapter, Lesson, finetune, lessons
+from augen.core import params
+from augen.core.errors import AugenError
+from augen.entries import Entry, QuestionItem, Solution
+from augen.prompts.sections import Example, completion, solve_prompt
+from augen.prompts.window import Window
+from augen.retrieval.index import Retriever
+from augen.scorer.pairwise import one_label, pairs_of, two_labels
+from augen.scorer.report import Labelled, labelled
+from augen.scorer.score import Scorer
+from augen.scorer.shared_prefix import Group
+from augen.scorer.train import Patience, Trained, class_weights, save_scorer, train_scorer
+from augen.training.trainer import split_by_problem, training_arguments
 
 END = "<|endoftext|>"
 SHARED: dict[str, Any] = {
@@ -174,7 +174,7 @@ def test_the_log_has_curves(trained: Trained) -> None:
     assert first["eval_auc"] == trained.metrics["auc_before"], "how good it was before it was trained"
 
 
-def direct(folder: Path, sample: Scored) -> float:
+def direct(folder: Path, sample: Solution) -> float:
     """P(right) by the plain model, without any padding."""
     scorer = Scorer(folder)
     ids = scorer.format.encode(scorer.tokenizer, sample.problem, sample.question, sample.reasoning)
@@ -202,7 +202,7 @@ def test_what_a_question_s_texts_begin_with_is_read_once_and_changes_no_score(
     side: str, batch_tokens: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = [
-        Scored("甲比乙高。" * times, item(0), f"{'乙' * extra}甲高。\n答案是：{letter}")
+        Solution("甲比乙高。" * times, item(0), f"{'乙' * extra}甲高。\n答案是：{letter}")
         for times, extra, letter in [(9, 0, "A"), (3, 4, "A"), (9, 7, "B"), (9, 2, "A"), (3, 0, "B"), (1, 1, "A")]
     ]
     scorer = Scorer(folder, batch_tokens)
@@ -232,7 +232,7 @@ def test_the_saved_scorer_scores_as_the_trained_one(trained: Trained, folder: Pa
 def test_nothing_to_score(folder: Path) -> None:
     scorer = Scorer(folder)
     assert scorer.scores([]) == []
-    [empty] = scorer.scores([Scored("甲。", QuestionItem("谁？", ["1", "2"]), "")])
+    [empty] = scorer.scores([Solution("甲。", QuestionItem("谁？", ["1", "2"]), "")])
     assert 0 <= empty <= 1
 
 
@@ -241,7 +241,7 @@ def test_an_empty_text_alone_can_be_scored(
     batch_tokens: int, trained: Trained, tiny_model: Path, tmp_path: Path
 ) -> None:
     save_scorer(trained, scorer_section(tiny_model, input="reasoning"), tmp_path)
-    samples = [Scored("甲。", QuestionItem("谁？", ["1", "2"]), text) for text in ("", "甲高。", " ")]
+    samples = [Solution("甲。", QuestionItem("谁？", ["1", "2"]), text) for text in ("", "甲高。", " ")]
     scores = Scorer(tmp_path, batch_tokens).scores(samples)
     assert scores[0] == pytest.approx(scores[2], abs=1e-5) and all(0 <= score <= 1 for score in scores)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, write_jsonl
-from augen.errors import AugenError
 from benchmarks import ablation
 from benchmarks.ablation import PARTS, Result, changed, experiments, page, result_of, shown
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen import adaptive
-from augen.adaptive import Knobs, curves, outcome, recorded_of, replay, savings
 from augen.entries import letter_of
-from augen.sample_file import CODES, ROW, Questions, Samples
-from augen.voting import SCORE_UNITS, Method, Resample, Sample, decide, next_draws
+from augen.evaluation import replay as adaptive
+from augen.evaluation.replay import Knobs, curves, outcome, recorded_of, replay, savings
+from augen.voting.samples import CODES, ROW, Questions, Samples
+from augen.voting.scalar import Sample, decide, next_draws
+from augen.voting.vote import SCORE_UNITS, Method, Resample
 
 KNOBS = Knobs(voters=5, max_resample=0, threshold=0.5, resample="slot", method="majority", certainty=0.8)
 

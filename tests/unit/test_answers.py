@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from augen.answers import _HALF_WIDTH, answer_place, parse_answer
+from augen.answers import answer_place, parse_answer
+from augen.answers.parser import _HALF_WIDTH
 
 STATEMENTS = [
     # the answer line and its variants

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from augen import calibrating
-from augen.calibrating import TEMPERATURES, Calibration, calibrate
-from augen.scorer_report import balanced_loss
+from augen.scorer import calibration as calibrating
+from augen.scorer.calibration import TEMPERATURES, Calibration, calibrate
+from augen.scorer.report import balanced_loss
 
 
 def drawn(seed: int, count: int = 4000, temperature: float = 1.0, offset: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from augen.calls import runner as runner_module
-from augen.calls.account import Account
-from augen.calls.claims import Claims
-from augen.calls.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
-from augen.calls.failures import Failure, keep_failures
-from augen.calls.limits import Limit
-from augen.calls.runner import Item, Payload, Runner, Value
-from augen.calls.secrets import required, scrubbed
-from augen.errors import AugenError
-from augen.store import Store
+from augen.core.errors import AugenError
+from augen.generation.served import runner as runner_module
+from augen.generation.served.account import Account
+from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.generation.served.failures import Failure, keep_failures
+from augen.generation.served.leases import Claims
+from augen.generation.served.limits import Limit
+from augen.generation.served.runner import Item, Payload, Runner, Value
+from augen.generation.served.secrets import required, scrubbed
+from augen.store.responses import Store
 
 
 @pytest.fixture

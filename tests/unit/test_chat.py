@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen import params
-from augen.chat import Window
+from augen.core import params
+from augen.prompts.window import Window
 from tests.fakes import FakeWindow
 
 TEXT = "甲比乙高。"  # 5 characters, 15 bytes

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from augen import params
-from augen.checkpoints import resume_point, training_key, workplace
+from augen.core import params
+from augen.training.checkpoints import resume_point, training_key, workplace
 
 SECTION = params.load("scorer", path=Path(__file__).parents[2] / "params.yaml").scorer
 

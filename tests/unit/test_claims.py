@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from augen.calls.claims import LEASE_S, Claims
-from augen.store import Store
+from augen.generation.served.leases import LEASE_S, Claims
+from augen.store.responses import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +72,8 @@ def test_a_lease_runs_out_unless_it_is_renewed(store: Store) -> None:
 CLAIMER = """
 import sys, time
 from pathlib import Path
-from augen.calls.claims import Claims
-from augen.store import Store
+from augen.generation.served.leases import Claims
+from augen.store.responses import Store
 claims = Claims(Store(Path(sys.argv[1])))
 print(*claims.take(["a"]).mine, flush=True)
 time.sleep(60)

@@ -16,7 +16,7 @@ STARTED = re.compile(r'^if __name__ == "__main__":', re.MULTILINE)
 def programs() -> list[str]:
     """Names for ``python -m`` of all files that do something when started."""
     found = []
-    for folder in ("augen", "stages", "benchmarks", "tests"):
+    for folder in ("augen", "stages", "benchmarks", "demo", "tests", "tools"):
         for file in sorted((ROOT / folder).rglob("*.py")):
             if file.name == "__main__.py" or STARTED.search(file.read_text(encoding="utf-8")):
                 found.append(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__"))
@@ -37,7 +37,7 @@ def started(
 
 def test_there_are_programs() -> None:
     found = programs()
-    assert {"stages.infer", "augen.puzzles", "augen.report.picture", "benchmarks.ablation", "tests.servers"} <= {*found}
+    assert {"stages.infer", "augen.puzzles", "tools.picture", "benchmarks.ablation", "demo"} <= {*found}
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of runpy: the module was imported before

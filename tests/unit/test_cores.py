@@ -8,19 +8,19 @@ import time
 import pytest
 import torch
 
-from augen.cores import cores, spread
+from augen.core.cores import cores, spread
 
 
 @pytest.mark.parametrize(("asked", "some"), [("", False), ("1", True), ("1000", False), ("two", False), ("0", False)])
 def test_the_user_may_ask_for_fewer(asked: str, some: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    monkeypatch.setattr("augen.cores._ASKED", asked)
+    monkeypatch.setattr("augen.core.cores._ASKED", asked)
     assert cores() == (1 if some else there)
 
 
 def test_what_the_engine_sets_for_itself_is_not_what_the_user_asked_for() -> None:
     """vLLM's module puts OMP_NUM_THREADS=1 into the environment; the scorer shall still use all cores."""
-    code = "import os, augen.cores; os.environ['OMP_NUM_THREADS'] = '1'; print(augen.cores._ASKED == '')"
+    code = "import os, augen.core.cores; os.environ['OMP_NUM_THREADS'] = '1'; print(augen.core.cores._ASKED == '')"
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import replace
 
-from augen.data_report import PAIRS, Data, page
 from augen.entries import Entry, QuestionItem
-from augen.filtering import CAUSES, Report, filter_entries, right_answers
+from augen.filtering.causes import CAUSES, Report, filter_entries, right_answers
+from augen.filtering.report import PAIRS, Data, page
 
 WRITTEN = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "a model")
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from augen import evaluation
+from augen.core.errors import AugenError
+from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem, question_id, write_jsonl
-from augen.errors import AugenError
-from augen.evaluation import Report, Settings, evaluate, gains_page, gains_table, rounded
-from augen.files import write_json
-from augen.metrics import Estimate
-from augen.sample_file import Questions, Samples, Source, matched, questions_of, read_samples
-from augen.voting import Sample, decide, next_draws
+from augen.evaluation import steps as evaluation
+from augen.evaluation.steps import Report, Settings, evaluate, gains_page, gains_table, rounded
+from augen.metrics.stats import Estimate
+from augen.voting.samples import Questions, Samples, Source, matched, questions_of, read_samples
+from augen.voting.scalar import Sample, decide, next_draws
 from stages import evaluate as stage
 
 DEV = [
@@ -284,7 +284,7 @@ def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
 
 
 def test_a_fallback_beyond_a_question_s_options_is_its_last_letter() -> None:
-    """As `augen.inference.decisions` hands it in."""
+    """As `augen.answering.rounds.decisions` hands it in."""
     asked = Questions(["p#1", "p#2", "p#3"], np.zeros(3, int), np.array([2, 4, 2]), ["p"] * 3)
     assert asked.handed_in(np.array([-1, -1, 0]), "D").tolist() == [1, 3, 0]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from augen.files import whole_folder, write_lines, write_text
+from augen.core.files import whole_folder, write_lines, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

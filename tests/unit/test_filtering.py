@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augen.core.errors import AugenError
+from augen.core.params import Drop
 from augen.entries import Entry, QuestionItem
-from augen.errors import AugenError
-from augen.filtering import (
+from augen.filtering.causes import (
     CAUSES,
     NearDuplicates,
     Report,
@@ -20,7 +21,6 @@ from augen.filtering import (
     right_answers,
     signed,
 )
-from augen.params import Drop
 
 PROBLEM = "三个人比身高：甲比乙高，乙比丙高，丙比丁高，而戊比他们四个人都高。"
 RIGHT = "甲比乙高，乙比丙高。\n所以甲最高。\n答案是：A"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from augen.errors import AugenError
-from augen.identity import content_hash, model_identity, refuse_pickled_weights
+from augen.core.errors import AugenError
+from augen.store.identity import content_hash, model_identity, refuse_pickled_weights
 from tests.dependencies import ROOT
 
 

@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.engines import Request
-from augen.entries import Entry, QuestionItem
-from augen.inference import (
+from augen.answering.rounds import (
     Asked,
     Drawn,
     Rounds,
@@ -26,9 +24,10 @@ from augen.inference import (
     samples_jsonl,
     unscored,
 )
-from augen.prompts import solve_prompt
-from augen.scoring import Scored
-from augen.voting import Decision
+from augen.entries import Entry, QuestionItem, Solution
+from augen.generation.base import Request
+from augen.prompts.sections import solve_prompt
+from augen.voting.scalar import Decision
 from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 OPTIONS = ["东", "西", "南", "北"]
@@ -52,12 +51,12 @@ def varied(request: Request) -> str:
     return f"想{request.seed}。" + ("" if letter == "?" else f"\n答案是：{letter}")
 
 
-def by_text(samples: Sequence[Scored]) -> list[float]:
+def by_text(samples: Sequence[Solution]) -> list[float]:
     """A score that depends on the text alone."""
     return [sum(map(ord, s.reasoning)) % 100 / 100 for s in samples]
 
 
-def constant(score: float) -> Callable[[Sequence[Scored]], list[float]]:
+def constant(score: float) -> Callable[[Sequence[Solution]], list[float]]:
     return lambda samples: [score] * len(samples)
 
 
@@ -130,7 +129,7 @@ def test_rejected_slots_are_drawn_again_up_to_max_resample(max_resample: int, tm
 
 
 def test_a_slot_closes_with_its_first_accepted_sample(tmp_path: Path) -> None:
-    def third_is_good(samples: Sequence[Scored]) -> list[float]:
+    def third_is_good(samples: Sequence[Solution]) -> list[float]:
         return [0.9 if i == 2 else 0.1 for i in range(len(samples))]
 
     [drawn] = run(asked(1), FakeEngine(says("B")), tmp_path, third_is_good, max_resample=1)
@@ -151,7 +150,7 @@ def test_without_a_scorer_every_answer_is_accepted(tmp_path: Path) -> None:
 
 
 def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> None:
-    def only_first_question(samples: Sequence[Scored]) -> list[float]:
+    def only_first_question(samples: Sequence[Solution]) -> list[float]:
         return [0.9 if s.problem == "题目0。" and i == 1 else 0.1 for i, s in enumerate(samples)]
 
     history = run(asked(2), FakeEngine(says("B")), tmp_path, only_first_question, resample="question", max_resample=1)
@@ -260,9 +259,9 @@ def answer_north(request: Request) -> str:
 
 def test_shuffled_options_are_mapped_back(tmp_path: Path) -> None:
     engine = FakeEngine(answer_north)
-    scored: list[Scored] = []
+    scored: list[Solution] = []
 
-    def score(samples: Sequence[Scored]) -> list[float]:
+    def score(samples: Sequence[Solution]) -> list[float]:
         scored.extend(samples)
         return [0.9] * len(samples)
 

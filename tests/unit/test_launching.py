@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from augen import launching
-from augen.errors import AugenError
+from augen.core.errors import AugenError
+from augen.training import launch as launching
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.calls.limits import APART, MARGIN, Limit, Limiter, Window, settle
-from augen.errors import AugenError
+from augen.core.errors import AugenError
+from augen.generation.served.limits import APART, MARGIN, Limit, Limiter, Window, settle
 
 
 class Clock:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from augen.calls.failures import Failure
-from augen.engines.base import Completion
 from augen.entries import Entry, QuestionItem
-from augen.reasoning import Writer, explain_right, explain_wrong
+from augen.generation.base import Completion
+from augen.generation.sampler import Item
+from augen.generation.served.failures import Failure
+from augen.reasoning.write import Writer, explain_right, explain_wrong
 from augen.rewriting import Draft
 from augen.rewriting.llm import LlmRewriter, Sampling, parse_texts
-from augen.sampling import Item
 
 
 class Script:

@@ -1,4 +1,4 @@
-"""Metrics: the worked examples, brute force beside each formula, and the vote beside `augen.voting`."""
+"""Metrics: the worked examples, brute force beside each formula, and the vote beside `augen.voting.scalar`."""
 
 import doctest
 from itertools import combinations
@@ -9,23 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen import metrics
-from augen.metrics import (
-    DRAWN_SUBSETS,
-    accepted_or_all,
-    calibration,
-    calibration_error,
-    cluster_mean,
-    group_means,
-    paired_difference,
-    pass_at_k,
-    scorer_quality,
-    subsets,
-    vote_at_k,
-    weights_of,
-    winners,
-)
-from augen.voting import Method, Sample, decide
+from augen.metrics import stats as metrics
+from augen.metrics.quality import CURVE_POINTS, calibration, calibration_error, scorer_quality
+from augen.metrics.stats import cluster_mean, group_means, paired_difference
+from augen.voting.scalar import Sample, decide
+from augen.voting.vote import DRAWN_SUBSETS, Method, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
 
 METHODS: tuple[Method, ...] = get_args(Method)
 THRESHOLD = 0.5
@@ -185,7 +173,7 @@ class TestScorer:
         right = rng.random(5000) < 0.5
         quality = scorer_quality(np.clip(right * 0.2 + rng.random(5000) * 0.8, 0, 1), right)
         assert quality is not None
-        assert len(quality.roc) == metrics.CURVE_POINTS
+        assert len(quality.roc) == CURVE_POINTS
         assert (quality.roc[0], quality.roc[-1]) == ((0, 0), (1, 1))
 
     @few

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from augen.errors import AugenError
-from augen.params import Params, check, load
+from augen.core.errors import AugenError
+from augen.core.params import Params, check, load
 
 ROOT = Path(__file__).parents[2]
 DEFAULT, PRODUCTION = ROOT / "params.yaml", ROOT / "params.production.yaml"

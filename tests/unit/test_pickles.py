@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen import pickles
 from augen.entries import Entry, QuestionItem
+from augen.entries import restricted as pickles
 
 CLASSES = (Entry, QuestionItem)
 

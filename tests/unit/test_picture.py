@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from augen.errors import AugenError
-from augen.report.picture import STEPS, main, picture, specification
+from augen.core.errors import AugenError
+from tools.picture import STEPS, main, picture, specification
 
 CURVE = [
     {"k": 1, "pass": 0.6, "majority": 0.6, "weighted": 0.6, "best": 0.6, "configured": 0.6},

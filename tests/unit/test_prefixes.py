@@ -5,8 +5,8 @@ import doctest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen import prefixes
-from augen.prefixes import WORTHWHILE, batches, groups_of, shared_by
+from augen.scorer import shared_prefix as prefixes
+from augen.scorer.shared_prefix import WORTHWHILE, batches, groups_of, shared_by
 
 rows_of_few_tokens = st.lists(st.lists(st.integers(1, 2), min_size=1, max_size=8), min_size=1, max_size=6)
 

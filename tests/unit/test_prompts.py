@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from augen.answers import parse_answer
 from augen.entries import QuestionItem
-from augen.prompts import answer_line, completion, explain_prompt, question_block, solve_prompt, worked_example
+from augen.prompts.sections import answer_line, completion, explain_prompt, question_block, solve_prompt, worked_example
 
 PROBLEM = "三个人比身高：甲比乙高，乙比丙高。"
 ITEM = QuestionItem("谁最高？", ["乙", "甲"], "甲比乙高，乙比丙高。\n所以：甲，选B。\n答案是：B", "B", "solver")

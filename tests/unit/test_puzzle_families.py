@@ -15,23 +15,23 @@ from hypothesis import strategies as st
 import augen.puzzles.__main__ as command_line
 import augen.puzzles.base
 import augen.puzzles.dataset
+from augen.core.errors import AugenError
 from augen.entries import load_pickle, read_jsonl
-from augen.errors import AugenError
 from augen.puzzles import BASIC, FAMILIES, WORDINGS, NotProved, World, make
 from augen.puzzles.base import around
-from augen.puzzles.baskets import Baskets
-from augen.puzzles.calendar import Calendar
-from augen.puzzles.classes import Classes
-from augen.puzzles.courses import Courses
-from augen.puzzles.crossing import Crossing
 from augen.puzzles.dataset import SETS, families_named, puzzle_entries
-from augen.puzzles.grammar import Grammar
-from augen.puzzles.houses import Houses
-from augen.puzzles.lexicon import Lexicon
+from augen.puzzles.families.baskets import Baskets
+from augen.puzzles.families.calendar import Calendar
+from augen.puzzles.families.classes import Classes
+from augen.puzzles.families.courses import Courses
+from augen.puzzles.families.crossing import Crossing
+from augen.puzzles.families.grammar import Grammar
+from augen.puzzles.families.houses import Houses
+from augen.puzzles.families.lexicon import Lexicon
+from augen.puzzles.families.stacks import Stacks
+from augen.puzzles.families.syllogisms import Syllogisms
+from augen.puzzles.families.tolls import Tolls
 from augen.puzzles.solver import prove
-from augen.puzzles.stacks import Stacks
-from augen.puzzles.syllogisms import Syllogisms
-from augen.puzzles.tolls import Tolls
 from stages import prepare
 from tests.readers import READERS
 

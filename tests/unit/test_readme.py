@@ -14,12 +14,12 @@ import pytest
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
-from augen.params import load
+from augen.core.params import load
 from tests.readme import BLOCK, DRY, ELSEWHERE, NOT_RUN, READMES, ROOT, blocks, commands, known
 
 ENGLISH, CHINESE = (page.read_text(encoding="utf-8") for page in READMES)
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
-PICTURE = "docs/result.svg"  # drawn from a run: `python -m augen.report.picture`
+PICTURE = "docs/result.svg"  # drawn from a run: `python -m tools.picture`
 
 
 def test_both_have_the_same_blocks() -> None:

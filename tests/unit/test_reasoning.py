@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from augen import reasoning
-from augen.engines import Request
 from augen.entries import Entry, QuestionItem, question_id
-from augen.prompts import explain_prompt, solve_prompt
-from augen.reasoning import Negatives, Writer, explain_right, explain_wrong, wrong_letters
+from augen.generation.base import Request
+from augen.prompts.sections import explain_prompt, solve_prompt
+from augen.reasoning import write as reasoning
+from augen.reasoning.write import Negatives, Writer, explain_right, explain_wrong, wrong_letters
 from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 

@@ -17,15 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from augen.core.errors import AugenError
+from augen.core.params import load
 from augen.entries import Entry, QuestionItem
-from augen.errors import AugenError
-from augen.evaluation import Gain
-from augen.metrics import Estimate
-from augen.params import load
-from augen.report import charts, flags, page, tables
-from augen.report.flags import FLAGS, chosen, flags_of
-from augen.report.questions import Voting, question_record, question_records, read_examples, sample_record
-from augen.sample_file import CODES, ROW, Questions, Samples, Source
+from augen.evaluation.report import charts, flags, page, tables
+from augen.evaluation.report.flags import FLAGS, chosen, flags_of
+from augen.evaluation.report.questions import Voting, question_record, question_records, read_examples, sample_record
+from augen.evaluation.steps import Gain
+from augen.metrics.stats import Estimate
+from augen.voting.samples import CODES, ROW, Questions, Samples, Source
 from stages import evaluate as stage
 from tests.runs import write_run
 
@@ -223,7 +223,7 @@ class TestTables:
         ],
     )
     def test_the_line_that_says_who_answered(self, tmp_path: Path, changes: dict[str, Any], line: str) -> None:
-        text = (page.HERE.parents[1] / "params.yaml").read_text(encoding="utf-8")
+        text = (page.HERE.parents[2] / "params.yaml").read_text(encoding="utf-8")
         params = YAML(typ="safe").load(text) | {"voters": 5, "max_resample": 2}
         for key, value in changes.items():
             section, name = key.split(".")
@@ -312,7 +312,7 @@ def test_charts_compile(name: str) -> None:
 
 
 def test_every_cause_of_dropping_has_a_colour() -> None:
-    source = (page.HERE.parent / "filtering.py").read_text(encoding="utf-8")
+    source = (page.HERE.parents[1] / "filtering/causes.py").read_text(encoding="utf-8")
     causes = re.findall(r"^``(\w+)``", source, flags=re.MULTILINE)
     assert set(causes) | {"kept"} == set(charts.OUTCOMES) == set(tables.MEANINGS) | {"kept"}
     style, script = ((page.HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
-from augen.errors import AugenError
-from augen.retrieval import Row, query_text, read_index, rows_of, write_index
+from augen.retrieval.index import Row, query_text, read_index, rows_of, write_index
 
 
 def solved(question: str, reasoning: str | None = "想。\n答案是：A", answer: str | None = "A") -> QuestionItem:

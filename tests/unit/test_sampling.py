@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.engines.base import Completion, Request
-from augen.sampling import Identity, Item, Sampler, Usage, sample_key
-from augen.store import Store
+from augen.generation.base import Completion, Request
+from augen.generation.sampler import Identity, Item, Sampler, Usage, sample_key
+from augen.store.responses import Store
 
 IDENTITY = Identity("fake", "sha256:generator", "float32", None, "sha256:adapter")
 REQUEST = Request("### 题目\n…", seed=7, temperature=1.0, top_p=1.0, max_tokens=5)

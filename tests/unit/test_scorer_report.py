@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from augen import scorer_report
-from augen.calibrating import Calibration, calibrate
 from augen.entries import Entry, QuestionItem
-from augen.metrics import auc_within
-from augen.scorer_report import LEARNED_NOTHING, Labelled, beside_wrong, labelled, report
+from augen.metrics.quality import auc_within
+from augen.scorer import report as scorer_report
+from augen.scorer.calibration import Calibration, calibrate
+from augen.scorer.report import LEARNED_NOTHING, Labelled, beside_wrong, labelled, report
 
 
 def items(problems: int = 40) -> list[Labelled]:

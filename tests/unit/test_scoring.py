@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen import scoring
-from augen.entries import QuestionItem
-from augen.errors import AugenError
-from augen.prompts import solve_prompt
-from augen.scoring import Format, Scored, read_format, stored_scores, write_format
-from augen.store import Store
+from augen.core.errors import AugenError
+from augen.entries import QuestionItem, Solution
+from augen.prompts.sections import solve_prompt
+from augen.scorer import score as scoring
+from augen.scorer.score import Format, read_format, stored_scores, write_format
+from augen.store.responses import Store
 
 END = 0
 
@@ -109,19 +109,19 @@ def test_what_is_not_a_scorer(content: str | None, tmp_path: Path) -> None:
 # --- stored scores
 
 
-def sample(number: int) -> Scored:
-    return Scored("题目。", QuestionItem("问？", ["1", "2"]), f"想{number}。")
+def sample(number: int) -> Solution:
+    return Solution("题目。", QuestionItem("问？", ["1", "2"]), f"想{number}。")
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> list[list[Scored]]:
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[list[Solution]]:
     """What every scorer that is loaded is asked to score, call by call; the score of 想5。 is 0.5.
 
     One that is closed adds an empty list.
     """
-    calls: list[list[Scored]] = []
+    calls: list[list[Solution]] = []
 
-    def scores(samples: Sequence[Scored]) -> list[float]:
+    def scores(samples: Sequence[Solution]) -> list[float]:
         calls.append(list(samples))
         return [int(s.reasoning[1:-1]) / 10 for s in samples]
 
@@ -138,7 +138,7 @@ def scorer_folder(folder: Path, weights: str = "weights") -> Path:
     return folder
 
 
-def test_each_sample_is_scored_once(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+def test_each_sample_is_scored_once(tmp_path: Path, loaded: list[list[Solution]]) -> None:
     folder = scorer_folder(tmp_path / "scorer")
     with Store(tmp_path / "responses.sqlite") as store:
         score = stored_scores(folder, store)
@@ -148,7 +148,7 @@ def test_each_sample_is_scored_once(tmp_path: Path, loaded: list[list[Scored]]) 
         assert loaded[1:] == [[sample(2)]]
 
 
-def test_stored_scores_load_no_scorer(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+def test_stored_scores_load_no_scorer(tmp_path: Path, loaded: list[list[Solution]]) -> None:
     folder = scorer_folder(tmp_path / "scorer")
     with Store(tmp_path / "responses.sqlite") as store:
         stored_scores(folder, store)([sample(4)])
@@ -159,7 +159,7 @@ def test_stored_scores_load_no_scorer(tmp_path: Path, loaded: list[list[Scored]]
     assert loaded == []
 
 
-def test_another_scorer_scores_anew(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+def test_another_scorer_scores_anew(tmp_path: Path, loaded: list[list[Solution]]) -> None:
     folder = scorer_folder(tmp_path / "scorer")
     with Store(tmp_path / "responses.sqlite") as store:
         stored_scores(folder, store)([sample(4)])
@@ -169,12 +169,12 @@ def test_another_scorer_scores_anew(tmp_path: Path, loaded: list[list[Scored]]) 
     assert len(loaded) == 3
 
 
-def test_any_difference_between_samples_counts(tmp_path: Path, loaded: list[list[Scored]]) -> None:
+def test_any_difference_between_samples_counts(tmp_path: Path, loaded: list[list[Solution]]) -> None:
     one = sample(1)
     others = [
-        Scored("别的。", one.question, one.reasoning),
-        Scored(one.problem, QuestionItem("别问？", ["1", "2"]), one.reasoning),
-        Scored(one.problem, QuestionItem("问？", ["2", "1"]), one.reasoning),
+        Solution("别的。", one.question, one.reasoning),
+        Solution(one.problem, QuestionItem("别问？", ["1", "2"]), one.reasoning),
+        Solution(one.problem, QuestionItem("问？", ["2", "1"]), one.reasoning),
     ]
     assert len({json.dumps(asdict(s)) for s in others}) == 3
     with Store(tmp_path / "responses.sqlite") as store:
@@ -183,7 +183,7 @@ def test_any_difference_between_samples_counts(tmp_path: Path, loaded: list[list
 
 
 def test_generator_and_scorer_take_turns_on_a_device_that_holds_only_one(
-    tmp_path: Path, loaded: list[list[Scored]]
+    tmp_path: Path, loaded: list[list[Solution]]
 ) -> None:
     freed: list[int] = []  # how many calls the scorers had seen when the generator was released
     with Store(tmp_path / "responses.sqlite") as store:

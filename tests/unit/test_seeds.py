@@ -5,8 +5,8 @@ import doctest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen import seeds
-from augen.seeds import seed_of
+from augen.core import seeds
+from augen.core.seeds import seed_of
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x1f"))
 parts = st.lists(st.integers(-(10**9), 10**9) | texts, min_size=1)

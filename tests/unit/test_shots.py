@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from augen import shots
+from augen.core.errors import AugenError
 from augen.entries import QuestionItem
-from augen.errors import AugenError
-from augen.retrieval import Row, write_index
-from augen.shots import stored_examples
-from augen.store import Store
+from augen.retrieval import examples as shots
+from augen.retrieval.examples import stored_examples
+from augen.retrieval.index import Row, write_index
+from augen.store.responses import Store
 
 Question = tuple[str, QuestionItem, str]
 

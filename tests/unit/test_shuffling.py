@@ -11,11 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from augen import shuffling
-from augen.answers import parse_answer
+from augen.answers import parse_answer, shuffling
+from augen.answers.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
+from augen.core.files import write_json, write_text
 from augen.entries import Entry, QuestionItem, dump_pickle, load_pickle, write_jsonl
-from augen.files import write_json, write_text
-from augen.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
 from stages import filter as stage
 
 SWAP = {"A": "B", "B": "A"}

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen import store as store_module
-from augen.errors import AugenError
-from augen.store import KEYS_PER_QUERY, Store, default_path, request_key
+from augen.core.errors import AugenError
+from augen.store import responses as store_module
+from augen.store.responses import KEYS_PER_QUERY, Store, default_path, request_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -141,7 +141,7 @@ def test_a_forked_process_gets_its_own_connection(path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from augen.store import Store
+from augen.store.responses import Store
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 with Store(path) as store:
     for i in range(count):

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen import params, training
+from augen.core import params
+from augen.core.errors import AugenError
 from augen.entries import origin
-from augen.errors import AugenError
-from augen.training import curve_csv, grouped_by_length, shared_out, split_by_problem, training_arguments
+from augen.training import trainer as training
+from augen.training.trainer import curve_csv, grouped_by_length, shared_out, split_by_problem, training_arguments
 
 Item = tuple[str, int]  # (problem id, which of its items)
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.special import betainc
 from scipy.stats import betabinom
 
-from augen import voting
-from augen.voting import VOTES, Method, Resample, Sample, decide, decided, next_draws, votes_to_decide
+from augen.voting import scalar as voting
+from augen.voting.scalar import VOTES, Sample, decide, decided, next_draws, votes_to_decide
+from augen.voting.vote import Method, Resample
 
 METHODS: tuple[Method, ...] = get_args(Method)
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)

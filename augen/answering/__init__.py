@@ -1,0 +1,1 @@
+"""Questions are prompted, sampled in rounds, scored and decided."""

@@ -1,0 +1,183 @@
+"""Questions with their options in another order, as more training data. Pure.
+
+The letters in the reasoning have to move along::
+
+    A: 甲  B: 乙  C: 丙      A和C都错，选B。\\n答案是：B
+    A: 丙  B: 甲  C: 乙      B和A都错，选C。\\n答案是：C
+
+A letter that is no option (a node A of a graph, a variable) must stay. Where the two cannot be told apart with
+certainty, the question is left as it is: a wrong letter costs more than a missing copy. Such are
+
+* ``letters``: the puzzle has letters of its own and the reasoning uses some without a word like 选项 or 答案; or it
+  writes of variables (设A为…), of several letters in one word (AB), or of the second option by number;
+* ``position``: an option speaks of others by their place or letter (以上都不对, A和B).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+from augen.answers import parse_answer
+from augen.core.seeds import seed_of
+from augen.entries import LETTERS, Entry, QuestionItem, letter_of, question_id
+
+SHUFFLED = "shuffled"
+
+_WIDE = {chr(0xFEE0 + ord(letter)): letter for letter in LETTERS}
+_ALONE = re.compile(rf"(?<![A-Za-z0-9_'’])[{LETTERS}{''.join(_WIDE)}](?![A-Za-z0-9_])")
+_WORD = re.compile(rf"(?<![A-Za-z0-9_])[{LETTERS}]{{2,5}}(?![A-Za-z0-9_])")
+_OPEN = r"""[ \t]*(?:[("'“‘「『【（〔《*\\$]|\\?boxed\{|\\text\{)*[ \t]*"""
+_CLOSE = r"""[ \t]*[)"'”’」』】）〕》*}\\$]*[ \t]*"""
+# What says, before or behind a letter, that it names an option.
+_BEFORE = re.compile(
+    rf"(?:选项?|选择|排除|答案)(?:只能|应该|应当|应|就|必须|必定|也)?(?:是|为|选项?|：|:|\s)*{_OPEN}$|boxed\{{$|(?:^|\n){_OPEN}$"
+)
+_BEHIND = re.compile(rf"{_CLOSE}(?:(?:[这两三四]+个)?选项|项(?![目链]))")
+_LIST_BEHIND = re.compile(rf"{_CLOSE}[ \t]*[：:.、．)）]")  # A: at the beginning of a line
+_JOINED = re.compile(rf"{_CLOSE}(?:和|与|、|或|及|以及|,|，|/|或者)?{_OPEN}(?:选项)?{_OPEN}")
+# What says that it names something else, or may.
+_VARIABLE_BEFORE = re.compile(r"(?:设|令|记|用|把|将|变量|集合|[=+×÷<>≤≥→\-])[ \t]*$")
+_VARIABLE_BEHIND = re.compile(r"[ \t]*(?:[=+×÷<>≤≥→\-]|代表|[点城市站号人队组班级村镇国型类])")
+_BY_NUMBER = re.compile(
+    r"第[一二三四五1-5]个?(?:选项|选择|项|个答案)|[前后][一二两三]?[个项]选项|[前后]者|最后一?个?(?:选项|项)"
+    r"|选项[ ]?[一二三四五1-5①-⑤]|[Ⓐ-Ⓙ]|(?:选项?|选择|答案[是为]?[：:]?)[ ]?[a-j](?![A-Za-z])"
+)
+_BY_PLACE = re.compile(
+    r"[以之][上下]|[上下]述|[前后][一二两三几]?[个项者]|其[他它余]|都不|都[是对错正]|皆|均|全部?(?:正确|错误|对|错)|选项"
+    rf"|^[ ]*[{LETTERS}](?:[ ]*(?:和|与|、|或|及|,|，)[ ]*[{LETTERS}])+"
+)
+
+
+# Where shuffled copies go, and of what: of an author's own right texts as well as of its wrong ones, or there would be
+# more wrong than right texts of that author.
+SHUFFLED_INTO = {
+    "entries_aug": ("entries", "entries_aug"),
+    "entries_aug_false": ("entries_false", "entries_aug_false"),
+    "entries_own": ("entries_own",),
+}
+
+
+def with_shuffled(
+    files: Mapping[str, Sequence[Entry]], copies: int, seed: int
+) -> tuple[dict[str, list[Entry]], Counter[str]]:
+    """The entries of `files` (by name) with `copies` shuffled ones of each added, and the counts."""
+    counts: Counter[str] = Counter()
+    made: dict[str, list[Entry]] = {name: list(entries) for name, entries in files.items()}
+    for name, sources in SHUFFLED_INTO.items():
+        found, causes = shuffled_entries([entry for source in sources for entry in files[source]], copies, seed)
+        made[name] += found
+        counts += causes
+    return made, counts
+
+
+def shuffled_entries(entries: Sequence[Entry], copies: int, seed: int) -> tuple[list[Entry], Counter[str]]:
+    """`copies` of each entry (``train_012~s1``) with its questions shuffled, and how many were and were not, by cause.
+
+    The order is drawn by `seed` from the id of the question. Questions that cannot be shuffled are left out, and so
+    are entries without any other.
+    """
+    counts: Counter[str] = Counter()
+    made: list[Entry] = []
+    for entry in entries:
+        for copy in range(1, copies + 1):
+            items = []
+            for index, item in enumerate(entry.questions):
+                rng = Random(seed_of(seed, "option order", question_id(entry, index), copy))
+                new = shuffled(entry.problem, item, drawn_order(len(item.options), rng))
+                counts[new if isinstance(new, str) else SHUFFLED] += 1
+                if isinstance(new, QuestionItem):
+                    items.append(new)
+            if items:
+                made.append(replace(entry, questions=items, id=f"{entry.id}~s{copy}"))
+    return made, counts
+
+
+def drawn_order(options: int, rng: Random) -> tuple[int, ...]:
+    """Any order but the given one: ``order[i]`` is where the option at place ``i`` was before."""
+    given = tuple(range(options))
+    while (order := tuple(rng.sample(given, options))) == given:
+        pass
+    return order
+
+
+def shuffled(problem: str, item: QuestionItem, order: Sequence[int]) -> QuestionItem | str:
+    """`item` with its options in another `order`, or the cause for which that is not safe."""
+    if any(_BY_PLACE.search(option) or option.strip() in tuple(LETTERS) for option in item.options):
+        return "position"
+    letters = {letter_of(old): letter_of(new) for new, old in enumerate(order)}
+    reasoning = item.reasoning
+    if reasoning is not None:
+        puzzle = "\n".join([problem, item.question, *item.options])
+        mapped = map_letters(reasoning, letters, puzzle)
+        before, after = (parse_answer(text, len(order)) for text in (reasoning, mapped))
+        if mapped is None or (letters[before] if before else None) != after:
+            return "letters"
+        reasoning = mapped
+    return replace(
+        item,
+        options=[item.options[old] for old in order],
+        reasoning=reasoning,
+        answer=letters[item.answer] if item.answer else None,
+    )
+
+
+def map_letters(text: str, letters: dict[str, str], puzzle: str) -> str | None:
+    """`text` with the letters of options replaced as `letters` says; None where it is not certain which those are.
+
+    `puzzle` is problem, question and options: a letter that stands alone there is a name in the puzzle.
+
+    >>> swap = {"A": "B", "B": "A"}
+    >>> map_letters("A错，所以选B。", swap, "谁最高？甲 乙")
+    'B错，所以选A。'
+    >>> map_letters("A在B左边，所以选B。", swap, "A在B左边，谁在左边？") is None
+    True
+    >>> map_letters("先看左边，选项B对。", swap, "A在B左边，谁在左边？")
+    '先看左边，选项A对。'
+    """
+    if _BY_NUMBER.search(text) or any(set(word) <= letters.keys() for word in _WORD.findall(text)):
+        return None
+    found = [match for match in _ALONE.finditer(text) if _plain(match.group()) in letters]
+    has_names = any(_plain(letter) in letters for letter in _ALONE.findall(puzzle))
+    for group in _groups(text, found):
+        if not any(_names_option(text, match) for match in group) and (
+            has_names or any(_may_be_variable(text, match) for match in group)
+        ):
+            return None
+    parts, at = [], 0
+    for match in found:
+        new = letters[_plain(match.group())]
+        parts += [text[at : match.start()], chr(0xFEE0 + ord(new)) if match.group() in _WIDE else new]
+        at = match.end()
+    return "".join([*parts, text[at:]])
+
+
+def _plain(letter: str) -> str:
+    return _WIDE.get(letter, letter)
+
+
+def _groups(text: str, found: Sequence[re.Match[str]]) -> list[list[re.Match[str]]]:
+    """Letters that stand in one list, as in 选项A、B和C: they all name the same kind of thing."""
+    groups: list[list[re.Match[str]]] = []
+    for match in found:
+        if groups and _JOINED.fullmatch(text, groups[-1][-1].end(), match.start()):
+            groups[-1].append(match)
+        else:
+            groups.append([match])
+    return groups
+
+
+def _names_option(text: str, match: re.Match[str]) -> bool:
+    before = text[max(0, match.start() - 16) : match.start()]
+    if _BEHIND.match(text, match.end()):
+        return True
+    if not (cue := _BEFORE.search(before)):
+        return False
+    begins_line = cue.group().lstrip().strip("*( （") == ""
+    return not begins_line or bool(_LIST_BEHIND.match(text, match.end()))
+
+
+def _may_be_variable(text: str, match: re.Match[str]) -> bool:
+    before = text[max(0, match.start() - 4) : match.start()]
+    return bool(_VARIABLE_BEFORE.search(before) or _VARIABLE_BEHIND.match(text, match.end()))

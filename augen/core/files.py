@@ -1,0 +1,68 @@
+"""Outs are written whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from augen.core.errors import AugenError
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path`, making its folder; a crash leaves the old file or none, never half of one."""
+    write_bytes(path, text.encode())
+
+
+def write_lines(path: Path | str, lines: Iterable[str]) -> None:
+    """`lines`, each with its end, one after the other as they come, and otherwise as `write_text`."""
+    _write(path, (line.encode() for line in lines))
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """`data` as `write_text` writes text."""
+    _write(path, [data])
+
+
+def _write(path: Path | str, parts: Iterable[bytes]) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(parts)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """A new folder beside `path` to write into, which takes its place when the block ends well, and else vanishes."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """`value` as indented JSON with its keys in their own order."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """The value of a JSON file that a stage wrote; AugenError where it is missing or none."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise AugenError(f"{path}: cannot be read ({fault}); run `dvc repro`, which writes it again") from None

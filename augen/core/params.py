@@ -1,0 +1,393 @@
+"""The knobs of ``params.yaml``, checked: an unknown key, a wrong type or an impossible value is named.
+
+``params.yaml`` holds every value and documents each where it stands; there are no defaults in the code.
+A stage says which sections it reads, and can read no others, so that ``dvc.yaml`` can list exactly those::
+
+    from augen.core.params import load
+
+    p = load("seed", "voters", "infer")
+    p.infer.threshold          # 0.5
+    p.finetune                 # AttributeError: this stage does not load 'finetune'
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from augen.core.errors import AugenError
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Letter = Annotated[str, Field(pattern="^[A-Z]$")]
+Path_ = Annotated[str, Field(min_length=1)]
+# One name, or a list of names: always read as a list.
+Names = Annotated[
+    list[Path_], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), Field(min_length=1)
+]
+Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Model(Section):
+    generator: Path_
+    revision: str | None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class Ray(Section):
+    address: Annotated[str, Field(pattern=r"^[^:/\s]+:\d+$")] | None
+    workers: Positive | None
+    gpus: Annotated[float, Field(ge=0, le=1)]
+    batch_size: Positive
+
+
+class Engine(Section):
+    max_model_len: Positive
+    memory_share: Annotated[float, Field(gt=0, le=1)]
+    quantization: Literal["fp8"] | None
+    batch_size: Positive
+    ray: Ray
+
+
+class Prompt(Section):
+    solve: Annotated[str, Field(min_length=1)]
+    explain: Annotated[str, Field(min_length=1)]
+    chat_template: bool
+
+
+class Rag(Section):
+    k: Count
+    embedder: Path_
+
+
+class Pretrain(Section):
+    seed: Count
+    vocabulary: Annotated[int, Field(ge=300)]
+    hidden: Annotated[int, Field(ge=32, multiple_of=32)]
+    layers: Positive
+    copy_steps: Count
+    steps: Positive
+    puzzles: Positive
+    batch_tokens: Positive
+    learning_rate: Rate
+    checker_puzzles: Positive
+    checker_layers: Positive
+    checker_epochs: Positive
+    checker_learning_rate: Rate
+    pairs: Positive
+    dimensions: Positive
+    threads: Positive
+
+
+class Prepare(Section):
+    train: Path_
+    test: Path_
+    limit: Positive | None
+    dev_fraction: Fraction
+    synthetic: Count
+    families: Names
+
+
+class Baseline(Section):
+    samples: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
+class ProviderLimits(Section):
+    """What all providers have: how fast, how many at once, how patient."""
+
+    base_url: str | None
+    requests_per_second: Rate | None
+    requests_per_minute: Rate | None
+    concurrency: Positive
+    timeout_s: Rate
+    retries: Count
+
+
+class Tencent(ProviderLimits):
+    base_url: Path_
+    region: Path_
+    characters_per_request: Positive
+    price: Amount
+
+
+class Price(Section):
+    model: Path_
+    prompt: Amount
+    reply: Amount
+
+
+class Chat(ProviderLimits):
+    tokens_per_minute: Rate | None
+    prices: list[Price]
+
+
+class Qianfan(Chat):
+    iam_url: str | None
+
+
+class Providers(Section):
+    tencent: Tencent
+    qianfan: Qianfan
+    openai: Chat
+
+
+Languages = Annotated[list[Path_], Field(min_length=2, max_length=2)]
+
+
+class Nmt(Section):
+    there: Path_
+    there_languages: Languages | None
+    back: Path_
+    back_languages: Languages | None
+    beams: Positive
+    batch_size: Positive
+    max_chars: Positive
+    max_new_tokens: Positive
+
+
+class Llm(Section):
+    provider: Literal["qianfan", "openai"]
+    models: list[Path_]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+
+class Translate(Section):
+    backend: Literal["synonyms", "tencent", "nmt", "llm", "none"]
+    limit: Positive | None
+    copies: Positive
+    rate: Share
+    min_length_ratio: Rate
+    max_length_ratio: Rate
+    pivot: Path_
+    nmt: Nmt
+    llm: Llm
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Translate":
+        if self.min_length_ratio >= self.max_length_ratio:
+            raise ValueError("min_length_ratio must be below max_length_ratio")
+        if self.backend == "llm" and not self.llm.models:
+            raise ValueError("backend llm needs at least one name in llm.models")
+        return self
+
+
+class Reason(Section):
+    """What the writing of right and of wrong reasonings has in common."""
+
+    backend: Literal["local", "qianfan", "openai"]
+    models: list[Path_]
+    attempts: Positive
+    temperature: Temperature
+    max_tokens: Positive
+
+    @model_validator(mode="after")
+    def _somebody_to_ask(self) -> "Reason":
+        if self.backend != "local" and not self.models:
+            raise ValueError(f"backend {self.backend} needs at least one name in models")
+        return self
+
+
+class ReasonTrue(Reason):
+    hinted: bool
+
+
+class ReasonFalse(Reason):
+    limit: Positive | None
+    negatives: Literal["hinted", "sampled"]
+
+
+class Drop(Section):
+    """A switch for each cause of `augen.filtering.causes`."""
+
+    no_reasoning: bool
+    no_answer: bool
+    other_answer: bool
+    right_answer: bool
+    leaks_hint: bool
+    collapsed_options: bool
+    too_long: bool
+    near_duplicate: bool
+    repeated: bool
+    unbalanced: bool
+
+
+class Filter(Section):
+    drop: Drop
+    max_chars: Positive
+    near_duplicates: Annotated[float, Field(gt=0, le=1)]
+    ngram: Positive
+    shuffled: Count
+
+
+class Training(Section):
+    """What the scorer's and the adapter's training have in common."""
+
+    max_length: Positive
+    held_out: Fraction
+    epochs: Rate
+    batch_size: Positive
+    gradient_accumulation: Positive
+    learning_rate: Rate
+    scheduler: Scheduler
+    warmup: Share
+    optimizer: Path_
+    weight_decay: Amount
+    max_grad_norm: Amount
+    bf16: bool
+    gradient_checkpointing: bool
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    evaluations: Positive
+    report_to: list[Path_]
+    launch: Path_ | None
+
+
+class Scorer(Training):
+    base: Path_
+    input: Literal["full", "reasoning"]
+    objective: Literal["classify", "pairwise"]
+    tuning: Literal["full", "lora"]
+    patience: Positive | None
+
+    @model_validator(mode="after")
+    def _lomo(self) -> "Scorer":
+        if self.optimizer == "lomo" and self.gradient_accumulation > 1:
+            raise ValueError("optimizer lomo updates during backward: set gradient_accumulation to 1")
+        return self
+
+
+class Finetune(Training):
+    pass
+
+
+class Infer(Section):
+    engine: Literal["auto", "vllm", "transformers", "ray", "openai"]
+    models: list[Path_]
+    adapter: bool
+    temperature: Temperature
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    max_tokens: Positive
+    threshold: Share
+    resample: Literal["slot", "question"]
+    vote: Literal["majority", "weighted", "best"]
+    adaptive: bool
+    certainty: Annotated[float, Field(gt=0.5, lt=1)]
+    shuffle_options: bool
+    fallback: Letter
+    share_device: bool
+
+    @model_validator(mode="after")
+    def _served(self) -> "Infer":
+        if self.engine == "openai" and not self.models:
+            raise ValueError("engine openai needs at least one name in models")
+        if self.engine == "openai" and self.adapter:
+            raise ValueError(
+                "engine openai cannot load an adapter: the server can; name it in models and set adapter to false"
+            )
+        return self
+
+
+class Params(Section):
+    seed: Count
+    voters: Positive
+    max_resample: Count
+    model: Model
+    engine: Engine
+    prompt: Prompt
+    rag: Rag
+    pretrain: Pretrain
+    prepare: Prepare
+    baseline: Baseline
+    providers: Providers
+    translate: Translate
+    reason_true: ReasonTrue
+    reason_false: ReasonFalse
+    filter: Filter
+    scorer: Scorer
+    finetune: Finetune
+    infer: Infer
+
+
+class _View:
+    """The named sections of `Params` and nothing else."""
+
+    def __init__(self, params: Params, sections: tuple[str, ...]) -> None:
+        self._params, self._sections = params, sections
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._sections:
+            raise AttributeError(f"this stage does not load {name!r}: add it to load(…) and to dvc.yaml")
+        return getattr(self._params, name)
+
+
+def load(*sections: str, path: Path | str = "params.yaml") -> Params:
+    """Check the whole of `path` and return a view of the named top-level `sections`.
+
+    Raises AugenError with one line per fault: file, key, what was found, what would be right.
+    """
+    path = Path(path)
+    try:
+        # DVC's own parser (YAML 1.2): 1e-5, as `dvc exp run -S` writes it, is a number and a key given twice a fault.
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AugenError(f"{path}: not found; run from the repository's root, where dvc.yaml is") from None
+    except MarkedYAMLError as fault:
+        line = f":{fault.problem_mark.line + 1}" if fault.problem_mark else ""
+        raise AugenError(f"{path}{line}: not valid YAML: {fault.problem or fault.context}") from None
+    except (YAMLError, UnicodeDecodeError) as fault:
+        raise AugenError(f"{path}: not valid YAML: {' '.join(str(fault).split())}") from None
+    if not isinstance(raw, dict):
+        raise AugenError(f"{path}: expected a mapping of sections, found {type(raw).__name__}")
+    params = check(raw, str(path))
+    return cast(Params, _View(params, sections))
+
+
+def check(raw: dict[str, Any], source: str) -> Params:
+    """`raw` as `Params`; raises AugenError naming each faulty key of `source`."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as fault:
+        lines = [f"{source}: {_describe(error, raw)}" for error in fault.errors()]
+        raise AugenError("\n".join(lines)) from None
+
+
+def _describe(error: Any, raw: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"]) or "(file)"
+    match error["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(error["loc"][-1]), _keys(error["loc"][:-1]), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(_keys(error['loc'][:-1]))}"
+            return f"{key}: unknown key{hint}"
+        case "missing":
+            return f"{key}: missing; see the commented params.yaml of the repository"
+        case _:
+            message = error["msg"].removeprefix("Value error, ")
+            found = error["input"]
+            shown = "" if isinstance(found, dict) else f", found {found!r}"
+            return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _keys(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Params
+    for part in location:
+        if isinstance(part, str):  # a number is a place in a list, whose elements are of the type just found
+            found = model.model_fields[part].annotation
+            model = cast(type[BaseModel], get_args(found)[0] if get_origin(found) is list else found)
+    return list(model.model_fields)

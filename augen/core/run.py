@@ -1,0 +1,73 @@
+"""How a stage runs: quiet libraries, and errors that speak to the user instead of a traceback."""
+
+import argparse
+import errno
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from augen.core.errors import AugenError
+
+# What the libraries print that a user can do nothing about. Set where unset, so that it can be had back.
+QUIET = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "ANONYMIZED_TELEMETRY": "False",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
+# What to do about what the operating system says; anything else is a defect of this program and gets a traceback.
+ADVICE = dict.fromkeys(FULL, "make room; what was drawn is stored, `dvc repro` goes on from there") | dict.fromkeys(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR), NO_ACCESS
+)
+
+
+def no_arguments(main: Callable[[], object], instead: str = "") -> None:
+    """For a program without arguments: ``--help`` prints its docstring, and anything else is refused.
+
+    `main` stands in that program's file; where the file is not what Python was started with, nothing is done.
+    `instead` says where to turn: to params.yaml, for a stage.
+    """
+    module = vars(sys.modules["__main__"])
+    if getattr(main, "__globals__", None) is not module:
+        return
+    name = module["__spec__"].name.removesuffix(".__main__") if module["__spec__"] else Path(sys.argv[0]).stem
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}", description=module["__doc__"], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _, unknown = parser.parse_known_args()
+    if unknown:
+        parser.error(f"takes no arguments, found {' '.join(unknown)}" + (f"; {instead}" if instead else ""))
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run the stage; on an AugenError, a full disk or a folder without access say so and exit with 1.
+
+    On Ctrl-C say that nothing is lost, and exit with 130.
+    """
+    no_arguments(main, "params.yaml is where to set things, or for one run `dvc exp run -S voters=7`")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    stage = Path(sys.argv[0]).stem
+    try:
+        main()
+    except AugenError as error:
+        sys.exit(f"{stage}: {error}")
+    except OSError as error:
+        if error.errno not in ADVICE or (error.filename is None and error.errno not in FULL):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"{stage}: {where}{error.strerror}; {ADVICE[error.errno]}")
+    except KeyboardInterrupt:
+        print(f"\n{stage}: interrupted; what was drawn is stored, `dvc repro` goes on from there", file=sys.stderr)
+        sys.exit(130)

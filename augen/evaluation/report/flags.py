@@ -1,0 +1,75 @@
+"""What is remarkable about a dev question, for all of them at once, and which of them the page shows. Pure.
+
+Shapes: Q questions, n samples of each; letters are codes, -1 where nothing was parsed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from augen.core.arrays import Bools, Ints
+from augen.evaluation.steps import grid_of
+from augen.voting.samples import Questions, Samples
+from augen.voting.vote import Method, accepted_or_all
+
+SHOWN = 2_000  # questions on the page at most: what a browser unpacks and searches at once
+PER_FLAG = 200
+FLAGS = {  # by which the page filters, in this order
+    "wrong": "the answer handed in is not the right one",
+    "missed": "wrong, although a sample had the right answer",
+    "close": "another letter had as many votes as the winner, one fewer, or more",
+    "unaccepted": "no sample was accepted: all with an answer voted",
+    "fallback": "no sample had an answer: the fallback letter was handed in",
+}
+
+
+def flags_of(samples: Samples, questions: Questions, method: Method, fallback: str) -> dict[str, Bools]:
+    """(Q,) for each of `FLAGS` whether it holds; `samples` must have been matched with `questions`."""
+    grid = grid_of(samples)
+    voted = grid.vote_accepted(method)
+    wrong = questions.handed_in(voted, fallback) != questions.truth
+    parsed, accepted = (grid.answers >= 0).any(axis=1), grid.accepted.any(axis=1)
+    return {
+        "wrong": wrong,
+        "missed": wrong & (grid.answers == questions.truth[:, None]).any(axis=1),
+        "close": close(accepted_or_all(grid.answers, grid.accepted), voted),
+        "unaccepted": parsed & ~accepted,
+        "fallback": ~parsed,
+    }
+
+
+def close(votes: Ints, winners: Ints) -> Bools:
+    """(Q,) whether one more of the `votes` (Q, n) for another letter would have drawn level with the winner.
+
+    >>> close(np.array([[0, 0, 0, 1, 1], [0, 0, 0, 1, -1], [0, -1, -1, -1, -1]]), np.array([0, 0, 0]))
+    array([ True, False, False])
+    """
+    counts = np.stack([np.count_nonzero(votes == code, axis=1) for code in range(int(votes.max()) + 2)], axis=1)
+    question = np.arange(len(votes))
+    own = counts[question, winners]
+    counts[question, winners] = 0
+    others = counts.max(axis=1)
+    return (others > 0) & (own - others <= 1)
+
+
+def chosen(
+    ids: Sequence[str], flags: Mapping[str, Bools], limit: int = SHOWN, per_flag: int = PER_FLAG
+) -> dict[str, list[str]]:
+    """The questions to show, by id, with the flags of each: at most `limit`, which must be enough for all flags.
+
+    `per_flag` with each flag, as far as there are so many, and others; both evenly from all.
+
+    >>> chosen(list("abcdefghi"), {"wrong": np.arange(9) >= 6}, limit=4, per_flag=2)
+    {'a': [], 'g': ['wrong'], 'h': ['wrong'], 'i': ['wrong']}
+    """
+    shown = np.zeros(len(ids), np.bool_)
+    for holds in flags.values():
+        shown[_evenly(np.flatnonzero(holds), per_flag)] = True
+    shown[_evenly(np.flatnonzero(~shown), limit - int(shown.sum()))] = True
+    return {ids[i]: [flag for flag, holds in flags.items() if holds[i]] for i in np.flatnonzero(shown)}
+
+
+def _evenly(numbers: Ints, count: int) -> Ints:
+    if len(numbers) <= count:
+        return numbers
+    return numbers[np.linspace(0, len(numbers) - 1, count).astype(np.int64)]

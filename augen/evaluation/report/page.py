@@ -1,0 +1,131 @@
+"""The report page as one file: template, style, script, charts and data, all inside it.
+
+Beside this module lie ``page.html`` (a Jinja template that escapes whatever it is given), ``page.css`` and
+``page.js``. The questions with their samples travel as compressed JSON in base64, which no text from the data
+can break out of; the page's script unpacks them and puts them in place as text, never as markup. Charts are drawn
+by Vega, whose script comes with the package vl-convert-python. The page may fetch nothing: its own security
+policy forbids it.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from augen.core.arrays import Bools
+from augen.core.params import Params
+from augen.entries.reasoned import FILES
+from augen.evaluation.report import charts, tables
+from augen.evaluation.report.flags import FLAGS, PER_FLAG
+from augen.evaluation.steps import Report, rounded, single_accuracy
+from augen.voting.samples import Questions, Samples
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the page shows: numbers of `evaluate`, params, accounts of other stages, questions with their samples."""
+
+    report: Report
+    params: Params
+    filtered: Mapping[str, Mapping[str, Any]]  # reports/filter.json
+    scorer: Mapping[str, Any]  # reports/scorer.json
+    drawn: Mapping[str, Samples]  # dev; dev, plain model; test
+    questions: Questions
+    flags: Mapping[str, Bools]  # augen.evaluation.report.flags.flags_of
+    records: Mapping[str, Any]  # augen.evaluation.report.questions.question_records, of those that are shown
+
+
+def page(content: Content) -> str:
+    """The page for `content`: the same content gives the same text."""
+    report, plots = content.report, content.report.plots
+    dev, plain, truth = content.drawn["dev"], content.drawn["dev, plain model"], content.questions.truth
+    families = tables.family_rows(content.questions, ~content.flags["wrong"], single_accuracy(plain, truth))
+    filtered = tables.filter_rows(content.filtered)
+    threshold = tables.threshold_point(dev, truth, content.params.infer.threshold)
+    gains, (low, high) = tables.gains_rows(report.gains)
+    right = {
+        "dev": report.metrics["accuracy"] * len(dev.ids),
+        "dev, plain model": report.metrics["plain_accuracy"] * len(plain.rows),
+    }
+    specs = {
+        "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
+        "accuracy_over_samples": charts.accuracy_over_samples(
+            plots["accuracy_over_samples"], report.metrics["accuracy_se"]
+        ),
+        "filter": charts.filter_yields(filtered, FILES),
+    }
+    if plots["roc"]:
+        specs |= {"roc": charts.roc(plots["roc"], threshold), "calibration": charts.calibration(plots["calibration"])}
+    if families:
+        specs["families"] = charts.families(families)
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = tables.number
+    return environment.get_template("page.html").render(
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
+        vega=Markup(vega_script()),
+        specs=rounded(specs),
+        data=packed(content.records),
+        shown=len(content.records["questions"]),
+        per_flag=PER_FLAG,
+        flags={flag: (text, int(content.flags[flag].sum())) for flag, text in FLAGS.items()},
+        families=families,
+        metrics=report.metrics,
+        headline=tables.headline(report),
+        gains=gains,
+        low=f"{low:.1f}",
+        high=f"{high:.1f}",
+        curve=plots["accuracy_over_k"],
+        methods={key: name for key, (name, _, _) in charts.methods_of(plots["accuracy_over_k"]).items()},
+        rules={key: name for key, (name, _) in charts.RULES.items()},
+        samples_curve=plots["accuracy_over_samples"],
+        bins=plots["calibration"],
+        threshold=threshold,
+        scorer=content.scorer,
+        authors=tables.author_rows(content.scorer),
+        filtered=content.filtered,
+        files=FILES,
+        outcomes=outcomes_of(content.filtered),
+        meanings=tables.MEANINGS,
+        costs=tables.cost_rows(content.drawn, right),
+        setup=tables.setup_of(content.params),
+        vote=content.params.infer.vote,
+        settings=tables.settings_groups(content.params),
+    )
+
+
+def outcomes_of(filtered: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+    """The causes for which anything was dropped, in the order in which the filter looks for them."""
+    return [cause for cause in charts.OUTCOMES if any(cause in file["dropped"] for file in filtered.values())]
+
+
+def packed(value: Any) -> str:
+    """JSON, deflated (the page unpacks it with ``DecompressionStream("deflate")``), in base64.
+
+    >>> json.loads(zlib.decompress(base64.b64decode(packed({"题": "</script>"}))))
+    {'题': '</script>'}
+    """
+    # A model may write half of a surrogate pair, which UTF-8 cannot hold.
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return base64.b64encode(zlib.compress(text, 9)).decode()
+
+
+@cache
+def vega_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, with ``vegaEmbed`` as its door; about 0.9 MB."""
+    script = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    if "</script" in script.lower():
+        raise ValueError("Vega's script would end the element that it stands in")
+    return script

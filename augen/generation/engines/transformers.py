@@ -1,0 +1,215 @@
+"""The transformers engine: ``model.forward`` with a key-value cache, wherever torch runs.
+
+Its own decoding loop, because ``model.generate`` has one temperature and one random stream per call, while
+here every row has its own: a sample depends on its seed alone and not on its neighbours. A row that is
+finished leaves the batch, so that a short completion does not pay for a long one.
+"""
+
+import gc
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.utils.logging import disable_progress_bar
+
+from augen.core.errors import AugenError
+from augen.generation.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
+from augen.store.identity import refuse_pickled_weights
+
+
+class TransformersEngine:
+    """A generator loaded with transformers on the GPU (CUDA, then Apple's) or else the CPU."""
+
+    name = "transformers"
+
+    def __init__(
+        self,
+        generator: str,
+        *,
+        revision: str | None,
+        dtype: str,
+        adapter: Path | None,
+        max_model_len: int,
+        batch_size: int,
+    ) -> None:
+        disable_progress_bar()  # of loading weights; the one of the samples is shown by augen.generation.sampler
+        self._device = _device()
+        self._max_model_len = max_model_len
+        self._batch_size = batch_size
+        self._tokenizer = load_tokenizer(generator, revision)
+        refuse_pickled_weights(generator, "model.generator")
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                generator, revision=revision, dtype=getattr(torch, dtype), use_safetensors=True
+            )
+        except (OSError, ValueError) as error:
+            raise AugenError(f"model.generator: transformers cannot load {generator}: {error}") from error
+        self._end = _end_tokens(self._tokenizer, model)
+        self._lora: Any = None
+        if adapter is not None:
+            from peft import PeftModel
+
+            refuse_pickled_weights(adapter, "infer.adapter")
+            try:
+                model = PeftModel.from_pretrained(model, str(adapter))
+            except (OSError, ValueError, RuntimeError) as error:
+                raise AugenError(f"{adapter}: not a LoRA adapter for {generator}: {error}") from error
+            self._lora = model.base_model
+        self._model: Any = model.to(self._device).eval()
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """See ``Engine.generate``. Prompts of like length run together, the longest first."""
+        prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
+        check_requests(requests, [len(p) for p in prompts], self._max_model_len, self._lora is not None)
+
+        order = sorted(range(len(requests)), key=lambda i: (requests[i].adapter, -len(prompts[i])))
+        for adapter, group in groupby(order, key=lambda i: requests[i].adapter):
+            rows = list(group)
+            for start in range(0, len(rows), self._batch_size):
+                batch = rows[start : start + self._batch_size]
+                self._switch_adapter(adapter)
+                done = self._decode([requests[i] for i in batch], [prompts[i] for i in batch])
+                yield from ((batch[position], completion) for position, completion in done)
+
+    def close(self) -> None:
+        """See ``Engine.close``."""
+        self._model = self._lora = None
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _switch_adapter(self, on: bool) -> None:
+        if self._lora is not None:
+            (self._lora.enable_adapter_layers if on else self._lora.disable_adapter_layers)()
+
+    def _decode(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> Iterator[tuple[int, Completion]]:
+        """Complete one batch; yields ``(position in the batch, completion)``. B shrinks as rows finish."""
+        ids, mask = (part.to(self._device) for part in pad_left(prompts))  # both (B, T)
+        temperature = torch.tensor([request.temperature for request in requests], device=self._device)  # (B,)
+        top_p = torch.tensor([request.top_p for request in requests], device=self._device)  # (B,)
+        uniforms = uniform_streams(requests).to(self._device)  # (B, most new tokens)
+        cache = DynamicCache(config=self._model.config)
+        written: list[list[int]] = [[] for _ in requests]
+        sums = [0.0] * len(requests)  # of the log-probabilities
+        open_rows = list(range(len(requests)))
+
+        for step in range(uniforms.shape[1]):
+            logits = self._forward(ids, mask, cache)  # (B, V)
+            tokens = choose(logits, temperature, top_p, uniforms[:, step])  # (B,)
+            logprobs = logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]  # (B,)
+
+            going_on = []
+            for place, (row, token, logprob) in enumerate(
+                zip(open_rows, tokens.tolist(), logprobs.tolist(), strict=True)
+            ):
+                written[row].append(token)
+                sums[row] += logprob
+                if token in self._end or len(written[row]) == requests[row].max_tokens:
+                    yield row, self._completion(written[row], sums[row])
+                else:
+                    going_on.append(place)
+            if len(going_on) < len(open_rows):
+                if not going_on:
+                    return
+                keep = torch.tensor(going_on, device=self._device)
+                tokens, mask, temperature, top_p, uniforms = (
+                    part[keep] for part in (tokens, mask, temperature, top_p, uniforms)
+                )
+                cache.batch_select_indices(keep)
+                open_rows = [open_rows[place] for place in going_on]
+            ids = tokens[:, None]
+            mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
+
+    # Not around the whole loop: a generator that yields inside it would leave the mode switched on for its
+    # caller.
+    @torch.inference_mode()
+    def _forward(self, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+        """Next-token logits (B, V) in float32, after `ids` (B, T), or (B, 1) once `cache` holds what is
+        before.
+        """
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        out = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return out.logits[:, -1].float()
+
+    def _completion(self, tokens: list[int], logprob: float) -> Completion:
+        finish: Literal["stop", "length"] = "stop" if tokens[-1] in self._end else "length"
+        return Completion(decode(self._tokenizer, tokens), len(tokens), finish, logprob=logprob / len(tokens))
+
+
+def choose(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Tensor:
+    """The next token of each row, (B,), from logits (B, V) and three (B,): temperature 0 is greedy.
+
+    Samples by the inverse of the cumulative distribution: the token in whose share of [0, 1) `uniform` falls.
+    It takes one random number per token, which can be drawn on the CPU and be the same on every device.
+    """
+    greedy = temperature == 0
+    probabilities = (logits / torch.where(greedy, 1.0, temperature)[:, None]).softmax(dim=-1)
+    if (top_p < 1).any():
+        probabilities = nucleus(probabilities, top_p)
+    cumulative = probabilities.cumsum(dim=-1)  # (B, V); its end is not exactly 1
+    total = cumulative[:, -1]
+    # Rounding must not lift the point to the very end, where no token is left.
+    point = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
+    sampled = torch.searchsorted(cumulative, point[:, None], right=True)[:, 0]
+    return torch.where(greedy, logits.argmax(dim=-1), sampled)
+
+
+def nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:
+    """`probabilities` (B, V) with 0 outside the smallest set of likeliest tokens that holds `top_p` (B,) of
+    them.
+
+    Holtzman et al. 2020, "The curious case of neural text degeneration". The likeliest token always stays.
+
+    >>> nucleus(torch.tensor([[0.2, 0.5, 0.3]]), torch.tensor([0.6]))
+    tensor([[0.0000, 0.5000, 0.3000]])
+    """
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(dim=-1) - ordered  # what the likelier tokens hold together
+    kept = (before < top_p[:, None]) | (order == order[:, :1])
+    return torch.zeros_like(probabilities).scatter(-1, order, ordered * kept)
+
+
+def uniform_streams(requests: Sequence[Request]) -> Tensor:
+    """One row of uniform numbers from [0, 1) per request, drawn from its seed: (B, most new tokens), 0 beyond
+    its own.
+    """
+    streams = [
+        torch.rand(request.max_tokens, generator=torch.Generator().manual_seed(request.seed)) for request in requests
+    ]
+    return torch.nn.utils.rnn.pad_sequence(streams, batch_first=True)
+
+
+def pad_left(prompts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, both (B, longest prompt): padded in front, so that all end in the last
+    column.
+    """
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    return ids, mask
+
+
+def _end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
+    """Every token that ends a text: the tokenizer's, and those of ``generation_config.json`` (chat models:
+    several).
+    """
+    configured = model.generation_config.eos_token_id
+    listed = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (tokenizer.eos_token_id, *listed) if token is not None)
+
+
+def _device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

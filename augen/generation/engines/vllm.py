@@ -1,0 +1,216 @@
+"""The vLLM engine: continuous batching and prefix caching, on a GPU or a CPU.
+
+Import this module only where vLLM is wanted: that sets its environment and loads it (5 s and more).
+"""
+
+import gc
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from augen.core import cores  # noqa: F401  (reads what the user has set before it is set here)
+from augen.core.errors import AugenError
+from augen.generation.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
+from augen.store.identity import refuse_pickled_weights
+
+QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+ON_CPU = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take most of the machine's memory
+    "OMP_NUM_THREADS": "1",  # for the small models that suit a CPU: more threads only wait for each other
+    "TORCH_COMPILE_DISABLE": "1",  # compiling takes longer than it saves
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # in this process: starts in 3 s, not 20
+}
+
+
+def _set_where_unset(environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+
+
+_set_where_unset(QUIET)
+
+import torch  # noqa: E402  (reads its log level when it is imported)
+
+CPU = not torch.cuda.is_available()
+_SET_NUM_THREADS = torch.set_num_threads
+if CPU:
+    _set_where_unset(ON_CPU)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # torch may have been imported before
+
+warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
+logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # says that there is no triton on a CPU
+
+from vllm import LLM, SamplingParams  # noqa: E402  (reads the environment when it is imported)
+from vllm.inputs import tokens_input  # noqa: E402
+from vllm.lora.request import LoRARequest  # noqa: E402
+from vllm.sampling_params import RequestOutputKind  # noqa: E402
+
+# vLLM 0.32's LoRA kernels for the CPU copy the adapter's matrices for every single token (6 times the time of
+# the plain model) and, while decoding, apply the adapter also to requests that are not to have it. So on a
+# CPU the adapter is merged into a second copy of the weights; on a GPU one copy serves both.
+MERGE_ADAPTER = CPU
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM takes for max_lora_rank
+
+
+class VllmEngine:
+    """A generator for vLLM; its weights are loaded for the first request (plain, or with the adapter)."""
+
+    name = "vllm"
+
+    def __init__(
+        self,
+        generator: str,
+        *,
+        revision: str | None,
+        dtype: str,
+        adapter: Path | None,
+        max_model_len: int,
+        memory_share: float,
+        quantization: str | None,
+    ) -> None:
+        self._generator = generator
+        self._revision = revision
+        self._dtype = dtype
+        self._adapter = adapter
+        self._max_model_len = max_model_len
+        self._options: dict[str, Any] = {
+            "tokenizer": generator,
+            "tokenizer_revision": revision,
+            "dtype": dtype,
+            "quantization": quantization,
+            "max_model_len": max_model_len,
+            "gpu_memory_utilization": memory_share,
+            "enable_prefix_caching": True,
+            "load_format": "safetensors",  # "auto" would fall back to pickles
+            "use_tqdm_on_load": False,
+        }
+        if CPU:
+            # vLLM 0.32 sets back the random stream of a request whose prompt was computed in part only; for a
+            # CPU's stream that raises "CPU Generator does not use offset". So prompts are computed whole.
+            self._options |= {
+                "enforce_eager": True,
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": max(max_model_len, 4096),
+                # Only whole blocks are shared between prompts that begin alike, and the default of 128 tokens is
+                # about a prompt. With 32, the least that its kernels take, samples came 1.4 times as fast.
+                "block_size": 32,
+            }
+        refuse_pickled_weights(generator, "model.generator")
+        if adapter is not None:
+            refuse_pickled_weights(adapter, "infer.adapter")
+        self._lora: LoRARequest | None = None
+        if adapter is not None and not MERGE_ADAPTER:
+            self._lora = LoRARequest(adapter.name, 1, str(adapter.resolve()))
+            self._options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_rank(adapter)}
+        self._tokenizer = load_tokenizer(generator, revision)
+        self._models: dict[bool, Any] = {}  # LLM by "has the adapter in its weights"
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """See ``Engine.generate``. vLLM is given all plain requests at once, then all with the adapter."""
+        prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
+        check_requests(requests, [len(p) for p in prompts], self._max_model_len, self._adapter is not None)
+        for adapter in (False, True):
+            chosen = [i for i, request in enumerate(requests) if request.adapter == adapter]
+            if chosen:
+                done = self._run([requests[i] for i in chosen], [prompts[i] for i in chosen], adapter)
+                yield from ((chosen[position], completion) for position, completion in done)
+
+    def close(self) -> None:
+        """See ``Engine.close``."""
+        for model in self._models.values():
+            model.llm_engine.engine_core.shutdown()
+        self._models.clear()
+        gc.collect()
+        if not CPU:
+            torch.cuda.empty_cache()
+
+    def _model(self, adapter: bool) -> Any:
+        """The LLM for requests with or without the adapter; one for both, unless the adapter is merged."""
+        merged = adapter and self._lora is None
+        if merged not in self._models:
+            try:
+                self._models[merged] = self._load_merged() if merged else self._load(self._generator, self._revision)
+            except (OSError, ValueError) as error:
+                raise AugenError(f"model.generator: vLLM cannot load {self._generator}: {error}") from error
+            except RuntimeError as error:
+                if not merged:
+                    raise
+                raise AugenError(f"{self._adapter}: not a LoRA adapter for {self._generator}: {error}") from error
+        return self._models[merged]
+
+    def _load(self, model: str, revision: str | None) -> Any:
+        llm = LLM(model, revision=revision, **self._options)
+        torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has put one there that only warns
+        return llm
+
+    def _load_merged(self) -> Any:
+        """The generator with the adapter in its weights: W + scale · BA, added in float32, then rounded."""
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        plain: Any = AutoModelForCausalLM.from_pretrained(
+            self._generator, revision=self._revision, dtype=torch.float32, use_safetensors=True
+        )
+        merged: Any = PeftModel.from_pretrained(plain, str(self._adapter)).merge_and_unload()
+        with TemporaryDirectory(prefix="augen-merged-") as directory:
+            merged.to(getattr(torch, self._dtype)).save_pretrained(directory)
+            del plain, merged
+            return self._load(directory, revision=None)
+
+    def _run(
+        self, requests: Sequence[Request], prompts: Sequence[list[int]], adapter: bool
+    ) -> Iterator[tuple[int, Completion]]:
+        """Complete `requests`, all plain or all with the adapter; yields ``(position, completion)``.
+
+        Does what ``LLM.generate`` does inside, without waiting for the last before returning the first.
+        """
+        engine = self._model(adapter).llm_engine
+        lora = self._lora if adapter else None
+        names = []
+        try:
+            for position, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
+                sampling = _sampling(request)
+                names.append(engine.add_request(str(position), tokens_input(prompt), sampling, lora_request=lora))
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    yield int(output.request_id), self._completion(output.outputs[0])
+        finally:
+            engine.abort_request(names, internal=True)  # none is left, unless the caller stopped early
+
+    def _completion(self, output: Any) -> Completion:
+        # Not vLLM's decoder, which works token by token: slower, and different where a character is cut.
+        tokens = list(output.token_ids)
+        logprob = output.cumulative_logprob / len(tokens)
+        return Completion(decode(self._tokenizer, tokens), len(tokens), output.finish_reason, logprob=logprob)
+
+
+def _sampling(request: Request) -> SamplingParams:
+    return SamplingParams(
+        seed=request.seed,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        max_tokens=request.max_tokens,
+        detokenize=False,
+        logprobs=0,  # of the token that was sampled, and of no others
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def lora_rank(adapter: Path) -> int:
+    """The smallest rank that vLLM takes and the adapter's matrices fit into; AugenError if there is none."""
+    path = adapter / "adapter_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AugenError(f"{path}: not the configuration of a LoRA adapter ({error})") from error
+    rank = max([config["r"], *config.get("rank_pattern", {}).values()])
+    if rank > LORA_RANKS[-1]:
+        raise AugenError(f"{path}: rank {rank} is more than vLLM's {LORA_RANKS[-1]}; set infer.engine to transformers")
+    return min(taken for taken in LORA_RANKS if taken >= rank)

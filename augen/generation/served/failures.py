@@ -1,0 +1,31 @@
+"""What ended without a usable answer: reports/failed.jsonl, one line each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from augen.core.files import write_text
+
+FAILED = Path("reports/failed.jsonl")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """``request`` is the question's id where there is one (train_012#2), else the request's key in the store."""
+
+    request: str
+    cause: str
+    attempts: int
+
+
+def keep_failures(stage: str, failures: Sequence[Failure], path: Path = FAILED) -> None:
+    """Replace the lines of `stage` in `path`; those of other stages stay. No file is made for no failures."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    others = [line for line in lines if json.loads(line)["stage"] != stage]
+    own = [json.dumps({"stage": stage, **asdict(failure)}, ensure_ascii=False) for failure in failures]
+    if lines or own:
+        write_text(path, "".join(f"{line}\n" for line in others + own))

@@ -1,0 +1,116 @@
+"""Tencent machine translation (TMT), TextTranslateBatch.
+
+A payload is ``{"text": "甲比乙高。", "source": "zh", "target": "ja"}``; those of one request share their languages.
+The answer to it is ``{"text": "…", "characters": 5}``, as many characters as are billed for it.
+
+Through `CommonClient`, because TextTranslateBatch has its own method in some versions of the SDK only. The SDK's
+own retryer is not used: it never clears its error, so one rate error followed by good answers still raises.
+"""
+
+import json
+import threading
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from augen.core import params
+from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.generation.served.runner import Payload, Value
+from augen.generation.served.secrets import required, scrubbed
+
+NAME = "tencent"
+KEYS = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY")
+
+# Error codes by their beginning; https://cloud.tencent.com/document/api/551/30637
+_QUOTA = (
+    "FailedOperation.NoFreeAmount",
+    "FailedOperation.UserHasNoFreeAmount",
+    "FailedOperation.ServiceIsolate",
+    "FailedOperation.StopUsing",
+)
+_SLOW_DOWN = ("RequestLimitExceeded", "LimitExceeded.LimitedAccessFrequency")
+_KEY = ("AuthFailure", "UnauthorizedOperation")
+_PASSING = (
+    "InternalError",
+    "FailedOperation.RequestAiLabErr",
+    "ServerNetworkError",  # the SDK's own: an HTTP status other than 200
+    "ClientNetworkError",  # the SDK's own: no connection, no reply in time
+)
+_THIS_TEXT = ("FailedOperation.LanguageRecognitionErr",)
+
+
+class Tencent:
+    def __init__(self, settings: params.Tencent) -> None:
+        """Raises Misconfigured where a key is not set."""
+        self._secrets = required(NAME, KEYS)
+        self._settings = settings
+        self._of_thread = threading.local()  # the SDK's session must not be shared
+        self._client()  # the SDK is loaded now: if the first request waited for that, the next would come too soon
+
+    def send(self, payloads: Sequence[Payload]) -> list[Value]:
+        import requests
+        from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+
+        body = {
+            "Source": payloads[0]["source"],
+            "Target": payloads[0]["target"],
+            "ProjectId": 0,
+            "SourceTextList": [payload["text"] for payload in payloads],
+        }
+        try:
+            reply = self._client().call_json("TextTranslateBatch", body)
+            texts = reply["Response"]["TargetTextList"]
+        except TencentCloudSDKException as error:
+            raise classified(str(error.get_code()), str(error.get_message() or "")) from None
+        except requests.Timeout:
+            raise Passing("timeout") from None
+        except requests.RequestException as error:  # the connection broke while the reply was read
+            raise Passing("connection", type(error).__name__) from None
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+            raise Passing("broken reply") from None
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise Passing("broken reply")
+        if len(texts) != len(payloads):
+            raise Unusable("wrong count", f"{len(texts)} translations of {len(payloads)} texts")
+        if not any(text.strip() for text in texts):  # one without words may well have an empty translation
+            raise Unusable("empty reply")
+        return [
+            {"text": text, "characters": len(payload["text"])} for text, payload in zip(texts, payloads, strict=True)
+        ]
+
+    def _client(self) -> Any:
+        if not hasattr(self._of_thread, "client"):
+            from tencentcloud.common.common_client import CommonClient
+            from tencentcloud.common.credential import Credential
+            from tencentcloud.common.profile.client_profile import ClientProfile
+            from tencentcloud.common.profile.http_profile import HttpProfile
+
+            url = urlsplit(self._settings.base_url)
+            http = HttpProfile(
+                protocol=url.scheme, endpoint=url.netloc, reqTimeout=self._settings.timeout_s, keepAlive=True
+            )
+            credential = Credential(*(self._secrets[name] for name in KEYS))
+            self._of_thread.client = CommonClient(
+                "tmt", "2018-03-21", credential, self._settings.region, ClientProfile(httpProfile=http)
+            )
+        return self._of_thread.client
+
+
+def classified(code: str, message: str) -> CallError | Misconfigured:
+    """The error for one of TMT's codes."""
+    message = scrubbed(message)
+    if code.startswith(_QUOTA) or code == "LimitExceeded":
+        return QuotaUsedUp(code, message)
+    if code.startswith(_SLOW_DOWN):
+        return SlowDown(code, message)
+    if code.startswith(_KEY):
+        return Misconfigured(f"{NAME}: {code}: {message}; check {' and '.join(KEYS)}")
+    if code.startswith(_THIS_TEXT):
+        return Refused(code, message)
+    if code == "ClientNetworkError" and "timed out" in message:
+        return Passing("timeout")
+    if code.startswith(_PASSING):
+        return Passing({"ServerNetworkError": "HTTP error", "ClientNetworkError": "connection"}.get(code, code))
+    if code == "UnsupportedOperation.TextTooLong":
+        return Misconfigured(f"{NAME}: {code}: {message}; lower providers.tencent.characters_per_request")
+    return Misconfigured(f"{NAME}: {code}: {message}; see https://cloud.tencent.com/document/api/551/30637")

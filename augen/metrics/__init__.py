@@ -1,0 +1,1 @@
+"""Statistics of accuracies, and how well scores tell right from wrong."""

@@ -1,0 +1,138 @@
+"""Training of the tiny checker: the scorer's base, a Qwen2 with a two-label head that has seen errors before.
+
+A large language model brings along some sense of what a mistake looks like; a tiny one does not, and a few
+thousand labelled reasonings do not teach it. So the checker learns from what the generator itself writes for easy
+puzzles, where the place of the first error is known: up to it every token is labelled right, from it on every
+token wrong (process supervision, Lightman et al. 2023, https://arxiv.org/abs/2305.20050).
+
+It is the generator with some layers on top. The generator's own last layer knows what should come next; the new
+ones see that and what did come, side by side, and have only to compare. They start as if they were not there
+(their outputs are zero), so that nothing of the generator is lost. What the pipeline's own samples look like is
+left to ``train_scorer``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2ForSequenceClassification
+
+from augen.entries import QuestionItem
+from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN
+from augen.pretrain.generator import IGNORED, batches
+from augen.prompts.sections import solve_prompt
+from augen.puzzles import BASIC, make
+from augen.scorer.score import Format
+
+FORMAT = Format("full", 1024)
+WRONG, RIGHT = 0, 1
+BATCH = 128  # samples drawn at once
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A reasoning beside the solver's own: where they part is the first error."""
+
+    problem: str
+    item: QuestionItem  # with the solver's reasoning
+    reasoning: str
+
+
+def questions(rng: Random, puzzles: int) -> list[tuple[str, QuestionItem]]:
+    """Up to three questions, with the solver's reasoning, of each of `puzzles` easy puzzles."""
+    found = []
+    for _ in range(puzzles):
+        family, difficulty, wording = rng.choice(BASIC), rng.choice(DIFFICULTIES), rng.choice(WORDINGS_SEEN)
+        entry = make(family, rng, difficulty=difficulty, wording=wording, questions=3).entry
+        found += [(entry.problem, item) for item in entry.questions]
+    return found
+
+
+@torch.inference_mode()
+def sampled(
+    generator: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: Sequence[tuple[str, QuestionItem]],
+    instruction: str,
+    temperature: float = 1.2,
+) -> Iterator[Checked]:
+    """What the generator itself writes, right or wrong; somewhat hot, so that it errs in many places."""
+    generator.eval()
+    by_length = sorted(asked, key=lambda pair: len(pair[0]))
+    for start in tqdm(range(0, len(by_length), BATCH), desc="samples", unit="batch"):
+        part = by_length[start : start + BATCH]
+        prompts = [solve_prompt(instruction, problem, item) for problem, item in part]
+        inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
+        out = generator.generate(**inputs, max_new_tokens=200, do_sample=True, temperature=temperature, top_k=0)
+        texts = tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        for (problem, item), text in zip(part, texts, strict=True):
+            yield Checked(problem, item, text.strip())
+
+
+def encode(checked: Checked, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Token ids, and for each token of the reasoning whether it and all before it are right."""
+
+    def ids_of(reasoning: str) -> list[int]:
+        return FORMAT.encode(tokenizer, checked.problem, checked.item, reasoning)
+
+    ids, right, prompt = ids_of(checked.reasoning), ids_of(str(checked.item.reasoning)), len(ids_of(""))
+    same = next((i for i, (a, b) in enumerate(zip(ids, right, strict=False)) if a != b), min(len(ids), len(right)))
+    if ids == right:
+        same = len(ids)
+    labels = [IGNORED] * prompt + [RIGHT if i < same else WRONG for i in range(prompt, len(ids))]
+    return ids, labels
+
+
+def new_checker(generator: Qwen2ForCausalLM, layers: int) -> Qwen2ForSequenceClassification:
+    """The generator with a two-label head and `layers` more layers, which add nothing yet."""
+    shape: dict[str, Any] = generator.config.to_dict()
+    depth = shape["num_hidden_layers"] + layers
+    config = type(generator.config)(**(shape | {"num_hidden_layers": depth, "layer_types": None}))
+    checker = Qwen2ForSequenceClassification(config)
+    checker.model.load_state_dict(generator.model.state_dict(), strict=False)
+    for layer in checker.model.layers[generator.config.num_hidden_layers :]:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    return checker
+
+
+def train_checker(
+    checker: Qwen2ForSequenceClassification,
+    rows: list[tuple[list[int], list[int]]],
+    epochs: int,
+    batch_tokens: int,
+    learning_rate: float,
+    rng: Random,
+) -> None:
+    """Train on `rows` of `encode`; both classes weigh the same."""
+    steps = []
+    for _ in range(epochs):
+        rng.shuffle(rows)
+        steps += list(batches(rows, batch_tokens, rng))
+    optimizer = torch.optim.AdamW(checker.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(steps), pct_start=0.1)
+    checker.train()
+    mean = 0.0
+    progress = tqdm(steps, desc="checker", unit="step", mininterval=5)
+    for number, (ids, labels) in enumerate(progress):
+        loss = _loss(checker, ids, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(checker.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        mean = loss.item() if number == 0 else 0.98 * mean + 0.02 * loss.item()
+        progress.set_postfix(loss=f"{mean:.3f}")
+
+
+def _loss(checker: Qwen2ForSequenceClassification, ids: Tensor, labels: Tensor) -> Tensor:
+    hidden = checker.model(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
+    learned = labels != IGNORED
+    target = labels[learned]
+    count = torch.bincount(target, minlength=2).clamp(min=1)
+    return cross_entropy(checker.score(hidden[learned]).float(), target, weight=len(target) / (2 * count))

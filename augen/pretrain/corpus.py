@@ -1,0 +1,100 @@
+"""What the tiny generator is trained on: puzzles of easy difficulty in the formats that the pipeline prompts with.
+
+Wordings and difficulties beyond `WORDINGS_SEEN` and `DIFFICULTIES` are left to the default data, so that
+fine-tuning has something to teach.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from augen.entries import QuestionItem, letter_of
+from augen.prompts.sections import explain_prompt, solve_prompt
+from augen.puzzles import BASIC, WORDINGS, Puzzle, make
+from augen.retrieval.index import query_text
+
+DIFFICULTIES = (1, 2, 3)
+WORDINGS_SEEN = (0, 1)
+EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # how many worked examples, how often
+EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts that give an answer
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A text as parts ``(text, learned)``: the loss counts only the learned ones, which are reasonings."""
+
+    parts: tuple[tuple[str, bool], ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(text for text, _ in self.parts)
+
+
+def hardest_at(progress: float) -> int:
+    """The hardest difficulty allowed when `progress` (0–1) of the training is done: easy puzzles come first."""
+    return min(DIFFICULTIES[-1], DIFFICULTIES[0] + int(9 * progress))
+
+
+def sequences(puzzles: int, solve: str, explain: str, seed: str, hardest: int) -> list[Sequence]:
+    """Training texts from `puzzles` puzzles of difficulty up to `hardest`; `solve` and `explain` are instructions."""
+    return list(_sequences(Random(seed), puzzles, hardest, solve, explain))
+
+
+def _sequences(rng: Random, puzzles: int, hardest: int, solve: str, explain: str) -> Iterator[Sequence]:
+    for _ in range(puzzles):
+        family, wording = rng.choice(BASIC), rng.choice(WORDINGS_SEEN)
+        difficulty = rng.choice([d for d in DIFFICULTIES if d <= hardest])
+        puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=3)
+        problem = puzzle.entry.problem
+        for index, item in enumerate(puzzle.entry.questions):
+            dice = rng.random()
+            if dice < EXPLAIN_RIGHT + EXPLAIN_WRONG and (
+                explained := _explained(puzzle, index, dice < EXPLAIN_RIGHT, explain, rng)
+            ):
+                yield explained
+                continue
+            examples = []
+            for _ in range(rng.choices([n for n, _ in EXAMPLES], [w for _, w in EXAMPLES])[0]):
+                other = make(family, rng, difficulty=rng.choice(DIFFICULTIES), wording=wording, questions=1).entry
+                examples.append((other.problem, other.questions[0]))
+            yield _solved(solve, examples, problem, item)
+
+
+def _solved(instruction: str, examples: list[tuple[str, QuestionItem]], problem: str, item: QuestionItem) -> Sequence:
+    parts: list[tuple[str, bool]] = []
+    head = instruction.strip() + "\n\n"
+    for example_problem, example in examples:
+        parts += [(head + solve_prompt("", example_problem, example).lstrip(), False), (f"{example.reasoning}", True)]
+        head = "\n\n"
+    parts.append((head + solve_prompt("", problem, item).lstrip(), False))
+    parts.append((f"{item.reasoning}", True))
+    return Sequence(tuple(parts))
+
+
+def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: Random) -> Sequence | None:
+    """A prompt with the right or a wrong answer and the reasoning for it; None where a wrong one has no reasoning."""
+    item = puzzle.entry.questions[index]
+    reasoning: str | None
+    if right:
+        letter, reasoning = str(item.answer), item.reasoning
+    else:
+        letter = rng.choice([letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer])
+        reasoning = puzzle.wrong_reasoning(index, letter, rng)
+    if reasoning is None:
+        return None
+    prompt = explain_prompt(instruction, puzzle.entry.problem, item, letter)
+    return Sequence(((prompt, False), (reasoning, True)))
+
+
+def similar_pairs(seed: str, pairs: int) -> Iterator[tuple[str, str]]:
+    """Pairs of questions of one family and wording: what the embedder should find close to each other."""
+    rng = Random(seed)
+    for _ in range(pairs):
+        family, wording = rng.choice(BASIC), rng.randrange(WORDINGS)
+
+        def text(family: str = family, wording: int = wording) -> str:
+            difficulty = rng.choice(DIFFICULTIES)
+            entry = make(family, rng, difficulty=difficulty, wording=wording, questions=1).entry
+            return query_text(entry.problem, entry.questions[0])
+
+        yield text(), text()

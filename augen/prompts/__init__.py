@@ -1,0 +1,1 @@
+"""What models are asked, and how much of it fits into their window."""

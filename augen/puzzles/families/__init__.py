@@ -1,0 +1,1 @@
+"""One module per family of puzzles, and the words that they share."""

@@ -1,0 +1,112 @@
+"""Symptoms, the drugs that help, and who must not take which."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.families.words import DRUGS, PERSON_POOLS, SYMPTOMS
+from augen.puzzles.solver import Proof, fact
+
+_PROGRAM = "safe(P,D) :- has(P,S), helps(D,S), not allergic(P,D)."
+
+
+@dataclass(frozen=True)
+class Drugs:
+    helps: tuple[tuple[str, tuple[str, ...]], ...]  # (drug, symptoms)
+    patients: tuple[tuple[str, str, tuple[str, ...]], ...]  # (person, symptom, drugs to avoid)
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        symptoms = pick(rng, SYMPTOMS, 2 + difficulty // 2)
+        drugs = pick(rng, DRUGS, min(3 + difficulty // 2, 6))
+        helps = tuple((d, pick(rng, symptoms, 1 + (difficulty > 2 and rng.random() < 0.6))) for d in drugs)
+        people = pick(rng, pool(rng, *PERSON_POOLS), 1 + difficulty // 2)
+        patients = tuple(
+            (p, rng.choice(symptoms), pick(rng, drugs, rng.randrange(1, 2 + difficulty // 2))) for p in people
+        )
+        return cls(helps, patients, wording)
+
+    def problem(self) -> str:
+        drug = ("{d}治{s}。", "{d}可以治{s}。", "得了{s}可以吃{d}。")[self.wording]
+        person = ("{p}{s}，不能吃{a}。", "{p}有{s}，对{a}过敏。", "{p}得了{s}，身体受不了{a}。")[self.wording]
+        head = ("药和病人：", "医生知道：", "一种药没有提到的作用都不存在。")[self.wording]
+        lines = [drug.format(d=d, s="、".join(s)) for d, s in self.helps]
+        lines += [person.format(p=p, s=s, a="、".join(a)) for p, s, a in self.patients]
+        return head + "\n" + "".join(lines)
+
+    def program(self) -> str:
+        facts = [fact("helps", d, s) for d, many in self.helps for s in many]
+        for person, symptom, avoid in self.patients:
+            facts += [fact("has", person, symptom), *(fact("allergic", person, d) for d in avoid)]
+        return "".join(facts) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        drugs = tuple(sorted(d for d, _ in self.helps))
+        found = []
+        for person, symptom, _ in self.patients:
+            step = f'step(0,D) :- has("{person}",S), helps(D,S). step(1,D) :- safe("{person}",D).'
+            found.append(
+                Query(
+                    f"{person}该吃什么药？",
+                    step + f'answer(D) :- safe("{person}",D).',
+                    lambda proof, p=person: self._checked(proof, p),  # type: ignore[misc]
+                    drugs,
+                    key=f"drug {person}",
+                )
+            )
+            for drug in drugs:
+                found.append(
+                    Query(
+                        f"{person}能吃{drug}治{symptom}吗？",
+                        step + yes_no(f'safe("{person}","{drug}")'),
+                        lambda proof, p=person, d=drug: (
+                            self._checked(proof, p)  # type: ignore[misc]
+                            + f"\n{'有' if (1, d) in proof.steps else '没有'}{d}。"
+                        ),
+                        (YES, NO),
+                        key=f"{person} {drug}",
+                    )
+                )
+            found.append(
+                Query(
+                    f"有几种药能治{person}的病？",
+                    step + f'answer(N) :- N = #count{{D : safe("{person}",D)}}.',
+                    lambda proof, p=person: (
+                        self._checked(proof, p)  # type: ignore[misc]
+                        + f"\n数一数：{'，'.join(f'{i}{d}' for i, d in enumerate(self._safe(proof), 1)) or '无'}。"
+                    ),
+                    tuple(str(n) for n in (1, 2, 0, 3, 4)),
+                    key=f"count {person}",
+                )
+            )
+        return found
+
+    def _safe(self, proof: Proof) -> list[str]:
+        return [d for d, _ in self.helps if (1, d) in proof.steps]
+
+    def _checked(self, proof: Proof, person: str) -> str:
+        """The drugs that help, those the person must avoid, and what is left."""
+        symptom, avoid = next((s, a) for p, s, a in self.patients if p == person)
+        helping = [d for d, _ in self.helps if (0, d) in proof.steps]
+        return (
+            f"{person}{symptom}\n治{symptom}：{'、'.join(helping) or '无'}\n"
+            f"不能吃：{'、'.join(avoid)}\n剩下：{'、'.join(self._safe(proof)) or '无'}"
+        )
+
+    def changed(self, rng: Random) -> Self:
+        """One patient must avoid other drugs, or one drug helps against another symptom."""
+        if rng.random() < 0.5:
+            i = rng.randrange(len(self.patients))
+            person, symptom, avoid = self.patients[i]
+            drugs = [d for d, _ in self.helps]
+            patients = list(self.patients)
+            patients[i] = (person, symptom, pick(rng, drugs, len(avoid)))
+            return replace(self, patients=tuple(patients))
+        i = rng.randrange(len(self.helps))
+        symptoms = sorted({s for _, many in self.helps for s in many} | {s for _, s, _ in self.patients})
+        helps = list(self.helps)
+        helps[i] = (helps[i][0], pick(rng, symptoms, min(len(helps[i][1]), len(symptoms))))
+        return replace(self, helps=tuple(helps))

@@ -1,0 +1,129 @@
+"""Knights always tell the truth, knaves always lie; each says of one other what that one is."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import Query, pick, pool
+from augen.puzzles.families.words import PERSON_POOLS
+from augen.puzzles.solver import Proof, fact
+
+KNIGHT, KNAVE = "骑士", "骗子"
+_PROGRAM = f"""
+1{{is(X,"{KNIGHT}"); is(X,"{KNAVE}")}}1 :- who(X).
+:- is(X,"{KNIGHT}"), says(X,Y,K), not is(Y,K).
+:- is(X,"{KNAVE}"), says(X,Y,K), is(Y,K).
+:- known(X,K), not is(X,K).
+step(X,K) :- is(X,K).
+"""
+
+
+@dataclass(frozen=True)
+class Knights:
+    known: tuple[str, str]  # (person, kind)
+    says: tuple[tuple[str, str, str], ...]  # (speaker, about whom, kind)
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        people = pick(rng, pool(rng, *PERSON_POOLS), 2 + difficulty)
+        says = [(a, b, rng.choice((KNIGHT, KNAVE))) for a, b in itertools.pairwise(people)]
+        return cls((people[0], rng.choice((KNIGHT, KNAVE))), tuple(rng.sample(says, len(says))), wording)
+
+    def problem(self) -> str:
+        head = (
+            "骑士说真话，骗子说假话。",
+            "骑士只说真话，骗子只说假话。",
+            "岛上的人不是骑士就是骗子，骗子的话全是假的。",
+        )
+        line = ("{a}说：{b}是{k}。", "{a}说{b}是{k}。", "据{a}说，{b}是{k}。")[self.wording]
+        said = [line.format(a=a, b=b, k=k) for a, b, k in self.says]
+        known = ("{a}是{k}。", "已知{a}是{k}。", "大家都知道{a}是{k}。")[self.wording]
+        return head[self.wording] + "\n" + "".join(said) + known.format(a=self.known[0], k=self.known[1])
+
+    def program(self) -> str:
+        who = [fact("who", x) for x in sorted(self._people())]
+        return "".join([*who, fact("known", *self.known), *(fact("says", *s) for s in self.says)]) + _PROGRAM
+
+    def _people(self) -> list[str]:
+        return list(dict.fromkeys([self.known[0], *(x for a, b, _ in self.says for x in (a, b))]))
+
+    def queries(self) -> Sequence[Query]:
+        people = self._people()
+        found = [
+            Query(
+                f"{x}是骑士还是骗子？",
+                f'answer(K) :- is("{x}",K).',
+                lambda proof, x=x: self._followed(proof, x),  # type: ignore[misc]
+                (KNIGHT, KNAVE),
+                key=f"is {x}",
+            )
+            for x in people
+            if x != self.known[0]
+        ]
+        for kind in (KNIGHT, KNAVE):
+            found.append(
+                Query(
+                    f"有几个{kind}？",
+                    f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.',
+                    lambda proof, kind=kind: self._numbered(proof, kind),  # type: ignore[misc]
+                    tuple(str(n) for n in range(len(people), -1, -1)),
+                    key=f"count {kind}",
+                )
+            )
+            found.append(
+                Query(
+                    f"谁是{kind}？",
+                    # a single choice: only the question whose offered people include exactly one of the kind
+                    "".join(fact("offered", x) for x in sorted(people)) + f'answer(X) :- is(X,"{kind}"), offered(X).',
+                    self._followed,
+                    tuple(sorted(people)),
+                    key=f"who {kind}",
+                )
+            )
+        return found
+
+    def _followed(self, proof: Proof, last: str | None = None) -> str:
+        """From the person who is known along what each says of the next, up to `last`."""
+        kind = {str(x): str(k) for x, k in proof.steps}
+        about = {a: (b, k) for a, b, k in self.says}
+        here = self.known[0]
+        lines = [f"{here}是{kind[here]}"]
+        while here in about and here != last:
+            other, said = about[here]
+            truth = "真" if kind[here] == KNIGHT else "假"
+            lines.append(f"{here}说{other}是{said}，{truth}，{other}是{kind[other]}")
+            here = other
+        return "\n".join(lines)
+
+    def _numbered(self, proof: Proof, kind: str) -> str:
+        names = [x for x in self._people() if (x, kind) in proof.steps]
+        order = self._chain_order(names)
+        return (
+            self._followed(proof)
+            + f"\n{kind}："
+            + ("，".join(f"{i}{x}" for i, x in enumerate(order, 1)) or "无")
+            + "。"
+        )
+
+    def _chain_order(self, names: Sequence[str]) -> list[str]:
+        about = {a: b for a, b, _ in self.says}
+        here: str | None = self.known[0]
+        order = []
+        while here is not None:
+            if here in names:
+                order.append(here)
+            here = about.get(here)
+        return order
+
+    def changed(self, rng: Random) -> Self:
+        """One person says the opposite, or the known one is of the other kind."""
+        flip = {KNIGHT: KNAVE, KNAVE: KNIGHT}
+        i = rng.randrange(len(self.says) + 1)
+        if i == len(self.says):
+            return replace(self, known=(self.known[0], flip[self.known[1]]))
+        says = list(self.says)
+        says[i] = (says[i][0], says[i][1], flip[says[i][2]])
+        return replace(self, says=tuple(says))

@@ -1,0 +1,107 @@
+"""Who likes what, by rules: who likes one thing likes another; nobody likes what cannot be derived."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.families.words import FRUIT, PERSON_POOLS, SPORTS
+from augen.puzzles.solver import Proof, fact
+
+
+@dataclass(frozen=True)
+class Likes:
+    people: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]  # (person, thing)
+    rules: tuple[tuple[str, str], ...]  # who likes the first likes the second
+    things: tuple[str, ...]
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        people = pick(rng, pool(rng, *PERSON_POOLS), 2)
+        things = pick(rng, pool(rng, FRUIT, SPORTS), 5 + difficulty)
+        cut = 2 + difficulty // 2 + rng.randrange(2)
+        chains = (things[:cut], things[cut:])
+        rules = [pair for chain in chains for pair in itertools.pairwise(chain)]
+        facts = tuple((p, chain[rng.randrange(min(2, len(chain)))]) for p, chain in zip(people, chains, strict=True))
+        return cls(people, facts, tuple(rng.sample(rules, len(rules))), tuple(sorted(things)), wording)
+
+    def problem(self) -> str:
+        rule = ("喜欢{a}的人都喜欢{b}。", "如果喜欢{a}，就喜欢{b}。", "只要喜欢{a}，也会喜欢{b}。")[self.wording]
+        head = ("已知喜好：", "关于爱好有这些规则和事实：", "下面没有提到的喜好都不存在。")[self.wording]
+        lines = [rule.format(a=a, b=b) for a, b in self.rules] + [f"{p}喜欢{x}。" for p, x in self.facts]
+        return head + "\n" + "".join(lines)
+
+    def program(self) -> str:
+        facts = [fact("likes", p, x) for p, x in self.facts] + [fact("rule", a, b) for a, b in self.rules]
+        return "".join(facts) + "likes(P,Y) :- likes(P,X), rule(X,Y)."
+
+    def queries(self) -> Sequence[Query]:
+        found = []
+        for person, start in self.facts:
+            walk = f'step(0,"{start}"). step(I+1,Y) :- step(I,X), rule(X,Y).'
+            closed = self._closure(start)
+            outside = tuple(x for x in self.things if x not in closed)
+            for thing in closed[1:]:
+                offered = "".join(fact("offered", x) for x in (*outside[:3], thing))
+                found.append(
+                    Query(
+                        f"{person}喜欢下面哪一个？",
+                        f'{walk}{offered}answer(X) :- likes("{person}",X), offered(X).',
+                        lambda proof, p=person: self._walked(p, proof),  # type: ignore[misc]
+                        (*outside[:3], thing),
+                        key=f"{person}:{thing}",
+                    )
+                )
+            for thing in (*closed[1:], *outside[:2]):
+                found.append(
+                    Query(
+                        f"{person}喜欢{thing}吗？",
+                        walk + yes_no(f'likes("{person}","{thing}")'),
+                        lambda proof, p=person, x=thing: (
+                            self._walked(p, proof)  # type: ignore[misc]
+                            + f"\n{'有' if x in {s[1] for s in proof.steps} else '没有'}{x}。"
+                        ),
+                        (YES, NO),
+                        key=f"{person}?{thing}",
+                    )
+                )
+        return found
+
+    def _closure(self, start: str) -> list[str]:
+        """Things reached from `start`, in order: a list for writing questions, never the proof."""
+        following = dict(self.rules)
+        chain = [start]
+        while chain[-1] in following and following[chain[-1]] not in chain:
+            chain.append(following[chain[-1]])
+        return chain
+
+    def _walked(self, person: str, proof: Proof) -> str:
+        return f"{person}：{'→'.join(str(x) for _, x in proof.steps)}→无。"
+
+    def changed(self, rng: Random) -> Self:
+        """One rule leads elsewhere, or one person starts elsewhere."""
+        if rng.random() < 0.5:
+            i = rng.randrange(len(self.facts))
+            facts = list(self.facts)
+            facts[i] = (facts[i][0], rng.choice(self.things))
+            return replace(self, facts=tuple(facts))
+        i = rng.randrange(len(self.rules))
+        rules = list(self.rules)
+        rules[i] = (rules[i][0], rng.choice([x for x in self.things if x != rules[i][0]]))
+        return replace(self, rules=tuple(rules)) if _acyclic(rules) else self
+
+
+def _acyclic(rules: Sequence[tuple[str, str]]) -> bool:
+    following = dict(rules)
+    for start in following:
+        seen, here = {start}, start
+        while here in following:
+            here = following[here]
+            if here in seen:
+                return False
+            seen.add(here)
+    return True

@@ -1,0 +1,7 @@
+"""Names of people for the families that the tiny models are not taught: their tokenizer knows only `words`."""
+
+from augen.puzzles.families import words
+
+CHINESE = ("张伟", "王芳", "李娜", "刘洋", "陈静", "赵磊", "孙悦", "周涛", "吴敏", "郑凯")
+LATIN = ("Alice", "Bruno", "Clara", "David", "Elena", "Felix", "Greta", "Hugo", "Irene", "Jonas")
+POOLS = (words.PEOPLE, CHINESE, LATIN)

@@ -1,0 +1,91 @@
+"""People in a row by some quality; only neighbours are compared, in shuffled order."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool
+from augen.puzzles.families.words import PERSON_POOLS
+from augen.puzzles.solver import Proof, fact
+
+QUALITIES = (("高", "矮"), ("重", "轻"), ("快", "慢"), ("早", "晚"))
+_PROGRAM = """
+place(1..N) :- N = #count{X : who(X)}.
+1{pos(X,P) : place(P)}1 :- who(X).
+:- pos(X,P), pos(Y,P), X != Y.
+:- over(X,Y), pos(X,P), pos(Y,Q), P >= Q.
+"""
+_TOP_DOWN = "step(P,X) :- pos(X,P)."
+
+
+@dataclass(frozen=True)
+class Ordering:
+    people: tuple[str, ...]
+    over: tuple[tuple[str, str, bool], ...]  # (upper, lower, stated from below)
+    quality: int
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        people = pick(rng, pool(rng, *PERSON_POOLS), 2 + difficulty)
+        over = [(a, b, wording == 2 and rng.random() < 0.5) for a, b in itertools.pairwise(people)]
+        return cls(people, tuple(rng.sample(over, len(over))), rng.randrange(len(QUALITIES)), wording)
+
+    def problem(self) -> str:
+        more, less = QUALITIES[self.quality]
+        head = ("{n}个人比较。", "有{n}个人，已知：", "关于{n}个人，只知道下面的事：")[self.wording]
+        line = ("{a}比{b}{more}。", "{a}{more}于{b}。", "{a}比{b}{more}。")[self.wording]
+        facts = [f"{b}比{a}{less}。" if below else line.format(a=a, b=b, more=more) for a, b, below in self.over]
+        return head.format(n=len(self.people)) + "\n" + "".join(facts)
+
+    def program(self) -> str:
+        who = [fact("who", x) for x in sorted(self.people)]
+        return "".join(who + [fact("over", a, b) for a, b, _ in self.over]) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        more, less = QUALITIES[self.quality]
+        n = len(self.people)
+        names = tuple(sorted(self.people))
+        found = [self._ranked(f"谁最{more}？", 1, names), self._ranked(f"谁最{less}？", n, names)]
+        found += [self._ranked(f"谁第{k}{more}？", k, names) for k in range(2, n)]
+        for a, b in itertools.pairwise(names):
+            both = f'pos("{a}",P), pos("{b}",Q)'
+            rules = f'answer("{YES}") :- {both}, P<Q. answer("{NO}") :- {both}, P>Q.'
+            found.append(
+                Query(
+                    f"{a}比{b}{more}吗？",
+                    rules + _TOP_DOWN,
+                    lambda proof, a=a, b=b: self._compared(proof, a, b),  # type: ignore[misc]
+                    (YES, NO),
+                    key=f"{a}?{b}",
+                )
+            )
+        return found
+
+    def _ranked(self, text: str, rank: int, names: tuple[str, ...]) -> Query:
+        rules = f"answer(X) :- pos(X,{rank})." + _TOP_DOWN
+        return Query(text, rules, lambda proof: self._chain(proof) + f"\n第{rank}。", names, key=str(rank))
+
+    def _chain(self, proof: Proof) -> str:
+        """Restate the facts in one form, climb from the first name, then walk down, counting."""
+        upper = {b: a for a, b, _ in self.over}
+        climb = [self.over[0][0]]
+        while climb[-1] in upper:
+            climb.append(upper[climb[-1]])
+        facts = "，".join(f"{a}>{b}" for a, b, _ in self.over)
+        down = "，".join(f"{i}{x}" for i, x in proof.steps)
+        return f"关系：{facts}。\n往上：{'<'.join(climb)}<无。\n往下：{down}，无。"
+
+    def _compared(self, proof: Proof, a: str, b: str) -> str:
+        place = {str(x): int(i) for i, x in proof.steps}
+        sign = "<" if place[a] < place[b] else ">"
+        return f"{self._chain(proof)}\n{a}是{place[a]}，{b}是{place[b]}，{place[a]}{sign}{place[b]}。"
+
+    def changed(self, rng: Random) -> Self:
+        """Two people swap places."""
+        a, b = rng.sample(self.people, 2)
+        swap = {a: b, b: a}
+        over = tuple((swap.get(x, x), swap.get(y, y), below) for x, y, below in self.over)
+        return replace(self, over=over)

@@ -1,0 +1,104 @@
+"""One-way roads between places; which places can be reached."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.families.words import PLACES, STEMS
+from augen.puzzles.solver import Proof, fact
+
+_PROGRAM = """
+near(S,S,0) :- start(S).
+near(S,Y,D+1) :- near(S,X,D), road(X,Y), not nearer(S,Y,D+1), D < 10.
+nearer(S,Y,D) :- near(S,Y,E), D = E+1..11.
+reach(S,Y) :- near(S,Y,D), D > 0.
+"""
+
+
+@dataclass(frozen=True)
+class Roads:
+    places: tuple[str, ...]
+    roads: tuple[tuple[str, str], ...]
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        places = pick(rng, pool(rng, PLACES, STEMS), min(4 + difficulty, 8))
+        roads: set[tuple[str, str]] = set()
+        for i in range(1, len(places)):
+            if rng.random() < 0.75:
+                roads.add((places[rng.randrange(max(0, i - 2), i)], places[i]))
+        for _ in range(difficulty // 2):
+            a, b = sorted(rng.sample(range(len(places)), 2))
+            roads.add((places[a], places[b]))
+        return cls(places, tuple(rng.sample(sorted(roads), len(roads))), wording)
+
+    def problem(self) -> str:
+        line = ("{a}到{b}有路。", "从{a}可以到{b}。", "有一条单行路从{a}通往{b}。")[self.wording]
+        head = ("道路都是单行的：", "一张图上的单向道路：", "没有提到的路都不存在。")[self.wording]
+        return head + "\n" + "".join(line.format(a=a, b=b) for a, b in self.roads)
+
+    def program(self) -> str:
+        return "".join(fact("road", a, b) for a, b in self.roads) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        found = []
+        for start in self.places:
+            order = self._breadth_first(start)
+            if len(order) < 2:
+                continue
+            begin = fact("start", start) + "step(D,X) :- near(_,X,D)."
+            outside = tuple(x for x in sorted(self.places) if x not in order)
+            for goal in order[1:]:
+                if outside:
+                    offered = (*outside[:3], goal)
+                    rules = begin + "".join(fact("offered", x) for x in offered)
+                    found.append(
+                        Query(
+                            f"从{start}能到下面哪里？",
+                            f'{rules}answer(X) :- reach("{start}",X), offered(X).',
+                            self._searched,
+                            offered,
+                            key=f"{start}:{goal}",
+                        )
+                    )
+            for goal in (*order[2:], *outside[:2]):
+                found.append(
+                    Query(
+                        f"从{start}能到{goal}吗？",
+                        begin + yes_no(f'reach("{start}","{goal}")'),
+                        lambda proof, x=goal: (
+                            self._searched(proof)  # type: ignore[misc]
+                            + f"\n{'有' if x in {s[1] for s in proof.steps} else '没有'}{x}。"
+                        ),
+                        (YES, NO),
+                        key=f"{start}?{goal}",
+                    )
+                )
+        return found
+
+    def _breadth_first(self, start: str) -> list[str]:
+        """Places from `start` in the order in which a search by levels meets them."""
+        order = [start]
+        for here in order:
+            order += [b for a, b in self.roads if a == here and b not in order]
+        return order
+
+    def _searched(self, proof: Proof) -> str:
+        """Each place that the solver reached, level by level, with where its roads lead."""
+        met = {str(place) for _, place in proof.steps}
+        start = str(proof.steps[0][1])
+        lines = []
+        for here in (x for x in self._breadth_first(start) if x in met):
+            onward = [b for a, b in self.roads if a == here]
+            lines.append(f"{here}→{'、'.join(onward) or '无'}")
+        return "；".join(lines) + "。"
+
+    def changed(self, rng: Random) -> Self:
+        """One road leads elsewhere."""
+        i = rng.randrange(len(self.roads))
+        roads = list(self.roads)
+        roads[i] = (roads[i][0], rng.choice([x for x in self.places if x != roads[i][0]]))
+        return replace(self, roads=tuple(dict.fromkeys(roads)))

@@ -1,0 +1,64 @@
+"""Lessons of a day: one is fixed, each other follows right after another."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Self
+
+from augen.puzzles.base import Query, pick
+from augen.puzzles.families.words import SUBJECTS
+from augen.puzzles.solver import Proof, fact
+
+_PROGRAM = "at(1,X) :- first(X). at(I+1,Y) :- at(I,X), after(X,Y). step(I,X) :- at(I,X)."
+
+
+@dataclass(frozen=True)
+class Timetable:
+    first: str
+    after: tuple[tuple[str, str, bool], ...]  # (lesson, the next one, stated from the later one)
+    wording: int
+
+    @classmethod
+    def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
+        lessons = pick(rng, SUBJECTS, min(3 + difficulty, len(SUBJECTS)))
+        after = [(a, b, wording == 1 or (wording == 2 and rng.random() < 0.5)) for a, b in itertools.pairwise(lessons)]
+        return cls(lessons[0], tuple(rng.sample(after, len(after))), wording)
+
+    def problem(self) -> str:
+        head = ("第1节是{f}。", "今天先上{f}。", "课表上第1节写着{f}。")[self.wording].format(f=self.first)
+        forward, backward = "{a}的下一节是{b}。", ("{b}的上一节是{a}。", "{b}紧跟在{a}后面。")[self.wording == 1]
+        return head + "\n" + "".join((backward if late else forward).format(a=a, b=b) for a, b, late in self.after)
+
+    def program(self) -> str:
+        return fact("first", self.first) + "".join(fact("after", a, b) for a, b, _ in self.after) + _PROGRAM
+
+    def queries(self) -> Sequence[Query]:
+        lessons = [self.first, *(b for _, b, _ in self.after)]
+        names, places = tuple(sorted(lessons)), tuple(str(i) for i in range(len(lessons), 0, -1))
+        found = []
+        for i in range(2, len(lessons) + 1):
+            found.append(Query(f"第{i}节是什么课？", f"answer(X) :- at({i},X).", self._listed, names, key=str(i)))
+        for x in names:
+            if x != self.first:
+                found.append(Query(f"{x}是第几节？", f'answer(I) :- at(I,"{x}").', self._listed, places, key=x))
+        found.append(
+            Query(
+                "最后一节是什么课？",
+                "answer(X) :- at(I,X), not at(I+1,_), place(I)." + f"place(1..{len(lessons)}).",
+                self._listed,
+                names,
+                key="last",
+            )
+        )
+        return found
+
+    def _listed(self, proof: Proof) -> str:
+        return "顺序：" + "，".join(f"{i}{x}" for i, x in proof.steps) + "，无。"
+
+    def changed(self, rng: Random) -> Self:
+        """Two lessons swap places."""
+        a, b = rng.sample([self.first, *(x for _, x, _ in self.after)], 2)
+        swap = {a: b, b: a}
+        after = tuple((swap.get(x, x), swap.get(y, y), late) for x, y, late in self.after)
+        return replace(self, first=swap.get(self.first, self.first), after=after)

@@ -1,0 +1,1 @@
+"""Reasonings for right and for wrong answers, and who writes them."""

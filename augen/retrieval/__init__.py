@@ -1,0 +1,1 @@
+"""Worked examples: solved questions that are similar to the one asked."""

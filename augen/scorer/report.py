@@ -1,0 +1,148 @@
+"""What ``reports/scorer.json`` says of a scorer: how well it tells right from wrong on held-out problems.
+
+Margins (N,) are the logit of "right" less that of "wrong".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+
+from augen.core.arrays import Bools, Floats
+from augen.entries import Entry, Solution, origin
+from augen.metrics.quality import auc_within, calibration, calibration_error, scorer_quality
+from augen.scorer.calibration import Calibration, calibrate
+
+LEARNED_NOTHING = log(2)  # the loss of a scorer that says one half of everything
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One reasoning with its label, and who wrote it."""
+
+    problem_id: str
+    sample: Solution
+    right: bool
+    author: str
+
+    @property
+    def question(self) -> tuple[str, str, tuple[str, ...]]:
+        """What right and wrong reasonings of the same question have in common."""
+        return self.problem_id, self.sample.question.question, tuple(self.sample.question.options)
+
+
+def labelled(entries: Sequence[Entry], right: bool) -> list[Labelled]:
+    """Every question of `entries` that has a reasoning."""
+    return [
+        Labelled(entry.id, Solution(entry.problem, item, item.reasoning), right, item.author or "unknown")
+        for entry in entries
+        for item in entry.questions
+        if item.reasoning
+    ]
+
+
+def beside_wrong(items: Sequence[Labelled]) -> list[Labelled]:
+    """`items` without the problems, rewritten copies included, that have no wrong reasoning.
+
+    Where only some problems were argued wrongly, the others would teach what they look like, and not what is right.
+    """
+    compared = {origin(item.problem_id) for item in items if not item.right}
+    return [item for item in items if origin(item.problem_id) in compared]
+
+
+def report(
+    margins: Floats, items: Sequence[Labelled], found: Calibration, with_offset: bool, generator: str
+) -> dict[str, Any]:
+    """Held-out quality of a scorer: overall, of each author's texts, and of the `generator`'s own.
+
+    Ranking (AUC, average precision, within questions and problems) does not depend on the calibration `found`.
+    Accuracy (at a score of one half) and calibration error do, and are measured with one that was fitted on the
+    other half of the problems: on the data that it was fitted on, a calibration looks better than it is. So is the
+    loss, in which right and wrong ones weigh the same: ln 2 and more is what a scorer has that learned nothing.
+    """
+    right = np.array([item.right for item in items])
+    scores = Calibration().scores(_cross_calibrated(margins, items, with_offset, balanced=False))
+    loss = balanced_loss(_cross_calibrated(margins, items, with_offset, balanced=True), right)
+    everything = np.ones(len(items), dtype=np.bool_)
+    by_author = {name: np.array([i.author == name for i in items]) for name in sorted({i.author for i in items})}
+    own = by_author.get(generator, ~everything)
+    return {
+        "loss": loss,
+        "learned_nothing": loss >= LEARNED_NOTHING,
+        **_quality(margins, scores, items, everything),
+        "raw_calibration_error": calibration_error(calibration(Calibration().scores(margins), right)),
+        "temperature": found.temperature,
+        "offset": found.offset,
+        "generator_samples": _quality(margins, scores, items, own) if own.any() else None,
+        "by_author": {
+            name: _quality(margins, scores, items, part) | _against_others(margins, right, part)
+            for name, part in by_author.items()
+        },
+    }
+
+
+def _quality(margins: Floats, scores: Floats, items: Sequence[Labelled], part: Bools) -> dict[str, Any]:
+    """The metrics of a part of `items`; without an AUC where all are right or all are wrong."""
+    chosen = [item for item, wanted in zip(items, part, strict=True) if wanted]
+    margins, scores = margins[part], scores[part]
+    right = np.array([item.right for item in chosen])
+    found: dict[str, Any] = {
+        "texts": len(chosen),
+        "right": int(right.sum()),
+        "accuracy": float(((scores >= 0.5) == right).mean()),
+        "calibration_error": calibration_error(calibration(scores, right)),
+    }
+    if (quality := scorer_quality(Calibration().scores(margins), right)) is not None:
+        found |= {"auc": quality.auc, "average_precision": quality.average_precision}
+    for name, groups in (
+        ("questions", [item.question for item in chosen]),
+        ("problems", [origin(item.problem_id) for item in chosen]),
+    ):
+        if (within := auc_within(margins, right, groups)) is not None:
+            found |= {f"auc_within_{name}": within[0], name: within[1]}
+    return found
+
+
+def _against_others(margins: Floats, right: Bools, part: Bools) -> dict[str, float]:
+    """An author who wrote only right (wrong) texts has no AUC of his own, but one against all wrong (right) texts."""
+    own = right[part]
+    if len(set(own.tolist())) > 1:
+        return {}
+    compared = part | (right != own[0])
+    quality = scorer_quality(Calibration().scores(margins[compared]), right[compared])
+    return {} if quality is None else {"auc_against_others": quality.auc}
+
+
+def _cross_calibrated(margins: Floats, items: Sequence[Labelled], with_offset: bool, balanced: bool) -> Floats:
+    """Log odds in each half of the problems under the calibration of the other half."""
+    right = np.array([item.right for item in items])
+    half = set(sorted({origin(item.problem_id) for item in items})[::2])
+    first = np.array([origin(item.problem_id) in half for item in items])
+    logits = np.zeros(len(items))
+    for part in (first, ~first):
+        if part.any():
+            fitted_on = ~part if (~part).any() else part  # one problem alone
+            logits[part] = calibrate(margins[fitted_on], right[fitted_on], with_offset, balanced).logits(margins[part])
+    return logits
+
+
+def balanced_loss(margins: Floats, right: Bools) -> float:
+    """Cross entropy in which the classes present weigh the same.
+
+    >>> round(balanced_loss(np.array([0.0, 0.0, 2.0]), np.array([True, False, False])), 4)  # .6931, (.6931 + 2.1269)/2
+    1.0516
+    """
+    losses = np.logaddexp(0, np.where(right, -margins, margins))
+    return float(np.mean([losses[right == label].mean() for label in np.unique(right)]))
+
+
+def pair_loss(margins: Floats, pairs: Sequence[tuple[int, int]]) -> float:
+    """Mean of -log sigmoid(margin of the right - margin of the wrong one) over `pairs` of their indices.
+
+    >>> round(pair_loss(np.array([2.0, 0.0]), [(0, 1)]), 4)
+    0.1269
+    """
+    right, wrong = np.array(pairs).T
+    return float(np.mean(np.logaddexp(0, margins[wrong] - margins[right])))

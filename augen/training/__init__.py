@@ -1,0 +1,1 @@
+"""What both trainings share: the trainer, its checkpoints, several processes."""

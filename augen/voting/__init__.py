@@ -1,0 +1,1 @@
+"""From many samples of a question to one answer."""

@@ -1,0 +1,263 @@
+"""The files of samples that the stages `infer` and `baseline` write, read and checked; and the questions they are for.
+
+One sample a line::
+
+    {"split": "dev", "question": "train_0012_roads#2", "slot": 1, "round": 0, "seed": 7, "text": "…答案是：B",
+     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop",
+     "confidence": 74}
+
+Everything is kept in arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from augen.core.arrays import Bools, Ints
+from augen.core.errors import AugenError
+from augen.entries import LETTERS, Entry, question_id
+
+EXAMPLES = 3  # named in an error, for each kind of fault
+CODES: dict[str | None, int] = {None: -1} | {letter: code for code, letter in enumerate(LETTERS)}
+ROW = np.dtype(
+    [
+        ("question", np.int64),  # index into Samples.ids
+        ("slot", np.int64),
+        ("round", np.int64),
+        ("answer", np.int64),  # letter code, -1: nothing parsed
+        ("score", np.float64),  # NaN: no scorer
+        ("accepted", np.bool_),
+        ("tokens", np.int64),
+        ("confidence", np.int64),  # 0…100, -1: not known
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of samples, the stage that wrote it, and the knobs with which it must agree."""
+
+    path: Path
+    stage: str
+    voters: int
+    max_resample: int
+    threshold: float
+    adaptive: bool
+
+    def fault(self, lines: Sequence[str]) -> AugenError:
+        """One error for all `lines`, each of which says what is wrong with the file."""
+        rebuild = f"rebuild it: dvc repro {self.stage} (with --force if that finds nothing to do)"
+        return AugenError("\n".join([*(f"{self.path}: {line}" for line in lines), rebuild]))
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Q questions with known answers: ids, right letter codes, option counts and the problem of each."""
+
+    ids: list[str]
+    truth: Ints
+    options: Ints
+    problems: list[str]
+
+    def handed_in(self, voted: Ints, fallback: str) -> Ints:
+        """(Q,) what `voted` (Q,) hands in: where it is -1 the `fallback`, or the last letter of fewer options."""
+        return np.where(voted < 0, np.minimum(CODES[fallback], self.options - 1), voted)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a split: the ids of its questions and `rows`, an array of `ROW`."""
+
+    ids: list[str]
+    rows: Ints
+
+    def where(self, chosen: Bools) -> "Samples":
+        """The samples for which `chosen` (N,) is true, of the same questions."""
+        return Samples(self.ids, self.rows[chosen])
+
+    @property
+    def first(self) -> "Samples":
+        """Round 0: what was drawn before any answer was known."""
+        return self.where(self.rows["round"] == 0)
+
+    @property
+    def common(self) -> "Samples":
+        """Round 0 of the slots that every question has: all of round 0, unless `adaptive` ended some early.
+
+        Whether a later slot was drawn then depends on the answers before it, and averages over it are biased.
+        """
+        slots = int(np.bincount(self.first.rows["question"]).min())
+        return self.where((self.rows["round"] == 0) & (self.rows["slot"] <= slots))
+
+    @property
+    def judged(self) -> "Samples":
+        """Those of `common` that a scorer is measured on, with an answer and a score: redraws follow a rejection."""
+        common = self.common
+        return common.where((common.rows["answer"] >= 0) & ~np.isnan(common.rows["score"]))
+
+    def right(self, truth: Ints) -> Bools:
+        """(N,) whether each sample has the answer in `truth` (Q,)."""
+        return np.asarray(self.rows["answer"] == truth[self.rows["question"]])
+
+    @property
+    def per_question(self) -> float:
+        return len(self.rows) / len(self.ids)
+
+    @property
+    def tokens_per_question(self) -> float:
+        return float(self.rows["tokens"].sum()) / len(self.ids)
+
+    @property
+    def no_answer_rate(self) -> float:
+        """The share of samples in which no answer was found."""
+        return float(np.mean(self.rows["answer"] < 0))
+
+
+def accepted_at(rows: Ints, threshold: float) -> Bools:
+    """(N,) as `augen.voting.scalar.Sample.accepted` for all `rows`, an array of `ROW`."""
+    return np.asarray((rows["answer"] >= 0) & (np.isnan(rows["score"]) | (rows["score"] >= threshold)))
+
+
+def questions_of(entries: Sequence[Entry]) -> Questions:
+    """The questions of `entries` in order. Raises AugenError where there is none or one without answer."""
+    ids, truth, options, problems = [], [], [], []
+    for entry in entries:
+        for i, question in enumerate(entry.questions):
+            name = question_id(entry, i)
+            if question.answer is None:
+                raise AugenError(f"question {name} has no answer: dev questions need one to be measured")
+            ids.append(name)
+            truth.append(CODES[question.answer])
+            options.append(len(question.options))
+            problems.append(entry.id)
+    if not ids:
+        raise AugenError("there are no dev questions to measure on: raise prepare.dev_fraction")
+    return Questions(ids, np.array(truth), np.array(options), problems)
+
+
+def read_samples(source: Source, splits: Sequence[str]) -> dict[str, Samples]:
+    """The samples of each of `splits`, checked against the knobs of `source`.
+
+    Raises AugenError for a line that is no sample, a split without samples, and every kind of disagreement
+    with the knobs, each with a few examples.
+    """
+    ids: dict[str, dict[str, int]] = {split: {} for split in splits}
+    drawn: list[str] = []  # the split of each row
+    rows = np.fromiter(_rows(source, ids, drawn), ROW)
+    if empty := [split for split in splits if not ids[split]]:
+        raise source.fault([f"no samples of split {split}" for split in empty])
+    of_split = np.array(drawn)
+    samples = {split: Samples(list(ids[split]), rows[of_split == split]) for split in splits}
+    if faults := [line for split in splits for line in _disagreements(samples[split], source)]:
+        raise source.fault(faults)
+    return samples
+
+
+def _rows(source: Source, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
+    splits = {split: split for split in ids}  # one string each, not one for each line
+    try:
+        with source.path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    row = json.loads(line)
+                    drawn.append(splits[row["split"]])
+                    yield _row(row, ids[row["split"]])
+                except (ValueError, KeyError, TypeError) as fault:
+                    raise source.fault([f"line {number}: {_cause(fault)}"]) from None
+    except FileNotFoundError:
+        raise source.fault(["not found"]) from None
+    except UnicodeDecodeError as error:
+        raise source.fault([f"not UTF-8: {error}"]) from None
+
+
+def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
+    """A line as a `ROW`; a question seen for the first time gets the next number of `ids`."""
+    score = row["score"]
+    if score is None:
+        score = float("nan")
+    elif not 0 <= score <= 1:
+        raise ValueError(f"score {score} is not within 0…1")
+    question = ids.setdefault(row["question"], len(ids))
+    place = question, int(row["slot"]), int(row["round"])
+    confidence = row.get("confidence")
+    if confidence is None:
+        confidence = -1
+    elif confidence not in range(101):
+        raise ValueError(f"confidence {confidence} is no whole number from 0 to 100")
+    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(confidence))
+
+
+def _cause(fault: Exception) -> str:
+    match fault:
+        case json.JSONDecodeError():
+            return f"no JSON: {fault.msg} (character {fault.pos + 1})"
+        case KeyError():
+            return f"missing or unknown: {fault}"
+        case _:
+            return str(fault)
+
+
+def _disagreements(samples: Samples, source: Source) -> list[str]:
+    rows = samples.rows
+    slot, round_ = rows["slot"], rows["round"]
+    accepted = accepted_at(rows, source.threshold)
+    _, draw, times = np.unique(rows[["question", "slot", "round"]], return_index=True, return_counts=True)
+    repeated = np.zeros(len(rows), np.bool_)
+    repeated[draw[times > 1]] = True
+    misplaced = (slot < 1) | (slot > source.voters)
+    late = (round_ < 0) | (round_ > source.max_resample)
+    checks = {
+        f"slots outside 1…{source.voters} (voters)": misplaced,
+        f"rounds outside 0…{source.max_resample} (max_resample)": late,
+        f"accepted contradicts threshold {source.threshold}": rows["accepted"] != accepted,
+        "drawn more than once": repeated,
+    }
+    faults = [_listed(what, _names(samples, bad)) for what, bad in checks.items() if bad.any()]
+    counts = np.bincount(samples.first.rows["question"], minlength=len(samples.ids))
+    expected = 1 if source.adaptive else source.voters
+    if (short := np.flatnonzero(counts < expected)).size:
+        names = [f"{samples.ids[question]} ({counts[question]})" for question in short]
+        faults.append(_listed(f"fewer than {expected} samples in round 0", names))
+    return faults
+
+
+def matched(samples: Samples, questions: Questions, source: Source) -> Samples:
+    """The dev `samples` with `question` counted as in `questions`.
+
+    Raises AugenError if `source` was made for other questions.
+    """
+    index = {question: i for i, question in enumerate(questions.ids)}
+    drawn = set(samples.ids)
+    strangers = [question for question in samples.ids if question not in index]
+    missing = [question for question in questions.ids if question not in drawn]
+    faults = []
+    if strangers:
+        faults.append(_listed("samples of questions that are not in data/dev.jsonl", strangers))
+    if missing:
+        faults.append(_listed("no samples for questions of data/dev.jsonl", missing))
+    if faults:
+        raise source.fault(faults)
+
+    rows = samples.rows.copy()
+    rows["question"] = np.array([index[question] for question in samples.ids])[rows["question"]]
+    placed = Samples(questions.ids, rows)
+    beyond = rows["answer"] >= questions.options[rows["question"]]
+    if beyond.any():
+        raise source.fault([_listed("an answer beyond the question's options", _names(placed, beyond))])
+    return placed
+
+
+def _names(samples: Samples, chosen: Bools) -> list[str]:
+    return [
+        f"{samples.ids[row['question']]} (slot {row['slot']}, round {row['round']})" for row in samples.rows[chosen]
+    ]
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - EXAMPLES} more" if len(names) > EXAMPLES else ""
+    return f"{what}: {', '.join(names[:EXAMPLES])}{more}"

@@ -1,0 +1,128 @@
+"""Votes of many questions at once, as arrays.
+
+Shapes: Q questions, n samples of each. Answers are letter codes (0 for A), -1 where nothing was parsed or nothing was
+drawn; `truth` (Q,) holds the right codes; `weights` (Q, n) are scores in whole billionths (`weights_of`).
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb
+from typing import Literal
+
+import numpy as np
+from scipy.special import comb as binomial
+
+from augen.core.arrays import Bools, Floats, Ints
+
+Method = Literal["majority", "weighted", "best"]
+Resample = Literal["slot", "question"]
+SCORE_UNITS = 10**9
+EXACT_SUBSETS = 126  # C(9, 4): with up to 9 samples a question every subset is counted
+DRAWN_SUBSETS = 50
+
+
+def weights_of(scores: Floats) -> Ints:
+    """(Q, n) scores as whole billionths; NaN (no scorer) weighs 1, as `augen.voting.scalar.Sample.weight`.
+
+    >>> weights_of(np.array([[0.25, np.nan]]))
+    array([[ 250000000, 1000000000]])
+    """
+    return np.rint(np.where(np.isnan(scores), 1.0, scores) * SCORE_UNITS).astype(np.int64)
+
+
+def accepted_or_all(answers: Ints, accepted: Bools) -> Ints:
+    """`answers` (Q, n) without the rejected ones, where a question has at least one accepted.
+
+    >>> accepted_or_all(np.array([[0, 1], [0, 1]]), np.array([[True, False], [False, False]]))
+    array([[ 0, -1],
+           [ 0,  1]])
+    """
+    kept = accepted | ~accepted.any(axis=1, keepdims=True)
+    return np.where(kept, answers, -1)
+
+
+def winners(answers: Ints, weights: Ints, method: Method) -> Ints:
+    """(Q,) the letter that wins the vote of each row, -1 where no sample has an answer.
+
+    The same rules as `augen.voting.scalar`: a tie goes to the higher sum of weights, then to the earlier letter.
+
+    >>> answers = np.array([[0, 1, 1], [2, 0, -1], [-1, -1, -1]])
+    >>> weights = np.array([[9, 2, 3], [5, 5, 9], [1, 1, 1]])
+    >>> winners(answers, weights, "majority"), winners(answers, weights, "weighted")
+    (array([ 1,  0, -1]), array([ 0,  0, -1]))
+    """
+    questions = np.arange(len(answers))
+    # Code -1 indexes the last column, which collects what has no answer and is dropped.
+    shape = (len(answers), int(answers.max(initial=0)) + 2)
+    sums, totals = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for answer, weight in zip(answers.T, weights.T, strict=True):
+        sums[questions, answer] += weight
+        if method == "majority":
+            totals[questions, answer] += 1
+        elif method == "best":
+            totals[questions, answer] = np.maximum(totals[questions, answer], weight)
+    present = np.zeros(shape, np.bool_)
+    present[questions[:, None], answers] = True
+    present = present[:, :-1]
+    # A score may be 0: a letter that got nothing but zeros still stands before one that was not given.
+    sums = np.where(present, sums[:, :-1], -1)
+    totals = sums if method == "weighted" else np.where(present, totals[:, :-1], -1)
+    tied = totals == totals.max(axis=1, keepdims=True)
+    winner = np.argmax(np.where(tied, sums, -2), axis=1)
+    return np.where(present.any(axis=1), winner, -1)
+
+
+def subsets(n: int, k: int) -> Iterator[list[int]]:
+    """The k-subsets of n samples to average over: all while they are few, else `DRAWN_SUBSETS` by fixed seed.
+
+    >>> list(subsets(3, 2))
+    [[0, 1], [0, 2], [1, 2]]
+    >>> len(list(subsets(9, 4))), len(list(subsets(10, 5)))
+    (126, 50)
+    """
+    if comb(n, k) <= EXACT_SUBSETS:
+        yield from map(list, combinations(range(n), k))
+    else:
+        random = np.random.default_rng([n, k])
+        for _ in range(DRAWN_SUBSETS):
+            yield sorted(random.choice(n, k, replace=False).tolist())
+
+
+def vote_at_k(
+    answers: Ints, weights: Ints, truth: Ints, method: Method, k: int, accepted: Bools | None = None
+) -> float:
+    """The accuracy to expect of a vote among k samples: the mean over k-subsets of the n samples (Q, n).
+
+    With `accepted` (Q, n) the rejected samples of a subset do not vote, unless all of it is rejected.
+
+    One question, right answer A, samples A A B. Majority of 2: {A A} right, {A B} twice a tie. A weighs 1
+    and 1, B weighs 3: both ties go to B, so 1 of 3 subsets is right; majority of 3 is A.
+
+    >>> a, w, t = np.array([[0, 0, 1]]), np.array([[1, 1, 3]]), np.array([0])
+    >>> [round(vote_at_k(a, w, t, "majority", k), 3) for k in (1, 2, 3)]
+    [0.667, 0.333, 1.0]
+    """
+    chosen = list(subsets(answers.shape[1], k))
+    right = 0
+    for columns in chosen:
+        given = answers[:, columns]
+        if accepted is not None:
+            given = accepted_or_all(given, accepted[:, columns])
+        right += int(np.count_nonzero(winners(given, weights[:, columns], method) == truth))
+    return right / (len(chosen) * len(truth))
+
+
+def pass_at_k(answers: Ints, truth: Ints, k: int) -> float:
+    """How often at least one of k samples is right, unbiased from n ≥ k samples (Q, n).
+
+    1 - C(n-c, k)/C(n, k) for c right samples, averaged over questions (Chen et al. 2021,
+    https://arxiv.org/abs/2107.03374, eq. 1).
+
+    One right of 3: C(2, 2)/C(3, 2) = 1/3 of the pairs miss it.
+
+    >>> [round(pass_at_k(np.array([[0, 1, 1]]), np.array([0]), k), 3) for k in (1, 2, 3)]
+    [0.333, 0.667, 1.0]
+    """
+    n = answers.shape[1]
+    right = np.count_nonzero(answers == truth[:, None], axis=1)
+    return float(np.mean(1 - binomial(n - right, k) / binomial(n, k)))

@@ -1,0 +1,1 @@
+"""What a person calls by hand and no stage imports."""

@@ -1,0 +1,67 @@
+"""A contract of import-linter: which folders of a package may import which, as a list of arrows.
+
+    [[tool.importlinter.contracts]]
+    name = "The house"
+    type = "arrows"
+    everywhere = ["core"]                   # may be imported from anywhere, and import only those before it in this list
+    arrows = ["cook -> pantry stove"]       # `cook` may import these two, beside what may be imported everywhere
+
+An import without an arrow breaks the contract, also inside a function; so do arrows that make a circle, a folder without
+a line, and a module that lies beside the folders.
+"""
+
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from importlinter import Contract, ContractCheck, fields, output
+
+
+class ArrowsContract(Contract):
+    everywhere = fields.ListField(subfield=fields.StringField())
+    arrows = fields.ListField(subfield=fields.StringField())
+
+    def check(self, graph: Any, verbose: bool) -> ContractCheck:
+        [root] = self.session_options["root_packages"]
+        allowed = self._allowed()
+        faults = [f"{name}: has no line in the contract" for name in _folders(graph, root) - allowed.keys()]
+        faults += [f"{name}: no such folder" for name in allowed.keys() - _folders(graph, root)]
+        if circle := _circle(allowed):
+            faults.append(f"these arrows make a circle: {' -> '.join(circle)}")
+        for importer in graph.modules:
+            for imported in graph.find_modules_directly_imported_by(importer):
+                source, target = _folder(importer, root), _folder(imported, root)
+                if source and target and source != target and target not in allowed.get(source, ()):
+                    faults.append(f"{importer} imports {imported}: there is no arrow {source} -> {target}")
+        return ContractCheck(kept=not faults, metadata={"faults": sorted(faults)})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        for fault in check.metadata["faults"]:
+            output.print_error(fault)
+
+    def _allowed(self) -> dict[str, set[str]]:
+        """For each folder those that it may import."""
+        allowed: dict[str, set[str]] = {}
+        everywhere: list[str] = [*self.everywhere]
+        for number, name in enumerate(everywhere):
+            allowed[name] = {*everywhere[:number]}
+        for line in self.arrows:
+            name, _, targets = line.partition("->")
+            allowed[name.strip()] = {*everywhere, *targets.split()}
+        return allowed
+
+
+def _folder(module: str, root: str) -> str:
+    """``a`` of ``root.a.b``; empty for the root itself."""
+    return module.removeprefix(root).removeprefix(".").partition(".")[0]
+
+
+def _folders(graph: Any, root: str) -> set[str]:
+    return {_folder(module, root) for module in graph.modules} - {""}
+
+
+def _circle(allowed: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(allowed).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
