@@ -31,7 +31,8 @@ from tabulate import tabulate
 from augen.core.arrays import Floats
 from augen.core.errors import AugenError
 from augen.core.params import check
-from augen.entries import letter_of, read_jsonl
+from augen.entries import letter_of
+from augen.entries.jsonl import read_jsonl
 from augen.evaluation.steps import grid_of
 from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import Estimate, cluster_mean, paired_difference

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from augen.core.run import no_arguments
-from augen.entries import Entry, read_jsonl
+from augen.entries import Entry
+from augen.entries.jsonl import read_jsonl
 from augen.generation.base import Request
 from augen.generation.served.errors import SlowDown
 from augen.generation.served.sampler import chat_sampler

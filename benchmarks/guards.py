@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from tabulate import tabulate
 
 from augen.core.run import no_arguments
-from augen.entries import Entry, read_jsonl
+from augen.entries import Entry
+from augen.entries.jsonl import read_jsonl
 from augen.puzzles.dataset import puzzle_entries
 from tests.real import REAL_DATA
 from tests.rewrites import CORRUPTIONS, HARMLESS, Maker, measured

@@ -124,7 +124,7 @@ def most_mib() -> float:
 
 
 def raw_files(size: int) -> None:
-    from augen.entries import write_jsonl
+    from augen.entries.jsonl import write_jsonl
     from augen.puzzles.dataset import as_raw
 
     write_jsonl("train.jsonl", as_raw(list(entries(size, 1)), answers=True))
@@ -136,7 +136,8 @@ def reasoned_files(size: int) -> None:
     from dataclasses import replace
 
     from augen.core.files import write_json
-    from augen.entries import dump_pickle, write_jsonl
+    from augen.entries.jsonl import write_jsonl
+    from augen.entries.pickles import dump_pickle
     from augen.puzzles.dataset import as_raw
 
     for name, seed in (("entries", 1), ("entries_aug", 2)):
@@ -161,14 +162,14 @@ def reasoned_files(size: int) -> None:
 
 
 def solved_file(size: int) -> None:
-    from augen.entries import dump_pickle
+    from augen.entries.pickles import dump_pickle
 
     dump_pickle("data/entries.pkl", entries(size, 1))
 
 
 def index(size: int) -> None:
     """What the stages index and infer do with rows and vectors, but for embedding."""
-    from augen.entries import load_pickle
+    from augen.entries.pickles import load_pickle
     from augen.retrieval.index import read_index, rows_of, write_index
 
     rows = rows_of(load_pickle("data/entries.pkl"))
@@ -195,7 +196,7 @@ class GivenVectors:
 
 def retrieval(size: int) -> None:
     """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
-    from augen.entries import load_pickle
+    from augen.entries.pickles import load_pickle
     from augen.retrieval.index import Retriever, rows_of
 
     solved = load_pickle("data/entries.pkl")
@@ -210,7 +211,8 @@ def infer(size: int) -> None:
     """Rounds, prompts, keys, store, parsing, voting and writing, with an engine that answers at once."""
     from augen.answering.rounds import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
     from augen.core.files import write_lines
-    from augen.entries import load_pickle, write_jsonl
+    from augen.entries.jsonl import write_jsonl
+    from augen.entries.pickles import load_pickle
     from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
     class Forgetful(FakeEngine):
@@ -236,7 +238,7 @@ def infer(size: int) -> None:
 
 def drawn_files(size: int) -> None:
     from augen.core.files import write_json, write_text
-    from augen.entries import write_jsonl
+    from augen.entries.jsonl import write_jsonl
     from tests.runs import example_rows, filter_report, lines, scorer_report
 
     dev = list(entries(size, 1))

@@ -8,7 +8,7 @@ from augen.answering.rounds import Rounds, Sampling, questions_of, run_rounds, s
 from augen.core.files import write_lines
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import read_jsonl
+from augen.entries.jsonl import read_jsonl
 from augen.generation.local import local_sampler
 from augen.prompts.window import Window
 

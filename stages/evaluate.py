@@ -13,7 +13,7 @@ from pathlib import Path
 from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import read_jsonl
+from augen.entries.jsonl import read_jsonl
 from augen.evaluation import steps as evaluation
 from augen.evaluation.replay import Knobs, curves, savings
 from augen.evaluation.report.flags import chosen, flags_of

@@ -14,7 +14,9 @@ from augen.answers.shuffling import with_shuffled
 from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import Entry, dump_pickle, load_pickle, question_id, read_jsonl
+from augen.entries import Entry, question_id
+from augen.entries.jsonl import read_jsonl
+from augen.entries.pickles import dump_pickle, load_pickle
 from augen.entries.reasoned import FILES
 from augen.filtering.causes import NearDuplicates, Report, Seen, filter_entries, question_text, right_answers, signed
 from augen.filtering.report import Data, page

@@ -12,7 +12,7 @@ from augen.adapter.train import CURVES, finetune, lessons
 from augen.core.files import write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import load_pickle
+from augen.entries.pickles import load_pickle
 from augen.prompts.window import Window
 from augen.retrieval.index import Embedder, Retriever, read_index
 from augen.training.checkpoints import training_key, workplace

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import QuestionItem, load_pickle
+from augen.entries import QuestionItem
+from augen.entries.pickles import load_pickle
 from augen.retrieval.index import Embedder, query_text, rows_of, write_index
 
 

@@ -22,7 +22,7 @@ from augen.answering.rounds import (
 from augen.core.files import write_lines
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import read_jsonl, write_jsonl
+from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.open import open_sampler
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores

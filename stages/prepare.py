@@ -11,7 +11,9 @@ from random import Random
 from augen.core.errors import AugenError
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import Entry, dump_pickle, read_jsonl, write_jsonl
+from augen.entries import Entry
+from augen.entries.jsonl import read_jsonl, write_jsonl
+from augen.entries.pickles import dump_pickle
 from augen.puzzles.dataset import families_named, puzzle_entries
 
 

@@ -8,7 +8,8 @@ and  reports/failed.jsonl    questions for which no attempt gave a wrong answer
 
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import Entry, dump_pickle, load_pickle, origin
+from augen.entries import Entry, origin
+from augen.entries.pickles import dump_pickle, load_pickle
 from augen.generation.served.failures import Failure, keep_failures
 from augen.reasoning.write import explain_wrong
 from augen.reasoning.writer import author_of, open_writer

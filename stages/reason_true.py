@@ -7,7 +7,7 @@ and  reports/failed.jsonl    questions for which no attempt gave the right answe
 
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import dump_pickle, load_pickle
+from augen.entries.pickles import dump_pickle, load_pickle
 from augen.generation.served.failures import Failure, keep_failures
 from augen.reasoning.write import explain_right
 from augen.reasoning.writer import author_of, open_writer

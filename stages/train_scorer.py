@@ -12,7 +12,7 @@ from pathlib import Path
 from augen.core.files import write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import load_pickle
+from augen.entries.pickles import load_pickle
 from augen.scorer.report import beside_wrong, labelled
 from augen.scorer.train import CURVES, save_scorer, train_scorer
 from augen.training.checkpoints import training_key, workplace

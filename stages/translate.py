@@ -9,7 +9,7 @@ reports/translate.json: kept and dropped by cause, an example of each.
 from augen.core.files import write_json
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import dump_pickle, load_pickle
+from augen.entries.pickles import dump_pickle, load_pickle
 from augen.rewriting import KEPT, Account, rewrite
 from augen.rewriting.backends import open_rewriter
 

@@ -19,7 +19,9 @@ from random import Random
 from typing import Any
 
 from augen.core.errors import AugenError
-from augen.entries import Entry, QuestionItem, dump_pickle, load_pickle, read_jsonl, write_jsonl
+from augen.entries import Entry, QuestionItem
+from augen.entries.jsonl import read_jsonl, write_jsonl
+from augen.entries.pickles import dump_pickle, load_pickle
 
 BASE_BYTES, PER_BYTE = 4_000_000, 1_000  # memory that reading n bytes may take: the first plus n times the second
 BASE_S, PER_MB_S = 2.0, 20.0  # processor time, likewise

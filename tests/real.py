@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from augen.entries import Entry, read_jsonl
+from augen.entries import Entry
+from augen.entries.jsonl import read_jsonl
 
 ROOT = Path(__file__).parents[1]
 REAL_DATA = Path(os.environ.get("AUGEN_REAL_DATA") or ROOT.parent / "shared/data/round1_train_data.jsonl")

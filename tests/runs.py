@@ -20,7 +20,8 @@ from random import Random
 from typing import Any
 
 from augen.core.files import write_json, write_text
-from augen.entries import Entry, QuestionItem, letter_of, question_id, write_jsonl
+from augen.entries import Entry, QuestionItem, letter_of, question_id
+from augen.entries.jsonl import write_jsonl
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.voting.scalar import Sample, next_draws

@@ -30,8 +30,9 @@ def _write(path: Path | str, parts: Iterable[bytes]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # of a process that was killed; or a link, which must not be followed
     try:
-        with partial.open("wb") as file:
+        with partial.open("xb") as file:
             file.writelines(parts)
         os.replace(partial, path)
     except BaseException:

@@ -12,16 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from augen.core.errors import AugenError
-from augen.entries import (
-    EntriesError,
-    Entry,
-    dump_pickle,
-    letter_of,
-    load_pickle,
-    question_id,
-    read_jsonl,
-    write_jsonl,
-)
+from augen.entries import Entry, letter_of, question_id
+from augen.entries.jsonl import read_jsonl, write_jsonl
+from augen.entries.pickles import dump_pickle, load_pickle
+from augen.entries.records import EntriesError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from augen.core.errors import AugenError
-from augen.entries import write_jsonl
+from augen.entries.jsonl import write_jsonl
 from augen.puzzles.dataset import SETS, as_raw, families_named, puzzle_entries
 
 

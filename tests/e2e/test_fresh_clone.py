@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from augen.entries import letter_of, load_pickle, origin, question_id, read_jsonl
+from augen.entries import letter_of, origin, question_id
+from augen.entries.jsonl import read_jsonl
+from augen.entries.pickles import load_pickle
 from tests.readme import CLONED, EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]

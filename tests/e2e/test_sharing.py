@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from augen.entries import load_pickle
+from augen.entries.pickles import load_pickle
 from tests.remotes import BUCKET, Remote, missing, remote_of, s3_client
 
 ROOT = Path(__file__).parents[2]

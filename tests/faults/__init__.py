@@ -15,7 +15,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from augen.core.files import write_json
-from augen.entries import Entry, QuestionItem, dump_pickle, write_jsonl
+from augen.entries import Entry, QuestionItem
+from augen.entries.jsonl import write_jsonl
+from augen.entries.pickles import dump_pickle
 from tests.dependencies import ROOT
 
 Arrange = Callable[[Path], Any]  # breaks something in a working tree

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from augen.entries import QuestionItem, dump_pickle
+from augen.entries import QuestionItem
+from augen.entries.pickles import dump_pickle
 from augen.retrieval.index import rows_of, write_index
 from tests.faults import Fault, both, change, in_the_way, lines, param, problem, remove, write
 

@@ -10,7 +10,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from augen.core.params import Params, check
-from augen.entries import Entry, QuestionItem, dump_pickle
+from augen.entries import Entry, QuestionItem
+from augen.entries.pickles import dump_pickle
 from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
 from demo.tencent import SECRET_ID, SECRET_KEY
 

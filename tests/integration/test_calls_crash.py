@@ -13,7 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from augen.entries import Entry, QuestionItem, load_pickle
+from augen.entries import Entry, QuestionItem
+from augen.entries.pickles import load_pickle
 from demo.base import Settings
 from demo.tencent import TencentServer
 from tests.integration.paid import Repository

@@ -36,7 +36,7 @@ def read_index() -> None:
 
 
 def retrieve() -> None:
-    from augen.entries import read_jsonl
+    from augen.entries.jsonl import read_jsonl
     from augen.retrieval.index import Embedder, Retriever, read_index
 
     [entry, *_] = read_jsonl("data/dev.jsonl", answers="required")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from augen.entries import read_jsonl, write_jsonl
+from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.engines import resolve
 from augen.retrieval.index import Embedder, query_text, rows_of, write_index
 from augen.scorer.score import Format, write_format

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from augen.core.errors import AugenError
-from augen.entries import load_pickle
+from augen.entries.pickles import load_pickle
 from augen.generation.base import Completion, Request
 from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
 from augen.generation.served.openai import OpenAI

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from augen.answers import parse_answer
-from augen.entries import load_pickle
+from augen.entries.pickles import load_pickle
 from augen.generation.base import Request
 from augen.generation.served.sampler import chat_sampler
 from demo.base import Settings

@@ -16,7 +16,7 @@ import pytest
 from augen.answering.rounds import Asked, Rounds, Sampling, questions_of, run_rounds, unscored
 from augen.answers import parse_answer
 from augen.core.params import Params
-from augen.entries import read_jsonl
+from augen.entries.jsonl import read_jsonl
 from augen.generation.base import Completion, Request
 from augen.generation.open import open_sampler
 from augen.generation.sampler import Item, Releasable

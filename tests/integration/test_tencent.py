@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from augen.core.errors import AugenError
-from augen.entries import load_pickle
+from augen.entries.pickles import load_pickle
 from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, SlowDown, Unusable
 from augen.generation.served.tencent import Tencent
 from augen.rewriting import KEPT, Draft, rewrite

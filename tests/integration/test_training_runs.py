@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from augen.entries import Entry, QuestionItem, dump_pickle
+from augen.entries import Entry, QuestionItem
+from augen.entries.pickles import dump_pickle
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("train_scorer", "finetune")

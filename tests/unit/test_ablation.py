@@ -9,7 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from augen.core.errors import AugenError
-from augen.entries import Entry, QuestionItem, write_jsonl
+from augen.entries import Entry, QuestionItem
+from augen.entries.jsonl import write_jsonl
 from benchmarks import ablation
 from benchmarks.ablation import PARTS, Result, changed, experiments, page, result_of, shown
 

@@ -14,21 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.entries import (
-    LETTERS,
-    SHOWN_FAULTS,
-    EntriesError,
-    Entry,
-    QuestionItem,
-    dump_pickle,
-    letter_of,
-    load_pickle,
-    origin,
-    question_id,
-    read_jsonl,
-    write_jsonl,
-)
+from augen.entries import LETTERS, Entry, QuestionItem, letter_of, origin, question_id
 from augen.entries.__main__ import main
+from augen.entries.jsonl import read_jsonl, write_jsonl
+from augen.entries.pickles import dump_pickle, load_pickle
+from augen.entries.records import SHOWN_FAULTS, EntriesError
 
 
 def record(**changes: Any) -> dict[str, Any]:

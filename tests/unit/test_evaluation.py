@@ -14,7 +14,8 @@ import pytest
 
 from augen.core.errors import AugenError
 from augen.core.files import write_json
-from augen.entries import Entry, QuestionItem, question_id, write_jsonl
+from augen.entries import Entry, QuestionItem, question_id
+from augen.entries.jsonl import write_jsonl
 from augen.evaluation import steps as evaluation
 from augen.evaluation.steps import Report, Settings, evaluate, gains_page, gains_table, rounded
 from augen.metrics.stats import Estimate

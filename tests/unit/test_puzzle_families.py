@@ -16,7 +16,8 @@ import augen.puzzles.__main__ as command_line
 import augen.puzzles.base
 import augen.puzzles.dataset
 from augen.core.errors import AugenError
-from augen.entries import load_pickle, read_jsonl
+from augen.entries.jsonl import read_jsonl
+from augen.entries.pickles import load_pickle
 from augen.puzzles import BASIC, FAMILIES, WORDINGS, NotProved, World, make
 from augen.puzzles.base import around
 from augen.puzzles.dataset import SETS, families_named, puzzle_entries

@@ -18,7 +18,8 @@ import pytest
 import augen.puzzles
 import augen.puzzles.__main__ as command_line
 from augen.answers import parse_answer
-from augen.entries import LETTERS, QuestionItem, letter_of, read_jsonl
+from augen.entries import LETTERS, QuestionItem, letter_of
+from augen.entries.jsonl import read_jsonl
 from augen.puzzles import AUTHOR, BASIC, FAMILIES, WORDINGS, NotProved, Puzzle, make
 from augen.puzzles.base import Query, pose
 from augen.puzzles.dataset import puzzle_entries

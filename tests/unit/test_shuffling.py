@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from augen.answers import parse_answer, shuffling
 from augen.answers.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
 from augen.core.files import write_json, write_text
-from augen.entries import Entry, QuestionItem, dump_pickle, load_pickle, write_jsonl
+from augen.entries import Entry, QuestionItem
+from augen.entries.jsonl import write_jsonl
+from augen.entries.pickles import dump_pickle, load_pickle
 from stages import filter as stage
 
 SWAP = {"A": "B", "B": "A"}
