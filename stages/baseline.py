@@ -4,20 +4,24 @@ in   data/dev.jsonl
 out  data/baseline.jsonl    like samples.jsonl, `baseline.samples` slots a question
 """
 
-from augen.answering.rounds import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
+from augen.answering.questions import Prompting
+from augen.answering.rounds import Rounds, unscored
 from augen.core.files import write_lines
 from augen.core.params import load
 from augen.core.run import run
+from augen.entries import questions
 from augen.entries.jsonl import read_jsonl
 from augen.generation.local import local_sampler
 from augen.prompts.window import Window
+from augen.voting.samples import sample_lines
+from augen.voting.settings import VotingSettings
 
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "baseline")
-    questions = questions_of(read_jsonl("data/dev.jsonl", answers="required"), "dev")
-    print(f"{len(questions):,} dev questions, {p.baseline.samples} samples of the plain generator for each", flush=True)
-    sampling = Sampling(
+    asked = questions(read_jsonl("data/dev.jsonl", answers="required"), "dev")
+    print(f"{len(asked):,} dev questions, {p.baseline.samples} samples of the plain generator for each", flush=True)
+    prompting = Prompting(
         instruction=p.prompt.solve,
         window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
         seed=p.seed,
@@ -26,12 +30,12 @@ def main() -> None:
         max_tokens=p.baseline.max_tokens,
         adapter=False,
     )
-    once = Rounds(p.baseline.samples, max_resample=0, threshold=0.0, resample="slot", adaptive=False)
+    settings = VotingSettings(p.baseline.samples)
     with local_sampler(p.model, p.engine) as sampler:
-        history = run_rounds(questions, sampling, once, sampler, unscored)
-    write_lines("data/baseline.jsonl", samples_jsonl(history))
-    right = sum(d.answer == q.item.answer for q, drawn in zip(questions, history, strict=True) for d in drawn)
-    print(f"plain generator: {right / sum(map(len, history)):.3f} of its samples are right; data/baseline.jsonl")
+        found = Rounds(asked, [()] * len(asked), prompting, settings).run(sampler, unscored)
+    write_lines("data/baseline.jsonl", sample_lines(found.every_sample, settings.threshold))
+    right = sum(s.answer == q.item.answer for q, drawn in zip(asked, found.samples, strict=True) for s in drawn)
+    print(f"plain generator: {right / len(found.every_sample):.3f} of its samples are right; data/baseline.jsonl")
 
 
 if __name__ == "__main__":

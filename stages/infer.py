@@ -2,52 +2,48 @@
 
 in   data/dev.jsonl, prepare.test, models/index, models/adapter, models/scorer
 out  data/samples.jsonl    every sample: question, slot, round, seed, text, parsed answer, score,
-                           confidence
+                           logprob_rank
      data/examples.jsonl   the worked examples that were found for every question
      data/upload.jsonl     the test file with its answers filled in
 """
 
 from pathlib import Path
 
-from augen.answering.rounds import (
-    Rounds,
-    Sampling,
-    answered,
-    decisions,
-    examples_jsonl,
-    questions_of,
-    run_rounds,
-    samples_jsonl,
-)
+from augen.answering.questions import Prompting, answered, example_lines
+from augen.answering.rounds import Rounds
 from augen.core.files import write_lines
 from augen.core.params import load
 from augen.core.run import run
+from augen.entries import questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.open import open_sampler
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
+from augen.voting.samples import sample_lines
+from augen.voting.settings import VotingSettings
 
 
 def main() -> None:
     p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
     dev = read_jsonl("data/dev.jsonl", answers="required")
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
-    asked = [(e.problem, item, e.id) for e in dev + test for item in e.questions]
-    count = sum(len(e.questions) for e in dev)
+    dev_questions = questions(dev, "dev")
+    asked = dev_questions + questions(test, "test")
     print(
-        f"{len(asked):,} questions ({count:,} dev), {p.voters} samples and {p.max_resample} rounds of redraws at most",
+        f"{len(asked):,} questions ({len(dev_questions):,} dev), {p.voters} samples and {p.max_resample} rounds of "
+        "redraws at most",
         flush=True,
     )
-    rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive, p.infer.certainty)
+    settings = VotingSettings.of(p)
     adapter = Path("models/adapter") if p.infer.adapter else None
     with (
         Store(default_path()) as store,
         open_sampler(p.infer, p.model, p.engine, p.prompt, p.providers, adapter) as (sampler, window),
     ):
-        examples = stored_examples(Path("models/index"), p.rag.embedder, asked, p.rag.k, store)
-        questions = questions_of(dev, "dev", examples[:count]) + questions_of(test, "test", examples[count:])
-        sampling = Sampling(
+        looked_up = [(q.problem, q.item, q.problem_id) for q in asked]
+        examples = stored_examples(Path("models/index"), p.rag.embedder, looked_up, p.rag.k, store)
+        prompting = Prompting(
             instruction=p.prompt.solve,
             window=window,
             seed=p.seed,
@@ -58,15 +54,13 @@ def main() -> None:
             shuffle_options=p.infer.shuffle_options,
         )
         score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
-        history = run_rounds(questions, sampling, rounds, sampler, score)
-    answers = decisions(history, questions, p.infer.vote, p.infer.fallback, p.infer.threshold)
+        found = Rounds(asked, examples, prompting, settings).run(sampler, score)
 
-    write_lines("data/samples.jsonl", samples_jsonl(history))
-    write_lines("data/examples.jsonl", examples_jsonl(questions))
-    write_jsonl("data/upload.jsonl", answered(test, answers))
-    fallbacks = sum(decision.basis == "fallback" for decision in answers.values())
+    write_lines("data/samples.jsonl", sample_lines(found.every_sample, settings.threshold))
+    write_lines("data/examples.jsonl", example_lines(asked, examples))
+    write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))
     print(
-        f"{len(questions):,} questions, {sum(map(len, history)):,} samples, {fallbacks:,} fallback answers; "
+        f"{len(asked):,} questions, {len(found.every_sample):,} samples, {found.unanswered:,} fallback answers; "
         "data/upload.jsonl"
     )
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from augen.core.arrays import Bools, Floats, Ints
+from augen.core.arrays import Floats, Ints
 from augen.entries import letter_of
-from augen.metrics.quality import ScorerQuality, scorer_quality
+from augen.metrics.quality import scorer_quality
 from augen.metrics.stats import (
     Estimate,
     acceptance_by_round,
@@ -27,39 +27,12 @@ from augen.metrics.stats import (
     group_means,
     paired_difference,
 )
-from augen.voting.samples import Questions, Samples
-from augen.voting.vote import Method, accepted_or_all, pass_at_k, vote_at_k, weights_of, winners
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import DevQuestions, Samples
+from augen.voting.settings import Method, VotingSettings
+from augen.voting.vote import pass_at_k, vote_at_k, winners
 
 FAMILY = re.compile(r"[a-z]+_\d+_(.+)")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the samples are turned into answers, and `setup`: what the model was given besides the question."""
-
-    voters: int
-    max_resample: int
-    method: Method
-    fallback: str
-    setup: str
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The samples of Q questions side by side, (Q, n): letter codes, vote weights, whether accepted."""
-
-    answers: Ints
-    weights: Ints
-    accepted: Bools
-
-    def vote(self, method: Method) -> Ints:
-        """(Q,) the winner among all parsed samples, accepted or not; -1 where nothing was parsed."""
-        return winners(self.answers, self.weights, method)
-
-    def vote_accepted(self, method: Method) -> Ints:
-        """(Q,) the winner among the accepted samples, or among all where none was accepted."""
-        kept = accepted_or_all(self.answers, self.accepted)
-        return winners(kept, self.weights, method)
 
 
 @dataclass(frozen=True)
@@ -118,24 +91,9 @@ def family_of(problem_id: str) -> str | None:
     return match[1] if match else None
 
 
-def grid_of(samples: Samples) -> Grid:
-    """`samples` laid out as (Q, n), by round and slot; places without a sample have no answer."""
-    slot, round_ = samples.rows["slot"], samples.rows["round"]
-    column = round_ * int(slot.max()) + slot - 1
-    shape = (len(samples.ids), int(column.max()) + 1)
-    answers, scores, accepted = np.full(shape, -1), np.full(shape, np.nan), np.zeros(shape, np.bool_)
-    place = (samples.rows["question"], column)
-    answers[place] = samples.rows["answer"]
-    scores[place] = samples.rows["score"]
-    accepted[place] = samples.rows["accepted"]
-    return Grid(answers, weights_of(scores), accepted)
-
-
-def single_accuracy(samples: Samples, truth: Ints) -> Floats:
+def single_accuracy(grid: SampleGrid, truth: Ints) -> Floats:
     """(Q,) the share of right `common` samples: what one sample of the question is expected to bring."""
-    common = samples.common
-    question = common.rows["question"]
-    return np.bincount(question, weights=common.right(truth)) / np.bincount(question)
+    return np.asarray((grid.common.flat("answers") == truth[:, None]).mean(axis=1))
 
 
 def gains_of(steps: Sequence[Step], clusters: Ints, baselines: int) -> list[Gain]:
@@ -152,71 +110,81 @@ def gains_of(steps: Sequence[Step], clusters: Ints, baselines: int) -> list[Gain
     ]
 
 
-def evaluate(questions: Questions, samples: Samples, plain: Samples, test: Samples, settings: Settings) -> Report:
-    """All numbers, tables and curves from the dev `samples`, the `plain` model's and those of the test split.
+@dataclass(frozen=True)
+class Recorded:
+    """What was drawn: for the dev questions, by the plain model for them, and for the test questions."""
 
-    `samples` and `plain` must have been `matched` with `questions`.
+    dev: Samples
+    plain: Samples
+    test: Samples
+
+    @property
+    def plain_grid(self) -> SampleGrid:
+        return SampleGrid.of(self.plain, VotingSettings(int(self.plain.rows["slot"].max())))
+
+
+def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettings, setup: str) -> Report:
+    """All numbers, tables and curves. `setup` says what the model was given besides the question.
+
+    The samples of dev and plain must have been `matched` with `questions`.
     """
-    truth = questions.truth
-    clusters = np.unique(questions.problems, return_inverse=True)[1]
-    steps = _steps(questions, samples, plain, settings)
-    right = {step.key: step.right for step in steps}
-    gains = gains_of(steps, clusters, baselines=3)
-    curve = accuracy_curve(samples, truth, settings.method)
-    quality = _quality(samples, truth)
-    fallbacks, test_fallbacks = _unanswered(samples), _unanswered(test)
+    samples, truth = recorded.dev, questions.truth
+    grid = SampleGrid.of(samples, settings)
+    steps = _steps(questions, grid, recorded.plain_grid, settings, setup)
+    gains = gains_of(steps, questions.clusters, baselines=3)
+    test_fallbacks = _unanswered(recorded.test)
+    curve = accuracy_curve(grid, truth, settings.method)
+    numbers = _numbers(questions, recorded, steps, gains) | {
+        "at_k": curve[-1],
+        "acceptance": {
+            f"round_{number}": share
+            for number, share in enumerate(acceptance_by_round(samples.rows["round"], samples.rows["accepted"]))
+        },
+        "test": {
+            "questions": len(recorded.test.ids),
+            "fallbacks": len(test_fallbacks),
+            "no_answer_rate": recorded.test.common.no_answer_rate,
+            "samples_per_question": recorded.test.per_question,
+            "tokens_per_question": recorded.test.tokens_per_question,
+        },
+    }
+    plots: dict[str, list[dict[str, Any]]] = {"accuracy_over_k": curve, "roc": [], "calibration": []}
+    judged = samples.judged
+    if quality := scorer_quality(judged.rows["score"], judged.right(truth)):
+        names = ("auc", "average_precision", "calibration_error")
+        numbers["scorer"] = {name: getattr(quality, name) for name in names}
+        plots["roc"] = [{"false_positive_rate": x, "true_positive_rate": y} for x, y in quality.roc]
+        plots["calibration"] = [b._asdict() for b in quality.calibration]
+    families = [family_of(problem) for problem in questions.problems]
+    if None not in families:
+        numbers["families"] = group_means(steps[-1].right, [str(family) for family in families])
+    return Report(numbers, gains, plots, test_fallbacks)
 
-    final = cluster_mean(right["fallback"], clusters)
-    before = cluster_mean(right["plain"], clusters)
+
+def _numbers(
+    questions: DevQuestions, recorded: Recorded, steps: Sequence[Step], gains: Sequence[Gain]
+) -> dict[str, Any]:
+    """What is handed in beside one sample of the plain model, and what it cost."""
+    right = {step.key: step.right for step in steps}
+    clusters = questions.clusters
+    final, before = cluster_mean(right["fallback"], clusters), cluster_mean(right["plain"], clusters)
     gain = paired_difference(right["fallback"], right["plain"], clusters)
-    acceptance = acceptance_by_round(samples.rows["round"], samples.rows["accepted"])
-    numbers: dict[str, Any] = {
+    return {
         "accuracy": final.value,
         "accuracy_se": final.se,
         "plain_accuracy": before.value,
         "plain_accuracy_se": before.se,
         "gain": gain.value,
         "gain_se": gain.se,
-        "no_answer_rate": samples.common.no_answer_rate,
-        "plain_no_answer_rate": plain.no_answer_rate,
-        "fallbacks": len(fallbacks),
-        "samples_per_question": samples.per_question,
-        "tokens_per_question": samples.tokens_per_question,
+        "no_answer_rate": recorded.dev.common.no_answer_rate,
+        "plain_no_answer_rate": recorded.plain.no_answer_rate,
+        "fallbacks": len(_unanswered(recorded.dev)),
+        "samples_per_question": recorded.dev.per_question,
+        "tokens_per_question": recorded.dev.tokens_per_question,
         "questions": len(questions.ids),
         "problems": int(clusters.max()) + 1,
         "steps": {gain.key: _step_numbers(gain) for gain in gains},
-        "at_k": curve[-1],
-        "acceptance": {f"round_{number}": share for number, share in enumerate(acceptance)},
-        "test": {
-            "questions": len(test.ids),
-            "fallbacks": len(test_fallbacks),
-            "no_answer_rate": test.common.no_answer_rate,
-            "samples_per_question": test.per_question,
-            "tokens_per_question": test.tokens_per_question,
-        },
     }
-    plots: dict[str, list[dict[str, Any]]] = {
-        "accuracy_over_k": curve,
-        "roc": [],
-        "calibration": [],
-    }
-    if quality:
-        numbers["scorer"] = {
-            "auc": quality.auc,
-            "average_precision": quality.average_precision,
-            "calibration_error": quality.calibration_error,
-        }
-        plots["roc"] = [{"false_positive_rate": x, "true_positive_rate": y} for x, y in quality.roc]
-        plots["calibration"] = [b._asdict() for b in quality.calibration]
-    families = [family_of(problem) for problem in questions.problems]
-    if None not in families:
-        numbers["families"] = group_means(right["fallback"], [str(family) for family in families])
-    return Report(numbers, gains, plots, test_fallbacks)
-
-
-def _quality(samples: Samples, truth: Ints) -> ScorerQuality | None:
-    judged = samples.judged
-    return scorer_quality(judged.rows["score"], judged.right(truth))
 
 
 def _unanswered(samples: Samples) -> list[str]:
@@ -232,51 +200,48 @@ def _step_numbers(gain: Gain) -> dict[str, float]:
     return numbers
 
 
-def _steps(questions: Questions, samples: Samples, plain: Samples, settings: Settings) -> list[Step]:
+def _steps(
+    questions: DevQuestions, grid: SampleGrid, plain: SampleGrid, settings: VotingSettings, setup: str
+) -> list[Step]:
     """The rows of the table, from guessing to what is handed in; each adds one thing to the one before it."""
     truth = questions.truth
-    first = grid_of(samples.first)
-    every = grid_of(samples)
-    voted = every.vote_accepted(settings.method)
-    handed_in = questions.handed_in(voted, settings.fallback)
+    first = grid.first
+    voted = grid.voted(settings.method)
     best = int(np.argmax(constant_accuracies(truth)))
-    n = samples.first.per_question
+    once, all_rounds = (np.count_nonzero(part.drawn) / len(truth) for part in (first, grid))
 
     def right(answers: Ints | int) -> Floats:
         return np.asarray(answers == truth, dtype=np.float64)
 
+    majority = winners(first.flat("answers"), first.flat("weights"), "majority")  # accepted or not
+    handed_in = questions.handed_in(voted, settings.fallback)
     return [
         Step("random", "random option", 1 / questions.options, 0),
         Step("always_a", "always A", right(0), 0),
         Step("best_constant", f"always {letter_of(best)} (the best constant)", right(best), 0),
         Step("plain", "plain model, one sample", single_accuracy(plain, truth), 1),
-        Step("single", f"+ {settings.setup}, one sample", single_accuracy(samples, truth), 1),
-        Step("voting", f"+ majority of {settings.voters}", right(first.vote("majority")), n),
-        Step(
-            "scorer",
-            f"+ scorer, {settings.method} of accepted",
-            right(first.vote_accepted(settings.method)),
-            n,
-        ),
-        Step("redraw", f"+ redraw, up to {settings.max_resample} times", right(voted), samples.per_question),
-        Step("fallback", f"+ {settings.fallback} where none parsed", right(handed_in), samples.per_question),
+        Step("single", f"+ {setup}, one sample", single_accuracy(grid, truth), 1),
+        Step("voting", f"+ majority of {settings.voters}", right(majority), once),
+        Step("scorer", f"+ scorer, {settings.method} of accepted", right(first.voted(settings.method)), once),
+        Step("redraw", f"+ redraw, up to {settings.max_resample} times", right(voted), all_rounds),
+        Step("fallback", f"+ {settings.fallback} where none parsed", right(handed_in), all_rounds),
     ]
 
 
-def accuracy_curve(samples: Samples, truth: Ints, method: Method) -> list[dict[str, Any]]:
+def accuracy_curve(grid: SampleGrid, truth: Ints, method: Method) -> list[dict[str, Any]]:
     """Accuracy over k, for every k up to the number of `common` samples of a question: one row per k.
 
     `pass` (one of k is right), the three votes over all parsed samples, and `configured`: the vote of
     params.yaml among the accepted ones.
     """
-    grid = grid_of(samples.common)
+    answers, weights, accepted = (grid.common.flat(name) for name in ("answers", "weights", "accepted"))
     methods: tuple[Method, ...] = ("majority", "weighted", "best")
     curve = []
-    for k in range(1, grid.answers.shape[1] + 1):
-        row: dict[str, Any] = {"k": k, "pass": pass_at_k(grid.answers, truth, k)}
+    for k in range(1, answers.shape[1] + 1):
+        row: dict[str, Any] = {"k": k, "pass": pass_at_k(answers, truth, k)}
         for name in methods:
-            row[name] = vote_at_k(grid.answers, grid.weights, truth, name, k)
-        row["configured"] = vote_at_k(grid.answers, grid.weights, truth, method, k, grid.accepted)
+            row[name] = vote_at_k(answers, weights, truth, name, k)
+        row["configured"] = vote_at_k(answers, weights, truth, method, k, accepted)
         curve.append(row)
     return curve
 

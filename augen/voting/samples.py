@@ -1,25 +1,26 @@
-"""The files of samples that the stages `infer` and `baseline` write, read and checked; and the questions they are for.
+"""Samples: the record of one, its line in the files that `infer` and `baseline` write, and all of a file as arrays.
 
 One sample a line::
 
     {"split": "dev", "question": "train_0012_roads#2", "slot": 1, "round": 0, "seed": 7, "text": "…答案是：B",
-     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop",
-     "confidence": 74}
+     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop", "logprob_rank": 74}
 
-Everything is kept in arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
+In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from augen.core.arrays import Bools, Ints
 from augen.core.errors import AugenError
-from augen.entries import LETTERS, Entry, question_id
+from augen.entries import LETTERS, Entry, questions
+from augen.voting.settings import VotingSettings
+from augen.voting.vote import accepted_at, handed_in
 
 EXAMPLES = 3  # named in an error, for each kind of fault
 CODES: dict[str | None, int] = {None: -1} | {letter: code for code, letter in enumerate(LETTERS)}
@@ -32,21 +33,81 @@ ROW = np.dtype(
         ("score", np.float64),  # NaN: no scorer
         ("accepted", np.bool_),
         ("tokens", np.int64),
-        ("confidence", np.int64),  # 0…100, -1: not known
+        ("logprob_rank", np.int64),  # 0…100, -1: not known
     ]
 )
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file of samples, the stage that wrote it, and the knobs with which it must agree."""
+class Sample:
+    """One sample of a question.
+
+    `answer` is the parsed letter, None where nothing was parsed. `score` is the scorer's probability that the reasoning
+    is right (0…1), None where there is no scorer. `slot` counts from 1, `round` from 0, the first sample of a slot.
+    `logprob_rank` says how sure the generator was of its words: the percentile (0…100) of their mean log-probability
+    among the first samples of all questions; None where it is not known. Raises ValueError for a score that is no
+    probability.
+    """
+
+    answer: str | None
+    score: float | None = None
+    slot: int = 1
+    round: int = 0
+    logprob_rank: int | None = None
+    split: str = ""
+    question: str = ""
+    seed: int = 0
+    text: str = ""
+    tokens: int = 0
+    finish: Literal["stop", "length"] = "stop"
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"slot {self.slot}, round {self.round}: score {self.score} is not within 0…1")
+
+    def accepted(self, threshold: float) -> bool:
+        """Whether the sample has an answer and, where there is a scorer, a score that reaches `threshold`.
+
+        >>> Sample("B", 0.5).accepted(0.5), Sample("B", 0.49).accepted(0.5), Sample(None, 0.9).accepted(0.5)
+        (True, False, False)
+        >>> Sample("B").accepted(0.5)
+        True
+        """
+        return self.answer is not None and (self.score is None or self.score >= threshold)
+
+
+def sample_lines(samples: Iterable[Sample], threshold: float) -> Iterator[str]:
+    """The lines of a file of samples."""
+    for s in samples:
+        record = {
+            "split": s.split,
+            "question": s.question,
+            "slot": s.slot,
+            "round": s.round,
+            "seed": s.seed,
+            "text": s.text,
+            "answer": s.answer,
+            "score": s.score,
+            "accepted": s.accepted(threshold),
+            "tokens": s.tokens,
+            "finish": s.finish,
+            "logprob_rank": s.logprob_rank,
+        }
+        yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def sample_of(record: Mapping[str, Any]) -> Sample:
+    """The sample of a line that `read_samples` has accepted."""
+    return Sample(**{name: value for name, value in record.items() if name != "accepted"})
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """A file of samples, the stage that wrote it, and the settings with which it must agree."""
 
     path: Path
     stage: str
-    voters: int
-    max_resample: int
-    threshold: float
-    adaptive: bool
+    settings: VotingSettings
 
     def fault(self, lines: Sequence[str]) -> AugenError:
         """One error for all `lines`, each of which says what is wrong with the file."""
@@ -55,7 +116,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Questions:
+class DevQuestions:
     """Q questions with known answers: ids, right letter codes, option counts and the problem of each."""
 
     ids: list[str]
@@ -63,9 +124,14 @@ class Questions:
     options: Ints
     problems: list[str]
 
+    @property
+    def clusters(self) -> Ints:
+        """(Q,) the number of each question's problem."""
+        return np.unique(self.problems, return_inverse=True)[1]
+
     def handed_in(self, voted: Ints, fallback: str) -> Ints:
-        """(Q,) what `voted` (Q,) hands in: where it is -1 the `fallback`, or the last letter of fewer options."""
-        return np.where(voted < 0, np.minimum(CODES[fallback], self.options - 1), voted)
+        """(Q,) see `handed_in`."""
+        return handed_in(voted, self.options, fallback)
 
 
 @dataclass(frozen=True)
@@ -117,62 +183,56 @@ class Samples:
         return float(np.mean(self.rows["answer"] < 0))
 
 
-def accepted_at(rows: Ints, threshold: float) -> Bools:
-    """(N,) as `augen.voting.scalar.Sample.accepted` for all `rows`, an array of `ROW`."""
-    return np.asarray((rows["answer"] >= 0) & (np.isnan(rows["score"]) | (rows["score"] >= threshold)))
-
-
-def questions_of(entries: Sequence[Entry]) -> Questions:
+def dev_questions(entries: Sequence[Entry]) -> DevQuestions:
     """The questions of `entries` in order. Raises AugenError where there is none or one without answer."""
-    ids, truth, options, problems = [], [], [], []
-    for entry in entries:
-        for i, question in enumerate(entry.questions):
-            name = question_id(entry, i)
-            if question.answer is None:
-                raise AugenError(f"question {name} has no answer: dev questions need one to be measured")
-            ids.append(name)
-            truth.append(CODES[question.answer])
-            options.append(len(question.options))
-            problems.append(entry.id)
-    if not ids:
+    asked = questions(entries)
+    if not asked:
         raise AugenError("there are no dev questions to measure on: raise prepare.dev_fraction")
-    return Questions(ids, np.array(truth), np.array(options), problems)
+    for question in asked:
+        if question.item.answer is None:
+            raise AugenError(f"question {question.id} has no answer: dev questions need one to be measured")
+    return DevQuestions(
+        [question.id for question in asked],
+        np.array([CODES[question.item.answer] for question in asked]),
+        np.array([len(question.item.options) for question in asked]),
+        [question.problem_id for question in asked],
+    )
 
 
-def read_samples(source: Source, splits: Sequence[str]) -> dict[str, Samples]:
-    """The samples of each of `splits`, checked against the knobs of `source`.
+def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
+    """The samples of each of `splits`, checked against the settings of `file`.
 
     Raises AugenError for a line that is no sample, a split without samples, and every kind of disagreement
-    with the knobs, each with a few examples.
+    with the settings, each with a few examples.
     """
     ids: dict[str, dict[str, int]] = {split: {} for split in splits}
     drawn: list[str] = []  # the split of each row
-    rows = np.fromiter(_rows(source, ids, drawn), ROW)
+    rows = np.fromiter(_rows(file, ids, drawn), ROW)
     if empty := [split for split in splits if not ids[split]]:
-        raise source.fault([f"no samples of split {split}" for split in empty])
+        raise file.fault([f"no samples of split {split}" for split in empty])
     of_split = np.array(drawn)
     samples = {split: Samples(list(ids[split]), rows[of_split == split]) for split in splits}
-    if faults := [line for split in splits for line in _disagreements(samples[split], source)]:
-        raise source.fault(faults)
+    if faults := [line for split in splits for line in _disagreements(samples[split], file)]:
+        raise file.fault(faults)
     return samples
 
 
-def _rows(source: Source, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
+def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
     """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
     splits = {split: split for split in ids}  # one string each, not one for each line
     try:
-        with source.path.open(encoding="utf-8") as lines:
+        with file.path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     row = json.loads(line)
                     drawn.append(splits[row["split"]])
                     yield _row(row, ids[row["split"]])
                 except (ValueError, KeyError, TypeError) as fault:
-                    raise source.fault([f"line {number}: {_cause(fault)}"]) from None
+                    raise file.fault([f"line {number}: {_cause(fault)}"]) from None
     except FileNotFoundError:
-        raise source.fault(["not found"]) from None
+        raise file.fault(["not found"]) from None
     except UnicodeDecodeError as error:
-        raise source.fault([f"not UTF-8: {error}"]) from None
+        raise file.fault([f"not UTF-8: {error}"]) from None
 
 
 def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
@@ -184,12 +244,12 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
         raise ValueError(f"score {score} is not within 0…1")
     question = ids.setdefault(row["question"], len(ids))
     place = question, int(row["slot"]), int(row["round"])
-    confidence = row.get("confidence")
-    if confidence is None:
-        confidence = -1
-    elif confidence not in range(101):
-        raise ValueError(f"confidence {confidence} is no whole number from 0 to 100")
-    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(confidence))
+    rank = row.get("logprob_rank")
+    if rank is None:
+        rank = -1
+    elif rank not in range(101):
+        raise ValueError(f"logprob_rank {rank} is no whole number from 0 to 100")
+    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(rank))
 
 
 def _cause(fault: Exception) -> str:
@@ -202,34 +262,35 @@ def _cause(fault: Exception) -> str:
             return str(fault)
 
 
-def _disagreements(samples: Samples, source: Source) -> list[str]:
+def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
     rows = samples.rows
     slot, round_ = rows["slot"], rows["round"]
-    accepted = accepted_at(rows, source.threshold)
+    settings = file.settings
+    accepted = accepted_at(rows["answer"], rows["score"], settings.threshold)
     _, draw, times = np.unique(rows[["question", "slot", "round"]], return_index=True, return_counts=True)
     repeated = np.zeros(len(rows), np.bool_)
     repeated[draw[times > 1]] = True
-    misplaced = (slot < 1) | (slot > source.voters)
-    late = (round_ < 0) | (round_ > source.max_resample)
+    misplaced = (slot < 1) | (slot > settings.voters)
+    late = (round_ < 0) | (round_ > settings.max_resample)
     checks = {
-        f"slots outside 1…{source.voters} (voters)": misplaced,
-        f"rounds outside 0…{source.max_resample} (max_resample)": late,
-        f"accepted contradicts threshold {source.threshold}": rows["accepted"] != accepted,
+        f"slots outside 1…{settings.voters} (voters)": misplaced,
+        f"rounds outside 0…{settings.max_resample} (max_resample)": late,
+        f"accepted contradicts threshold {settings.threshold}": rows["accepted"] != accepted,
         "drawn more than once": repeated,
     }
     faults = [_listed(what, _names(samples, bad)) for what, bad in checks.items() if bad.any()]
     counts = np.bincount(samples.first.rows["question"], minlength=len(samples.ids))
-    expected = 1 if source.adaptive else source.voters
+    expected = 1 if settings.adaptive else settings.voters
     if (short := np.flatnonzero(counts < expected)).size:
         names = [f"{samples.ids[question]} ({counts[question]})" for question in short]
         faults.append(_listed(f"fewer than {expected} samples in round 0", names))
     return faults
 
 
-def matched(samples: Samples, questions: Questions, source: Source) -> Samples:
+def matched(samples: Samples, questions: DevQuestions, file: SampleFile) -> Samples:
     """The dev `samples` with `question` counted as in `questions`.
 
-    Raises AugenError if `source` was made for other questions.
+    Raises AugenError if `file` was made for other questions.
     """
     index = {question: i for i, question in enumerate(questions.ids)}
     drawn = set(samples.ids)
@@ -241,14 +302,14 @@ def matched(samples: Samples, questions: Questions, source: Source) -> Samples:
     if missing:
         faults.append(_listed("no samples for questions of data/dev.jsonl", missing))
     if faults:
-        raise source.fault(faults)
+        raise file.fault(faults)
 
     rows = samples.rows.copy()
     rows["question"] = np.array([index[question] for question in samples.ids])[rows["question"]]
     placed = Samples(questions.ids, rows)
     beyond = rows["answer"] >= questions.options[rows["question"]]
     if beyond.any():
-        raise source.fault([_listed("an answer beyond the question's options", _names(placed, beyond))])
+        raise file.fault([_listed("an answer beyond the question's options", _names(placed, beyond))])
     return placed
 
 

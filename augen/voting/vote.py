@@ -1,33 +1,45 @@
 """Votes of many questions at once, as arrays.
 
 Shapes: Q questions, n samples of each. Answers are letter codes (0 for A), -1 where nothing was parsed or nothing was
-drawn; `truth` (Q,) holds the right codes; `weights` (Q, n) are scores in whole billionths (`weights_of`).
+drawn. `truth` (Q,) holds the right codes. `weights` (Q, n) are scores in whole billionths (`weights_of`), so that sums
+do not depend on the order of the samples and 0.1 + 0.2 equals 0.3.
+
+The rules, which the tests spell out for one question at a time (tests/oracles.py): a tie goes to the higher sum of
+weights, then to the earlier letter. Only accepted samples vote; where a question has none, all its parsed samples do.
 """
 
 from collections.abc import Iterator
 from itertools import combinations
 from math import comb
-from typing import Literal
 
 import numpy as np
 from scipy.special import comb as binomial
 
 from augen.core.arrays import Bools, Floats, Ints
+from augen.entries import LETTERS
+from augen.voting.settings import Method
 
-Method = Literal["majority", "weighted", "best"]
-Resample = Literal["slot", "question"]
 SCORE_UNITS = 10**9
 EXACT_SUBSETS = 126  # C(9, 4): with up to 9 samples a question every subset is counted
 DRAWN_SUBSETS = 50
 
 
 def weights_of(scores: Floats) -> Ints:
-    """(Q, n) scores as whole billionths; NaN (no scorer) weighs 1, as `augen.voting.scalar.Sample.weight`.
+    """Scores as whole billionths; NaN (there is no scorer) weighs as much as a score of 1.
 
     >>> weights_of(np.array([[0.25, np.nan]]))
     array([[ 250000000, 1000000000]])
     """
     return np.rint(np.where(np.isnan(scores), 1.0, scores) * SCORE_UNITS).astype(np.int64)
+
+
+def accepted_at(answers: Ints, scores: Floats, threshold: float) -> Bools:
+    """Which samples are accepted: those with an answer whose score reaches `threshold`, or that have no score (NaN).
+
+    >>> accepted_at(np.array([1, 1, -1, 1]), np.array([0.5, 0.49, 0.9, np.nan]), 0.5)
+    array([ True, False, False,  True])
+    """
+    return np.asarray((answers >= 0) & (np.isnan(scores) | (scores >= threshold)))
 
 
 def accepted_or_all(answers: Ints, accepted: Bools) -> Ints:
@@ -41,15 +53,15 @@ def accepted_or_all(answers: Ints, accepted: Bools) -> Ints:
     return np.where(kept, answers, -1)
 
 
-def winners(answers: Ints, weights: Ints, method: Method) -> Ints:
-    """(Q,) the letter that wins the vote of each row, -1 where no sample has an answer.
+def tallies(answers: Ints, weights: Ints, method: Method) -> tuple[Ints, Ints]:
+    """``(totals, sums)`` of each letter, both (Q, L): what `method` counts, and the sum of weights that decides a tie.
 
-    The same rules as `augen.voting.scalar`: a tie goes to the higher sum of weights, then to the earlier letter.
+    ``majority`` counts samples (self-consistency, Wang et al. 2022, https://arxiv.org/abs/2203.11171), ``weighted``
+    adds scores (weighted best-of-n, Li et al. 2023, https://arxiv.org/abs/2206.02336), ``best`` takes the highest
+    score (best-of-n, Cobbe et al. 2021, https://arxiv.org/abs/2110.14168). A letter that no sample gave has -1.
 
-    >>> answers = np.array([[0, 1, 1], [2, 0, -1], [-1, -1, -1]])
-    >>> weights = np.array([[9, 2, 3], [5, 5, 9], [1, 1, 1]])
-    >>> winners(answers, weights, "majority"), winners(answers, weights, "weighted")
-    (array([ 1,  0, -1]), array([ 0,  0, -1]))
+    >>> [part.tolist() for part in tallies(np.array([[0, 1, 1, -1]]), np.array([[9, 2, 3, 7]]), "majority")]
+    [[[1, 2]], [[9, 5]]]
     """
     questions = np.arange(len(answers))
     # Code -1 indexes the last column, which collects what has no answer and is dropped.
@@ -63,13 +75,32 @@ def winners(answers: Ints, weights: Ints, method: Method) -> Ints:
             totals[questions, answer] = np.maximum(totals[questions, answer], weight)
     present = np.zeros(shape, np.bool_)
     present[questions[:, None], answers] = True
-    present = present[:, :-1]
     # A score may be 0: a letter that got nothing but zeros still stands before one that was not given.
-    sums = np.where(present, sums[:, :-1], -1)
-    totals = sums if method == "weighted" else np.where(present, totals[:, :-1], -1)
+    sums, totals = (np.where(present, counted, -1)[:, :-1] for counted in (sums, totals))
+    return (sums if method == "weighted" else totals), sums
+
+
+def winners(answers: Ints, weights: Ints, method: Method) -> Ints:
+    """(Q,) the letter that wins the vote of each row, -1 where no sample has an answer.
+
+    >>> answers = np.array([[0, 1, 1], [2, 0, -1], [-1, -1, -1]])
+    >>> weights = np.array([[9, 2, 3], [5, 5, 9], [1, 1, 1]])
+    >>> winners(answers, weights, "majority"), winners(answers, weights, "weighted")
+    (array([ 1,  0, -1]), array([ 0,  0, -1]))
+    """
+    totals, sums = tallies(answers, weights, method)
     tied = totals == totals.max(axis=1, keepdims=True)
     winner = np.argmax(np.where(tied, sums, -2), axis=1)
-    return np.where(present.any(axis=1), winner, -1)
+    return np.where((sums >= 0).any(axis=1), winner, -1)
+
+
+def handed_in(voted: Ints, options: Ints, fallback: str) -> Ints:
+    """(Q,) the answers that are handed in: where nothing was `voted` (-1) the `fallback`, or the last of fewer options.
+
+    >>> handed_in(np.array([1, -1, -1]), np.array([4, 4, 2]), "C")
+    array([1, 2, 1])
+    """
+    return np.where(voted < 0, np.minimum(LETTERS.index(fallback), options - 1), voted)
 
 
 def subsets(n: int, k: int) -> Iterator[list[int]]:

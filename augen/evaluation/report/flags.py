@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from augen.core.arrays import Bools, Ints
-from augen.evaluation.steps import grid_of
-from augen.voting.samples import Questions, Samples
-from augen.voting.vote import Method, accepted_or_all
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import DevQuestions
+from augen.voting.settings import VotingSettings
 
 SHOWN = 2_000  # questions on the page at most: what a browser unpacks and searches at once
 PER_FLAG = 200
@@ -23,17 +23,17 @@ FLAGS = {  # by which the page filters, in this order
 }
 
 
-def flags_of(samples: Samples, questions: Questions, method: Method, fallback: str) -> dict[str, Bools]:
-    """(Q,) for each of `FLAGS` whether it holds; `samples` must have been matched with `questions`."""
-    grid = grid_of(samples)
-    voted = grid.vote_accepted(method)
-    wrong = questions.handed_in(voted, fallback) != questions.truth
-    parsed, accepted = (grid.answers >= 0).any(axis=1), grid.accepted.any(axis=1)
+def flags_of(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> dict[str, Bools]:
+    """(Q,) for each of `FLAGS` whether it holds; `grid` has the samples of `questions`, in their order."""
+    voted = grid.voted(settings.method)
+    wrong = questions.handed_in(voted, settings.fallback) != questions.truth
+    answers, accepted = grid.flat("answers"), grid.flat("accepted")
+    parsed = (answers >= 0).any(axis=1)
     return {
         "wrong": wrong,
-        "missed": wrong & (grid.answers == questions.truth[:, None]).any(axis=1),
-        "close": close(accepted_or_all(grid.answers, grid.accepted), voted),
-        "unaccepted": parsed & ~accepted,
+        "missed": wrong & (answers == questions.truth[:, None]).any(axis=1),
+        "close": close(grid.votes, voted),
+        "unaccepted": parsed & ~accepted.any(axis=1),
         "fallback": ~parsed,
     }
 

@@ -25,8 +25,8 @@ from augen.core.params import Params
 from augen.entries.reasoned import FILES
 from augen.evaluation.report import charts, tables
 from augen.evaluation.report.flags import FLAGS, PER_FLAG
-from augen.evaluation.steps import Report, rounded, single_accuracy
-from augen.voting.samples import Questions, Samples
+from augen.evaluation.steps import Recorded, Report, rounded, single_accuracy
+from augen.voting.samples import DevQuestions
 
 HERE = Path(__file__).parent
 
@@ -39,59 +39,32 @@ class Content:
     params: Params
     filtered: Mapping[str, Mapping[str, Any]]  # reports/filter.json
     scorer: Mapping[str, Any]  # reports/scorer.json
-    drawn: Mapping[str, Samples]  # dev; dev, plain model; test
-    questions: Questions
-    flags: Mapping[str, Bools]  # augen.evaluation.report.flags.flags_of
-    records: Mapping[str, Any]  # augen.evaluation.report.questions.question_records, of those that are shown
+    recorded: Recorded
+    questions: DevQuestions
+    flags: Mapping[str, Bools]  # flags.flags_of
+    records: Mapping[str, Any]  # questions.question_records, of those that are shown
 
 
 def page(content: Content) -> str:
     """The page for `content`: the same content gives the same text."""
-    report, plots = content.report, content.report.plots
-    dev, plain, truth = content.drawn["dev"], content.drawn["dev, plain model"], content.questions.truth
-    families = tables.family_rows(content.questions, ~content.flags["wrong"], single_accuracy(plain, truth))
-    filtered = tables.filter_rows(content.filtered)
-    threshold = tables.threshold_point(dev, truth, content.params.infer.threshold)
-    gains, (low, high) = tables.gains_rows(report.gains)
-    right = {
-        "dev": report.metrics["accuracy"] * len(dev.ids),
-        "dev, plain model": report.metrics["plain_accuracy"] * len(plain.rows),
-    }
-    specs = {
-        "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
-        "accuracy_over_samples": charts.accuracy_over_samples(
-            plots["accuracy_over_samples"], report.metrics["accuracy_se"]
-        ),
-        "filter": charts.filter_yields(filtered, FILES),
-    }
-    if plots["roc"]:
-        specs |= {"roc": charts.roc(plots["roc"], threshold), "calibration": charts.calibration(plots["calibration"])}
-    if families:
-        specs["families"] = charts.families(families)
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = tables.number
+    plain = single_accuracy(content.recorded.plain_grid, content.questions.truth)
+    families = tables.family_rows(content.questions, ~content.flags["wrong"], plain)
+    infer = content.params.infer
+    threshold = tables.threshold_point(content.recorded.dev, content.questions.truth, infer.threshold)
     return environment.get_template("page.html").render(
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
         vega=Markup(vega_script()),
-        specs=rounded(specs),
+        specs=rounded(_specs(content, families, threshold)),
         data=packed(content.records),
         shown=len(content.records["questions"]),
         per_flag=PER_FLAG,
         flags={flag: (text, int(content.flags[flag].sum())) for flag, text in FLAGS.items()},
         families=families,
-        metrics=report.metrics,
-        headline=tables.headline(report),
-        gains=gains,
-        low=f"{low:.1f}",
-        high=f"{high:.1f}",
-        curve=plots["accuracy_over_k"],
-        methods={key: name for key, (name, _, _) in charts.methods_of(plots["accuracy_over_k"]).items()},
-        rules={key: name for key, (name, _) in charts.RULES.items()},
-        samples_curve=plots["accuracy_over_samples"],
-        bins=plots["calibration"],
         threshold=threshold,
         scorer=content.scorer,
         authors=tables.author_rows(content.scorer),
@@ -99,11 +72,55 @@ def page(content: Content) -> str:
         files=FILES,
         outcomes=outcomes_of(content.filtered),
         meanings=tables.MEANINGS,
-        costs=tables.cost_rows(content.drawn, right),
+        costs=_costs(content),
         setup=tables.setup_of(content.params),
-        vote=content.params.infer.vote,
+        vote=infer.vote,
         settings=tables.settings_groups(content.params),
+        **_numbers(content.report),
     )
+
+
+def _specs(content: Content, families: tables.Rows, threshold: Mapping[str, Any] | None) -> dict[str, charts.Spec]:
+    """The charts by the names that the template gives them; without those for which there is nothing to draw."""
+    plots, metrics = content.report.plots, content.report.metrics
+    specs = {
+        "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
+        "accuracy_over_samples": charts.accuracy_over_samples(plots["accuracy_over_samples"], metrics["accuracy_se"]),
+        "filter": charts.filter_yields(tables.filter_rows(content.filtered), FILES),
+    }
+    if plots["roc"]:
+        specs |= {"roc": charts.roc(plots["roc"], threshold), "calibration": charts.calibration(plots["calibration"])}
+    if families:
+        specs["families"] = charts.families(families)
+    return specs
+
+
+def _numbers(report: Report) -> dict[str, Any]:
+    """What the template shows of the numbers, tables and curves of `evaluate`."""
+    gains, (low, high) = tables.gains_rows(report.gains)
+    curve = report.plots["accuracy_over_k"]
+    return {
+        "metrics": report.metrics,
+        "headline": tables.headline(report),
+        "gains": gains,
+        "low": f"{low:.1f}",
+        "high": f"{high:.1f}",
+        "curve": curve,
+        "methods": {key: name for key, (name, _, _) in charts.methods_of(curve).items()},
+        "rules": {key: name for key, (name, _) in charts.RULES.items()},
+        "samples_curve": report.plots["accuracy_over_samples"],
+        "bins": report.plots["calibration"],
+    }
+
+
+def _costs(content: Content) -> tables.Rows:
+    dev, plain, test = content.recorded.dev, content.recorded.plain, content.recorded.test
+    metrics = content.report.metrics
+    right = {
+        "dev": metrics["accuracy"] * len(dev.ids),
+        "dev, plain model": metrics["plain_accuracy"] * len(plain.rows),
+    }
+    return tables.cost_rows({"dev": dev, "dev, plain model": plain, "test": test}, right)
 
 
 def outcomes_of(filtered: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:

@@ -12,72 +12,81 @@ Problems and examples that several questions share are kept once; questions name
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augen.answers import answer_place
-from augen.entries import Entry, QuestionItem, letter_of, question_id
-from augen.evaluation.steps import family_of
-from augen.voting.samples import Source
-from augen.voting.scalar import Decision, Sample, decide
-from augen.voting.vote import Method
+import numpy as np
 
-Row = Mapping[str, Any]
+from augen.answers import answer_place
+from augen.entries import Entry, letter_of, questions
+from augen.evaluation.steps import family_of
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import DevQuestions, Sample, SampleFile, sample_of
+from augen.voting.settings import VotingSettings
+from augen.voting.vote import SCORE_UNITS, tallies
+
+Example = Mapping[str, Any]
+Flags = Mapping[str, Sequence[str]]  # of each question that is shown, by id
 
 
 @dataclass(frozen=True)
-class Voting:
-    """How samples become an answer; the values of params.yaml."""
+class Decision:
+    """The answer that is handed in for a question, and how it came about.
 
-    method: Method
-    threshold: float
-    fallback: str
-
-
-def read_records(
-    dev: Sequence[Entry],
-    infer: Source,
-    baseline: Source,
-    examples: Path,
-    voting: Voting,
-    shown: Mapping[str, Sequence[str]],
-) -> dict[str, Any]:
-    """`question_records` of the `dev` problems, from the files of samples and the file of `examples`.
-
-    Both files of samples must have passed `augen.voting.samples.read_samples`.
+    `basis` says whose votes count: of the ``accepted`` samples, of all ``parsed`` ones where none is accepted, or of
+    none, so that the ``fallback`` letter is handed in. `tally` is what each letter got, the winner first; `votes` how
+    many samples voted for it, in the order of the letters.
     """
-    names = [question_id(entry, i) for entry in dev for i in range(len(entry.questions))]
-    return question_records(
-        dev,
-        rows_by_question(infer.path, "dev", shown),
-        rows_by_question(baseline.path, "dev", shown),
-        read_examples(replace(infer, path=examples), names, shown),
-        voting,
-        shown,
-    )
+
+    answer: str
+    basis: str
+    tally: dict[str, float]
+    votes: dict[str, int]
 
 
-def rows_by_question(path: Path, split: str, shown: Container[str]) -> dict[str, list[Row]]:
-    """The lines of a file of samples that belong to `split` and to a question in `shown`, in its order."""
-    rows: dict[str, list[Row]] = {}
-    for row in _lines(path):
-        if row["split"] == split and row["question"] in shown:
-            rows.setdefault(row["question"], []).append(row)
-    return rows
+def decisions(
+    grid: SampleGrid, dev: DevQuestions, settings: VotingSettings, shown: Collection[str]
+) -> dict[str, Decision]:
+    """The decision on each question in `shown`; `grid` has the samples of `dev`, in their order."""
+    codes = dev.handed_in(grid.voted(settings.method), settings.fallback)
+    voting, accepted = grid.votes, np.any(grid.flat("accepted"), axis=1).tolist()
+    totals, sums = tallies(voting, grid.flat("weights"), settings.method)
+    unit = 1 if settings.method == "majority" else SCORE_UNITS
+    found = {}
+    for number in (number for number, name in enumerate(dev.ids) if name in shown):
+        total, total_weight = totals[number], sums[number]
+        ranked = sorted(np.flatnonzero(total_weight >= 0).tolist(), key=lambda c: (-total[c], -total_weight[c], c))
+        counts = Counter(voting[number][voting[number] >= 0].tolist())
+        found[dev.ids[number]] = Decision(
+            answer=letter_of(codes[number]),
+            basis="accepted" if accepted[number] else "parsed" if ranked else "fallback",
+            tally={letter_of(code): int(total[code]) / unit for code in ranked},
+            votes={letter_of(code): counts[code] for code in sorted(counts)},
+        )
+    return found
 
 
-def read_examples(source: Source, questions: Sequence[str], shown: Container[str]) -> dict[str, list[Row]]:
+def samples_of(file: SampleFile, split: str, shown: Collection[str]) -> dict[str, list[Sample]]:
+    """The samples of `split` for the questions in `shown`, from a file that `read_samples` has accepted."""
+    found: dict[str, list[Sample]] = {}
+    for record in _lines(file.path):
+        if record["split"] == split and record["question"] in shown:
+            found.setdefault(record["question"], []).append(sample_of(record))
+    return found
+
+
+def read_examples(file: SampleFile, asked: Sequence[str], shown: Collection[str]) -> dict[str, list[Example]]:
     """The worked examples of each question in `shown`, the most similar last, from the stage's ``examples.jsonl``.
 
-    Raises AugenError for a line that is no such record and for `questions` that the file lacks.
+    Raises AugenError for a line that is no such record and for questions `asked` that the file lacks.
     """
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[Example]] = {}
     seen: set[str] = set()
     try:
-        for row in _lines(source.path):
-            solved: list[Row] = [
+        for row in _lines(file.path):
+            solved: list[Example] = [
                 {key: example[key] for key in ("problem", "question", "options", "reasoning", "answer")}
                 for example in row["examples"]
             ]
@@ -85,11 +94,11 @@ def read_examples(source: Source, questions: Sequence[str], shown: Container[str
             if row["question"] in shown:
                 found[row["question"]] = solved
     except FileNotFoundError:
-        raise source.fault(["not found"]) from None
+        raise file.fault(["not found"]) from None
     except (ValueError, KeyError, TypeError) as fault:
-        raise source.fault([f"after line {len(seen)}: no line of examples ({fault})"]) from None
-    if missing := [question for question in questions if question not in seen]:
-        raise source.fault([f"no line for {len(missing)} questions of data/dev.jsonl, the first is {missing[0]}"])
+        raise file.fault([f"after line {len(seen)}: no line of examples ({fault})"]) from None
+    if missing := [question for question in asked if question not in seen]:
+        raise file.fault([f"no line for {len(missing)} questions of data/dev.jsonl, the first is {missing[0]}"])
     return found
 
 
@@ -98,87 +107,64 @@ def _lines(path: Path) -> Iterator[Any]:
         yield from map(json.loads, lines)
 
 
-def question_records(
-    entries: Sequence[Entry],
-    samples: Mapping[str, Sequence[Row]],
-    plain: Mapping[str, Sequence[Row]],
-    examples: Mapping[str, Sequence[Row]],
-    voting: Voting,
-    shown: Mapping[str, Sequence[str]],
-) -> dict[str, Any]:
-    """The questions of `entries` in `shown` (id → flags), each with what was drawn for it, in the layout above."""
-    shared: dict[str, int] = {}
-    solved: list[Row] = []
-    problems: list[str] = []
-    questions = []
-    for entry in entries:
-        asked = [(question_id(entry, i), item) for i, item in enumerate(entry.questions)]
-        asked = [(name, item) for name, item in asked if name in shown]
-        if asked:
-            problems.append(entry.problem)
-        for name, item in asked:
-            places = []
-            for example in examples[name]:
-                key = json.dumps(example, sort_keys=True)
-                if key not in shared:
-                    shared[key] = len(solved)
-                    solved.append(example)
-                places.append(shared[key])
-            questions.append(
-                {
-                    "id": name,
-                    "problem": len(problems) - 1,
-                    "family": family_of(entry.id),
-                    **question_record(item, samples[name], voting, shown[name]),
-                    "plain": [row["answer"] for row in plain[name]],
-                    "examples": places[::-1],  # the most similar first
-                }
-            )
-    return {"problems": problems, "examples": solved, "questions": questions}
+@dataclass(frozen=True)
+class Drawn:
+    """What is known of the questions that are shown, by id."""
+
+    samples: Mapping[str, Sequence[Sample]]
+    plain: Mapping[str, Sequence[Sample]]
+    examples: Mapping[str, Sequence[Example]]
+    decisions: Mapping[str, Decision]
 
 
-def question_record(item: QuestionItem, rows: Sequence[Row], voting: Voting, flags: Sequence[str]) -> dict[str, Any]:
-    """One question and its samples, by slot and round."""
-    rows = sorted(rows, key=lambda row: (row["slot"], row["round"]))
-    decision = decision_of(item, rows, voting)
-    return {
-        "question": item.question,
-        "options": item.options,
-        "truth": item.answer,
-        "given": decision.answer,
-        "basis": decision.basis,
-        "tally": {letter: round(value, 6) for letter, value in decision.tally.items()},
-        "votes": votes_of(rows, decision),
-        "flags": list(flags),
-        "samples": [sample_record(row, len(item.options)) for row in rows],
-    }
+def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, threshold: float) -> dict[str, Any]:
+    """The questions of `entries` in `shown`, each with what was drawn for it, in the layout above."""
+    places: dict[str, int] = {}  # of the worked examples, by content
+    solved: list[Example] = []
+    problems: dict[str, int] = {}  # text → place, in order
+    records = []
+    for question in questions(entries):
+        if question.id not in shown:
+            continue
+        for example in drawn.examples[question.id]:
+            if places.setdefault(json.dumps(example, sort_keys=True), len(solved)) == len(solved):
+                solved.append(example)
+        own = [places[json.dumps(example, sort_keys=True)] for example in drawn.examples[question.id]]
+        item, decision = question.item, drawn.decisions[question.id]
+        samples = sorted(drawn.samples[question.id], key=lambda sample: (sample.slot, sample.round))
+        records.append(
+            {
+                "id": question.id,
+                "problem": problems.setdefault(question.problem_id, len(problems)),
+                "family": family_of(question.problem_id),
+                "question": item.question,
+                "options": item.options,
+                "truth": item.answer,
+                "given": decision.answer,
+                "basis": decision.basis,
+                "tally": {letter: round(value, 6) for letter, value in decision.tally.items()},
+                "votes": decision.votes,
+                "flags": list(shown[question.id]),
+                "samples": [sample_record(sample, len(item.options), threshold) for sample in samples],
+                "plain": [sample.answer for sample in drawn.plain[question.id]],
+                "examples": own[::-1],  # the most similar first
+            }
+        )
+    texts = {entry.id: entry.problem for entry in entries}
+    return {"problems": [texts[name] for name in problems], "examples": solved, "questions": records}
 
 
-def decision_of(item: QuestionItem, rows: Sequence[Row], voting: Voting) -> Decision:
-    """The answer handed in, by the same function and the same fallback as in `infer`."""
-    drawn = [Sample(row["answer"], row["score"], row["slot"], row["round"]) for row in rows]
-    fallback = min(voting.fallback, letter_of(len(item.options) - 1))
-    return decide(drawn, voting.method, fallback, voting.threshold)
-
-
-def votes_of(rows: Sequence[Row], decision: Decision) -> dict[str, int]:
-    """How many samples voted for each letter, in the order of letters."""
-    voters = (row for row in rows if row["accepted"] or decision.basis == "parsed")
-    counts = Counter(row["answer"] for row in voters if row["answer"] is not None)
-    return dict(sorted(counts.items()))
-
-
-def sample_record(row: Row, n_options: int) -> dict[str, Any]:
+def sample_record(sample: Sample, n_options: int, threshold: float) -> dict[str, Any]:
     """A sample with `at`: where its answer's letter stands in the text, counted as JavaScript counts (UTF-16)."""
-    place = answer_place(row["text"], n_options) if row["answer"] is not None else None
+    place = answer_place(sample.text, n_options) if sample.answer is not None else None
     return {
-        "slot": row["slot"],
-        "round": row["round"],
-        "answer": row["answer"],
-        "score": row["score"],
-        "accepted": row["accepted"],
-        "tokens": row["tokens"],
-        "cut": row["finish"] == "length",
-        "text": row["text"],
-        "at": None if place is None else len(row["text"][:place].encode("utf-16-le", "surrogatepass")) // 2,
+        "slot": sample.slot,
+        "round": sample.round,
+        "answer": sample.answer,
+        "score": sample.score,
+        "accepted": sample.accepted(threshold),
+        "tokens": sample.tokens,
+        "cut": sample.finish == "length",
+        "text": sample.text,
+        "at": None if place is None else len(sample.text[:place].encode("utf-16-le", "surrogatepass")) // 2,
     }

@@ -10,7 +10,7 @@ from augen.core.arrays import Bools, Floats, Ints
 from augen.core.params import Params
 from augen.evaluation.steps import Gain, Report, family_of, verdict_of
 from augen.metrics.stats import Estimate, cluster_mean
-from augen.voting.samples import Questions, Samples
+from augen.voting.samples import DevQuestions, Samples
 
 Rows = list[dict[str, Any]]
 
@@ -138,7 +138,7 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
-def family_rows(questions: Questions, right: Bools, plain: Floats) -> Rows:
+def family_rows(questions: DevQuestions, right: Bools, plain: Floats) -> Rows:
     """Accuracy of each puzzle family with its error, the best first, and that of one sample of the plain model.
 
     `right` and `plain` are (Q,). None where questions have no family.
@@ -147,7 +147,7 @@ def family_rows(questions: Questions, right: Bools, plain: Floats) -> Rows:
     for number, problem in enumerate(questions.problems):
         if family := family_of(problem):
             by_family.setdefault(family, []).append(number)
-    clusters = np.unique(questions.problems, return_inverse=True)[1]
+    clusters = questions.clusters
     rows = []
     for family, own in sorted(by_family.items()):
         value, se = cluster_mean(right[own].astype(np.float64), clusters[own])

@@ -1,0 +1,82 @@
+"""How one sample of a question is asked for, and what its text answers. Pure."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from augen.answers import parse_answer
+from augen.core.seeds import seed_of
+from augen.entries import Entry, Question, QuestionItem, letter_of, with_items
+from augen.generation.base import Request
+from augen.prompts.sections import Example, solve_prompt
+from augen.prompts.window import Window
+
+Examples = Sequence[Sequence[Example]]  # the worked examples of each question, the most similar last
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """What a prompt consists of, and how its completion is sampled."""
+
+    instruction: str
+    window: Window
+    seed: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    adapter: bool
+    shuffle_options: bool = False
+
+    def order(self, question: Question, slot: int) -> list[int]:
+        """Which option stands at each position in the prompt of `slot`: the identity unless options are shuffled."""
+        order = list(range(len(question.item.options)))
+        if self.shuffle_options:
+            Random(seed_of(self.seed, "options", question.id, slot)).shuffle(order)
+        return order
+
+    def shown(self, question: Question, slot: int) -> QuestionItem:
+        """The question as the prompt of `slot` shows it."""
+        return replace(question.item, options=[question.item.options[i] for i in self.order(question, slot)])
+
+    def request(self, question: Question, examples: Sequence[Example], slot: int, round_: int) -> Request | None:
+        """The request for one sample, with as many of `examples` as fit; None if the question alone does not."""
+        shown = self.shown(question, slot)
+        prompt = self.window.fitted(
+            lambda fitting: solve_prompt(self.instruction, question.problem, shown, fitting), examples, self.max_tokens
+        )
+        if prompt is None:
+            return None
+        return Request(
+            prompt=prompt,
+            seed=self.seed_of(question, slot, round_),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            adapter=self.adapter,
+        )
+
+    def seed_of(self, question: Question, slot: int, round_: int) -> int:
+        return seed_of(self.seed, question.id, slot, round_)
+
+    def answer(self, question: Question, slot: int, text: str) -> str | None:
+        """The parsed letter, mapped back to the question's own order of options."""
+        letter = parse_answer(text, len(question.item.options))
+        return letter_of(self.order(question, slot)[ord(letter) - ord("A")]) if letter else None
+
+
+def answered(entries: Sequence[Entry], codes: Sequence[int]) -> list[Entry]:
+    """`entries` with their questions' answers, given as letter codes (0 for A), filled in: what is handed in."""
+    left = iter(codes)
+    return with_items(entries, lambda question: replace(question.item, answer=letter_of(next(left))))
+
+
+def example_lines(questions: Sequence[Question], examples: Examples) -> Iterator[str]:
+    """The lines of ``examples.jsonl``: one per question with its worked examples, the most similar last."""
+    for question, found in zip(questions, examples, strict=True):
+        solved = [
+            {"problem": problem, **{key: getattr(item, key) for key in ("question", "options", "reasoning", "answer")}}
+            for problem, item in found
+        ]
+        record = {"split": question.split, "question": question.id, "examples": solved}
+        yield json.dumps(record, ensure_ascii=False) + "\n"

@@ -1,0 +1,138 @@
+"""Which samples to draw next, and when a question is settled: for all questions of a grid at once.
+
+The rules for one question, with examples, are in tests/oracles.py; a test holds the two together.
+"""
+
+from functools import cache
+from math import exp, lgamma
+
+import numpy as np
+
+from augen.core.arrays import Bools, Ints
+from augen.voting.grid import SampleGrid
+from augen.voting.settings import VotingSettings
+
+RANK_VOTES = 4  # what the generator's own certainty is worth, in votes
+UNKNOWN_CERTAINTY = 0.95  # at least, where no log-probability is known
+SURE = 100  # the highest rank
+
+
+def next_slots(grid: SampleGrid, drawn: Bools, settings: VotingSettings) -> Bools:
+    """(Q, V) the slots of each question to draw now, after those `drawn` (Q, V, R); none where a question is finished.
+
+    ``resample: slot``: a slot closes with its first accepted sample; until then it is drawn again, up to `max_resample`
+    times. ``resample: question``: all slots are drawn again, and only while no sample of the question is accepted.
+
+    With `adaptive` a question stops as soon as its accepted samples have `decided` it. Until then, draw only as many of
+    the slots above as would settle the question if they all agreed with the leader. The very first sample of a question
+    is taken to be as sure as can be: one slot is drawn, and its rank says how many more.
+
+    `grid` is read only where `drawn`.
+    """
+    times = np.count_nonzero(drawn, axis=2)
+    accepted = drawn & grid.accepted
+    if settings.resample == "slot":
+        wanted = ~accepted.any(axis=2)
+    else:
+        # Level by level: a slot is drawn again only after every slot has had the same number of chances.
+        lowest = np.where(accepted.any(axis=(1, 2)), 0, times.min(axis=1))
+        wanted = times == lowest[:, None]
+    wanted &= times <= settings.max_resample
+    if settings.adaptive:
+        rank = np.where(times.any(axis=1), _mean_rank(grid.ranks, accepted), SURE)
+        needed = _needed(grid.answers, accepted, rank, np.count_nonzero(wanted, axis=1), settings.certainty)
+        wanted &= np.cumsum(wanted, axis=1) <= needed[:, None]
+    return wanted
+
+
+def _mean_rank(ranks: Ints, accepted: Bools) -> Ints:
+    """(Q,) the mean rank of the `accepted` samples (Q, V, R), rounded down; -1 where none is known."""
+    known = accepted & (ranks >= 0)
+    count = np.count_nonzero(known, axis=(1, 2))
+    total = np.where(known, ranks, 0).sum(axis=(1, 2), dtype=np.int64)
+    return np.where(count, total // np.maximum(count, 1), -1)
+
+
+def _needed(answers: Ints, accepted: Bools, rank: Ints, left: Ints, certainty: float) -> Ints:
+    """(Q,) `votes_to_decide` for the `accepted` of `answers` (Q, V, R), with each question's mean `rank` and `left`."""
+    question, slot, round_ = np.nonzero(accepted)
+    letters = max(2, int(answers.max(initial=0)) + 1)
+    key = question * letters + answers[question, slot, round_]
+    votes = np.bincount(key, minlength=len(left) * letters).reshape(-1, letters)
+    votes.partition(letters - 2, axis=1)
+    size = int(max(votes.max(), left.max())) + 1
+    # One number for each question, because rows of several take much longer to sort.
+    keys = ((votes[:, -1] * size + votes[:, -2]) * size + left) * (SURE + 2) + rank + 1
+    cases, case = np.unique(keys, return_inverse=True)
+    counts, ranks = np.divmod(cases, SURE + 2)
+    facts = counts // size**2, counts // size % size, counts % size, ranks - 1
+    needed = [
+        votes_to_decide(top, second, more, certainty, None if known < 0 else known)
+        for top, second, more, known in zip(*(fact.tolist() for fact in facts), strict=True)
+    ]
+    return np.array(needed)[case]
+
+
+@cache
+def votes_to_decide(top: int, second: int, left: int, certainty: float, rank: int | None = None) -> int:
+    """How many of the `left` votes the leading letter needs, given one after the other, until it has `decided`.
+
+    All of them, where even that does not decide it. The rank is taken to stay as it is.
+
+    >>> votes_to_decide(0, 0, left=5, certainty=0.8), votes_to_decide(0, 0, left=5, certainty=0.8, rank=100)
+    (2, 1)
+    >>> votes_to_decide(1, 0, left=4, certainty=0.8, rank=5), votes_to_decide(2, 2, left=1, certainty=0.8)
+    (2, 1)
+    """
+    return next((more for more in range(left) if decided(top + more, second, left - more, certainty, rank)), left)
+
+
+def decided(top: int, second: int, left: int, certainty: float, rank: int | None = None) -> bool:
+    """Whether the letter that leads with `top` votes against `second` wins in the end with P ≥ `certainty`.
+
+    At most `left` votes are to come. As in Adaptive-Consistency (Aggarwal et al. 2023,
+    https://arxiv.org/abs/2305.11860) the leader's share of the two letters' votes has a Beta distribution. The rule of
+    that paper begins with Beta(1, 1) and asks whether the letter would lead after endless votes. This one asks what the
+    votes still to come can change: the fewer they are, the less. And it begins with how easy the question is to the
+    generator. `rank` is the mean `logprob_rank` of the samples, whatever they answer, and counts as `RANK_VOTES` votes:
+
+        a = 1 + 4 · rank / 100 + top,  b = 1 + 4 · (1 - rank / 100) + second
+
+    How many of the votes to come, x, go to the second letter is beta-binomial,
+
+        P(x) = C(left, x) · B(a + left - x, b + x) / B(a, b)
+
+    and the leader wins if second + x < top + left - x. Without a rank: Beta(1, 1), and a certainty of at least 0.95;
+    for endless `left` that is the rule of the paper.
+
+    Two against none of five votes, so three are left: x = 0, 1, 2, 3 weigh 10, 6, 3, 1. Only three for the other
+    letter turn the vote: P = 19/20.
+
+    >>> decided(2, 0, left=3, certainty=0.95), decided(1, 0, left=4, certainty=0.95)
+    (True, False)
+
+    Where the generator is surer than it was of most questions, one vote of five is enough; elsewhere it is not:
+
+    >>> decided(1, 0, left=4, certainty=0.8, rank=70), decided(1, 0, left=4, certainty=0.8, rank=30)
+    (True, False)
+
+    With no votes left nothing can change; a tie is never decided:
+
+    >>> decided(3, 2, left=0, certainty=0.95), decided(2, 1, left=1, certainty=0.8), decided(2, 2, 0, certainty=0.8)
+    (True, False, False)
+    """
+    if rank is None:
+        prior, certainty = (0.0, 0.0), max(certainty, UNKNOWN_CERTAINTY)
+    else:
+        prior = RANK_VOTES * rank / 100, RANK_VOTES * (1 - rank / 100)
+    a, b = 1 + prior[0] + top, 1 + prior[1] + second
+    wins = sum(
+        exp(_log_beta(a + left - x, b + x) - _log_beta(a, b) - _log_beta(left - x + 1, x + 1)) / (left + 1)
+        for x in range(left + 1)
+        if second + x < top + left - x
+    )
+    return top > second and wins >= certainty - 1e-9  # 19/20 is 0.95, whatever rounding makes of it
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
