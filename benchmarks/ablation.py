@@ -33,10 +33,11 @@ from augen.core.errors import AugenError
 from augen.core.params import check
 from augen.entries import letter_of
 from augen.entries.jsonl import read_jsonl
-from augen.evaluation.steps import grid_of
 from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import Estimate, cluster_mean, paired_difference
-from augen.voting.samples import Questions, Source, matched, questions_of, read_samples
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import DevQuestions, SampleFile, dev_questions, matched, read_samples
+from augen.voting.settings import VotingSettings
 
 Change = Mapping[str, Any]  # params by dotted key
 
@@ -77,7 +78,7 @@ class Result:
 
     factor: str
     change: Change
-    questions: Questions
+    questions: DevQuestions
     answers: list[str]
     samples: float
     tokens: float
@@ -165,10 +166,10 @@ def fetch(experiment: str, path: str, folder: Path) -> Path:
 def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, samples: Path) -> Result:
     """The answers of an experiment, voted again from its samples as infer does."""
     p = check(changed(raw, change), f"params.yaml with {shown(change)}")
-    questions = questions_of(read_jsonl(dev, answers="required"))
-    source = Source(samples, "infer", p.voters, p.max_resample, p.infer.threshold, p.infer.adaptive)
+    questions = dev_questions(read_jsonl(dev, answers="required"))
+    source = SampleFile(samples, "infer", VotingSettings.of(p))
     drawn = matched(read_samples(source, ("dev", "test"))["dev"], questions, source)
-    voted = grid_of(drawn).vote_accepted(p.infer.vote)
+    voted = SampleGrid.of(drawn, source.settings).voted(p.infer.vote)
     answers = [letter_of(code) for code in questions.handed_in(voted, p.infer.fallback)]
     judged = drawn.judged
     scores, right = judged.rows["score"], judged.right(questions.truth)

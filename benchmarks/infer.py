@@ -34,11 +34,13 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from augen.answering.rounds import Asked, Rounds, Sampling, decisions, questions_of, run_rounds
+from augen.answering.questions import Prompting
+from augen.answering.rounds import Rounds
 from augen.answers import parse_answer
 from augen.core.cores import cores
 from augen.core.params import load
-from augen.entries import Solution
+from augen.entries import Question, Solution, letter_of
+from augen.entries import questions as questions_in
 from augen.generation.base import Engine, Request
 from augen.generation.engines import open_engine
 from augen.generation.engines.vllm import VllmEngine
@@ -48,7 +50,9 @@ from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
 from augen.scorer.score import Format, Scorer, stored_scores, write_format
 from augen.store.responses import Store
-from augen.voting.scalar import Sample, majority
+from augen.voting.samples import CODES
+from augen.voting.settings import VotingSettings
+from augen.voting.vote import accepted_at, weights_of, winners
 
 QUESTIONS, SEED = 320, 1
 VOTERS, ROUNDS, THRESHOLD, CERTAINTY = 5, 5, 0.3, 0.8
@@ -71,7 +75,7 @@ class Run:
 class Bench:
     """One generator on vLLM and one scorer, loaded and warm, for all loops."""
 
-    def __init__(self, questions: Sequence[Asked], folder: Path) -> None:
+    def __init__(self, questions: Sequence[Question], folder: Path) -> None:
         p = load("model", "prompt", "engine")
         generator = with_adapter(p.model.generator, folder / "generator")
         self.questions = list(questions)
@@ -90,15 +94,15 @@ class Bench:
         self.default_llm: Any = default_vllm(generator, p.model.dtype)
         self.ray = p.engine.ray.model_dump() | {"workers": cores()}
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
-        self.sampling = Sampling(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
+        self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
         self.default_llm.generate([self.request(asked, 1).prompt for asked in self.questions[:BATCH]], use_tqdm=False)
         self.scorer.scores(
             [Solution(asked.problem, asked.item, "想。") for asked in self.questions[:BATCH]], "warming up"
         )
 
-    def request(self, asked: Asked, slot: int) -> Request:
-        request = self.sampling.request(asked, slot, 0)
+    def request(self, asked: Question, slot: int) -> Request:
+        request = self.prompting.request(asked, (), slot, 0)
         assert request, "a puzzle fits"
         return request
 
@@ -106,7 +110,7 @@ class Bench:
     def one_each(self) -> Iterator[Engine]:
         """Engines on all cores, just loaded: they have seen prompts of other questions only."""
         engine: Any = self.opened("ray", ray=self.ray)
-        others = questions_of(puzzle_entries(self.ray["workers"] * self.ray["batch_size"], "others", "other"), "dev")
+        others = questions_in(puzzle_entries(self.ray["workers"] * self.ray["batch_size"], "others", "other"), "dev")
         try:
             loaded = 0
             while loaded < self.ray["workers"]:  # each has answered something
@@ -140,29 +144,31 @@ class Bench:
                     tokens += sum(len(completion.token_ids) for completion in output.outputs)
                     samples += len(texts)
                     scores = one_by_one(self.scorer, [[Solution(asked.problem, asked.item, text) for text in texts]])
-                    parsed = [parse_answer(text, len(asked.item.options)) for text in texts]
-                    accepted = [
-                        Sample(a, s) for a, s in zip(parsed, scores, strict=True) if Sample(a, s).accepted(THRESHOLD)
-                    ]
-                    if accepted:
-                        answers[asked.id] = str(majority(accepted).answer)
+                    parsed = np.array([[CODES[parse_answer(text, len(asked.item.options))] for text in texts]])
+                    weights = weights_of(np.array([scores]))
+                    accepted = np.where(accepted_at(parsed, np.array([scores]), THRESHOLD), parsed, -1)
+                    [winner] = winners(accepted, weights, "majority")
+                    if winner >= 0:
+                        answers[asked.id] = letter_of(winner)
                 waiting = [asked for asked in waiting if asked.id not in answers]
                 if not waiting:
                     break
         return {asked.id: answers.get(asked.id, "A") for asked in self.questions}, tokens, samples
 
     def ours(self, engine: Engine, voters: int, adaptive: bool) -> tuple[dict[str, str], int, int]:
-        """The same through augen.answering.rounds on `engine`, with an empty store."""
-        rounds = Rounds(voters, ROUNDS - 1, THRESHOLD, "question", adaptive, CERTAINTY)
+        """The same through `augen.answering` on `engine`, with an empty store."""
+        settings = VotingSettings(
+            voters, ROUNDS - 1, THRESHOLD, resample="question", adaptive=adaptive, certainty=CERTAINTY
+        )
+        rounds = Rounds(self.questions, [()] * len(self.questions), self.prompting, settings)
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
             sampler = Sampler(store, lambda: engine, identity)  # not closed: the engine is used again
-            history = run_rounds(
-                self.questions, self.sampling, rounds, sampler, stored_scores(self.scorer_folder, store)
-            )
+            found = rounds.run(sampler, stored_scores(self.scorer_folder, store))
             usage = sampler.usage
-        found = decisions(history, self.questions, "majority", "A", THRESHOLD)
-        return {key: decision.answer for key, decision in found.items()}, usage.tokens, sum(map(len, history))
+        letters = map(letter_of, found.codes("dev"))
+        answers = {asked.id: letter for asked, letter in zip(self.questions, letters, strict=True)}
+        return answers, usage.tokens, len(found.every_sample)
 
 
 def default_vllm(generator: str, dtype: str) -> Any:
@@ -216,7 +222,7 @@ def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Solution]]) -> list[flo
 
 
 def loops(bench: Bench) -> None:
-    problems = np.unique([asked.id.split("#")[0] for asked in bench.questions], return_inverse=True)[1]
+    problems = np.unique([asked.problem_id for asked in bench.questions], return_inverse=True)[1]
 
     def right(run: Run) -> Any:
         return np.array([float(run.answers[asked.id] == asked.item.answer) for asked in bench.questions])
@@ -315,7 +321,7 @@ def main() -> None:
     )
     parser.add_argument("--questions", type=int, default=QUESTIONS, help="how many (default: %(default)s)")
     count = parser.parse_args().questions
-    questions = questions_of(puzzle_entries(count, "benchmark", "bench"), "dev")[:count]
+    questions = questions_in(puzzle_entries(count, "benchmark", "bench"), "dev")[:count]
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(questions, Path(folder))
         try:

@@ -24,11 +24,10 @@ from peft import PeftModel
 from tabulate import tabulate
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from augen.answering.rounds import Asked, questions_of
 from augen.answers import parse_answer
 from augen.core.arrays import Bools, Floats
 from augen.core.params import load
-from augen.entries import Solution
+from augen.entries import Question, Solution, questions
 from augen.generation.base import Request
 from augen.generation.engines import open_engine
 from augen.metrics.quality import auc_within, scorer_quality
@@ -36,7 +35,8 @@ from augen.metrics.stats import Estimate, cluster_mean
 from augen.prompts.sections import completion, solve_prompt
 from augen.puzzles.dataset import puzzle_entries
 from augen.scorer.score import Scorer
-from augen.voting.scalar import Sample, weighted
+from augen.voting.samples import CODES
+from augen.voting.vote import weights_of, winners
 
 PUZZLES, SEED = 600, "judges"
 RESAMPLED = 200  # times, for the standard error of an AUC
@@ -47,7 +47,7 @@ BATCH = 16  # texts at once
 class Written:
     """What the generator wrote for a question: its letter, and whether letter and steps are right."""
 
-    asked: Asked
+    asked: Question
     text: str
     answer: str | None
 
@@ -64,10 +64,10 @@ class Written:
         return self.asked.id.split("#")[0]
 
 
-def written(questions: Sequence[Asked], p: Any) -> list[Written]:
+def written(every: Sequence[Question], p: Any) -> list[Written]:
     """`p.voters` texts of each question."""
     engine = open_engine("auto", p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
-    wanted = [asked for asked in questions for _ in range(p.voters)]
+    wanted = [asked for asked in every for _ in range(p.voters)]
     requests = [
         Request(
             prompt=solve_prompt(p.prompt.solve, asked.problem, asked.item),
@@ -148,8 +148,9 @@ def within(scores: Floats, right: Bools, texts: Sequence[Written]) -> Estimate:
 def voted(weights: Floats, texts: Sequence[Written]) -> Estimate:
     """The accuracy of votes weighed by `weights` (0…1)."""
     groups = by_question(texts)
-    votes = [weighted([Sample(texts[i].answer, float(weights[i])) for i in group]).answer for group in groups]
-    right = [vote == texts[group[0]].asked.item.answer for vote, group in zip(votes, groups, strict=True)]
+    answers = np.array([CODES[w.answer] for w in texts])
+    votes = [winners(answers[None, group], weights_of(weights[None, group]), "weighted")[0] for group in groups]
+    right = [vote == CODES[texts[group[0]].asked.item.answer] for vote, group in zip(votes, groups, strict=True)]
     problems = np.unique([texts[group[0]].problem for group in groups], return_inverse=True)[1]
     return cluster_mean(np.array(right, float), problems)
 
@@ -179,7 +180,7 @@ def main() -> None:
         if not Path(needed).exists():
             parser.error(f"there is no {Path(needed).parent}: dvc repro {stage}")
     p = load("voters", "model", "prompt", "infer")
-    texts = written(questions_of(puzzle_entries(puzzles, SEED, SEED), "dev"), p)
+    texts = written(questions(puzzle_entries(puzzles, SEED, SEED), "dev"), p)
     right, right_steps = (np.array([getattr(w, name) for w in texts]) for name in ("right", "right_steps"))
     print(
         f"{len(texts):,} texts: {right.mean():.1%} have the right letter, {right_steps.mean():.1%} by right steps; "

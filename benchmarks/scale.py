@@ -209,10 +209,14 @@ def retrieval(size: int) -> None:
 
 def infer(size: int) -> None:
     """Rounds, prompts, keys, store, parsing, voting and writing, with an engine that answers at once."""
-    from augen.answering.rounds import Rounds, Sampling, answered, decisions, questions_of, run_rounds, samples_jsonl
+    from augen.answering.questions import Prompting, answered
+    from augen.answering.rounds import Rounds
     from augen.core.files import write_lines
+    from augen.entries import questions
     from augen.entries.jsonl import write_jsonl
     from augen.entries.pickles import load_pickle
+    from augen.voting.samples import sample_lines
+    from augen.voting.settings import VotingSettings
     from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
     class Forgetful(FakeEngine):
@@ -224,16 +228,16 @@ def infer(size: int) -> None:
                 yield answer
 
     solved = load_pickle("data/entries.pkl")
-    questions = questions_of(solved, "test", [[(solved[0].problem, solved[0].questions[0])]] * size)
+    asked, examples = questions(solved, "test"), [[(solved[0].problem, solved[0].questions[0])]] * size
     rng = Random(1)
-    sampling = Sampling("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapter=True)
-    rounds = Rounds(SAMPLES, 2, 0.3, "slot", adaptive=False)
+    prompting = Prompting("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapter=True)
+    settings = VotingSettings(SAMPLES, 2, 0.3, method="weighted")
     engine = Forgetful(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}")
     with sampler_of(engine, Path("store")) as sampler:
-        history = run_rounds(questions, sampling, rounds, sampler, lambda found: [rng.random() for _ in found])
-    answers = decisions(history, questions, "weighted", "A", 0.3)
-    write_lines("data/samples.jsonl", samples_jsonl(history))
-    write_jsonl("data/upload.jsonl", answered(solved, answers))
+        rounds = Rounds(asked, examples, prompting, settings)
+        found = rounds.run(sampler, lambda solutions: [rng.random() for _ in solutions])
+    write_lines("data/samples.jsonl", sample_lines(found.every_sample, settings.threshold))
+    write_jsonl("data/upload.jsonl", answered(solved, found.codes("test")))
 
 
 def drawn_files(size: int) -> None:

@@ -1,7 +1,7 @@
 """When adaptive stopping stops, and what that costs: make bench PART=stopping
 
 The tuned generator answers new puzzles, 15 samples a question. The stopping rule of `augen.voting` is then replayed on
-them with 5, 9 and 15 votes at several certainties: by the votes alone, and with the generator's confidence, as infer
+them with 5, 9 and 15 votes at several certainties: by the votes alone, and with the generator's certainty, as infer
 has it. Printed are how many times fewer samples it draws than all votes, and the difference of the majority's accuracy
 ± its standard error, paired by question and clustered by problem; means over orders of the samples. Needs
 models/adapter. Takes minutes.
@@ -16,18 +16,21 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from augen.answering.rounds import Rounds, Sampling, questions_of, run_rounds, samples_jsonl, unscored
+from augen.answering.questions import Prompting
+from augen.answering.rounds import Rounds, unscored
 from augen.core.params import load
 from augen.entries import Entry
-from augen.evaluation.replay import ORDERS, Knobs, Outcome, Recorded, outcome, recorded_of
+from augen.entries import questions as questions_of
+from augen.evaluation.replay import ORDERS, Outcome, outcome
 from augen.generation.engines import open_engine
 from augen.generation.sampler import Identity, Sampler
 from augen.metrics.stats import paired_difference
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
 from augen.store.responses import Store
-from augen.voting.samples import Questions, Samples, Source, matched, read_samples
-from augen.voting.samples import questions_of as known
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import DevQuestions, SampleFile, Samples, dev_questions, matched, read_samples, sample_lines
+from augen.voting.settings import VotingSettings
 
 PUZZLES, SEED = 600, "stopping"
 VOTES = (5, 9, 15)
@@ -35,15 +38,16 @@ CERTAINTIES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 MAX_MODEL_LEN = 1024
 
 
-def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, Questions]:
+def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, DevQuestions]:
     """The most samples of each question, and the answers."""
     p = load("seed", "model", "prompt", "infer")
     window = Window(p.model, p.prompt.chat_template, MAX_MODEL_LEN)
-    sampling = Sampling(
+    prompting = Prompting(
         p.prompt.solve, window, p.seed, p.infer.temperature, p.infer.top_p, p.infer.max_tokens, adapter=True
     )
-    rounds = Rounds(VOTES[-1], max_resample=0, threshold=0.0, resample="slot", adaptive=False)
-    source = Source(folder / "samples.jsonl", "infer", rounds.voters, 0, 0.0, adaptive=False)
+    settings = VotingSettings(VOTES[-1])
+    samples = SampleFile(folder / "samples.jsonl", "infer", settings)
+    asked = questions_of(entries, "dev")
     adapter = Path("models/adapter")
     with (
         Store(folder / "store.sqlite") as store,
@@ -53,26 +57,26 @@ def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, Questions]:
             Identity("vllm", "benchmark", p.model.dtype, None, "benchmark"),
         ) as sampler,
     ):
-        history = run_rounds(questions_of(entries, "dev"), sampling, rounds, sampler, unscored)
-    with source.path.open("w", encoding="utf-8") as file:
-        file.writelines(samples_jsonl(history))
-    questions = known(entries)
-    return matched(read_samples(source, ["dev"])["dev"], questions, source), questions
+        found = Rounds(asked, [()] * len(asked), prompting, settings).run(sampler, unscored)
+    with samples.path.open("w", encoding="utf-8") as file:
+        file.writelines(sample_lines(found.every_sample, settings.threshold))
+    dev = dev_questions(entries)
+    return matched(read_samples(samples, ["dev"])["dev"], dev, samples), dev
 
 
-def cell(recorded: Recorded, questions: Questions, knobs: Knobs) -> str:
+def cell(recorded: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> str:
     """What the rule saves and costs."""
     slots = range(1, VOTES[-1] + 1)
     orders = [[*slots[first:], *slots[:first]] for first in range(0, len(slots), -(-len(slots) // ORDERS))]
 
-    def mean(stops: bool) -> Outcome:
-        found = [outcome(recorded, questions.truth, knobs, stops, order) for order in orders]
+    def mean(adaptive: bool) -> Outcome:
+        rule = replace(settings, adaptive=adaptive)
+        found = [outcome(recorded, questions.truth, rule, order) for order in orders]
         told = [each for each in found if each]
         return Outcome(*(np.mean([vars(each)[name] for each in told], axis=0) for name in ("samples", "right")))
 
     every, some = mean(False), mean(True)
-    clusters = np.unique(questions.problems, return_inverse=True)[1]
-    difference = paired_difference(some.right, every.right, clusters)
+    difference = paired_difference(some.right, every.right, questions.clusters)
     fewer = every.samples.mean() / some.samples.mean()
     return f"{fewer:.2f}, {difference.value:+.3f} ± {difference.se:.3f}"
 
@@ -87,15 +91,15 @@ def main() -> None:
         parser.error("there is no models/adapter: dvc repro finetune")
     with tempfile.TemporaryDirectory() as folder:
         samples, questions = drawn(entries, Path(folder))
-    most = Knobs(VOTES[-1], 0, 0.0, "slot", "majority", CERTAINTIES[0])
-    recorded = recorded_of(samples, most)
-    alone = replace(recorded, confidences=np.full_like(recorded.confidences, -1))
+    most = VotingSettings(VOTES[-1], certainty=CERTAINTIES[0])
+    recorded = SampleGrid.of(samples, most)
+    alone = replace(recorded, ranks=np.full_like(recorded.ranks, -1))
     rows = []
     for votes in VOTES:
-        knobs = replace(most, voters=votes)
+        fewer = replace(most, voters=votes)
         rows.append(
-            [votes, cell(alone, questions, knobs)]
-            + [cell(recorded, questions, replace(knobs, certainty=certainty)) for certainty in CERTAINTIES]
+            [votes, cell(alone, questions, fewer)]
+            + [cell(recorded, questions, replace(fewer, certainty=certainty)) for certainty in CERTAINTIES]
         )
     print(f"{len(questions.ids):,} questions: times fewer samples, and the difference of the accuracy")
     headers = ["votes", "by votes alone, 0.95", *(f"{certainty}" for certainty in CERTAINTIES)]

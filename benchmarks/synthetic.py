@@ -60,6 +60,6 @@ def write_samples(path: Path, asked: Iterator[Entry], split: str, samples: int) 
                         "accepted": True,
                         "tokens": 60,
                         "finish": "stop",
-                        "confidence": chance[4] * 100 // 255,
+                        "logprob_rank": chance[4] * 100 // 255,
                     }
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")

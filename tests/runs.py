@@ -24,7 +24,9 @@ from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.entries.jsonl import write_jsonl
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
-from augen.voting.scalar import Sample, next_draws
+from augen.voting.samples import Sample
+from augen.voting.settings import VotingSettings
+from tests.oracles import next_draws
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 POOL = 90  # different problems; larger runs repeat them under other ids
@@ -82,7 +84,7 @@ def sample_rows(
             rng = Random(f"{name} {scored}")
             skill = min(0.97, max(0.05, rng.gauss(skill_of[entry.id.rsplit("_", 1)[1]], 0.3)))
             history: list[Sample] = []
-            while draws := next_draws(history, voters, max_resample, threshold, "slot", adaptive=False):
+            while draws := next_draws(history, VotingSettings(voters, max_resample, threshold)):
                 for slot, round_ in draws:
                     row = drawn(item, skill, rng, scored)
                     sample = Sample(row["answer"], row["score"], slot, round_)
@@ -99,7 +101,7 @@ def sample_rows(
                         "accepted": sample.accepted(threshold),
                         "tokens": row["tokens"],
                         "finish": row["finish"],
-                        "confidence": None if row["score"] is None else round(100 * row["score"]),
+                        "logprob_rank": None if row["score"] is None else round(100 * row["score"]),
                     }
 
 

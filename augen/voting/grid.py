@@ -41,14 +41,14 @@ class SampleGrid:
 
     def add(self, questions: Sequence[int], samples: Sequence[Sample], threshold: float) -> None:
         """Put each of `samples` into the grid, as one of the question with the same place in `questions`."""
-        place = np.array(questions), np.array([s.slot - 1 for s in samples]), np.array([s.round for s in samples])
-        self._put(
-            place,
-            np.array([CODES[s.answer] for s in samples]),
-            np.array([np.nan if s.score is None else s.score for s in samples]),
-            np.array([-1 if s.logprob_rank is None else s.logprob_rank for s in samples]),
-            threshold,
+        place = tuple(
+            np.array(numbers, dtype=np.int64)
+            for numbers in (questions, [s.slot - 1 for s in samples], [s.round for s in samples])
         )
+        answers = np.array([CODES[s.answer] for s in samples], dtype=np.int64)
+        scores = np.array([np.nan if s.score is None else s.score for s in samples])
+        ranks = np.array([-1 if s.logprob_rank is None else s.logprob_rank for s in samples])
+        self._put(place, answers, scores, ranks, threshold)
 
     def _put(self, place: Any, answers: Ints, scores: Ints, ranks: Ints, threshold: float) -> None:
         self.answers[place] = answers

@@ -74,7 +74,9 @@ def _needed(answers: Ints, accepted: Bools, rank: Ints, left: Ints, certainty: f
 
 
 @cache
-def votes_to_decide(top: int, second: int, left: int, certainty: float, rank: int | None = None) -> int:
+def votes_to_decide(
+    top: int, second: int, left: int, certainty: float = UNKNOWN_CERTAINTY, rank: int | None = None
+) -> int:
     """How many of the `left` votes the leading letter needs, given one after the other, until it has `decided`.
 
     All of them, where even that does not decide it. The rank is taken to stay as it is.
@@ -87,7 +89,7 @@ def votes_to_decide(top: int, second: int, left: int, certainty: float, rank: in
     return next((more for more in range(left) if decided(top + more, second, left - more, certainty, rank)), left)
 
 
-def decided(top: int, second: int, left: int, certainty: float, rank: int | None = None) -> bool:
+def decided(top: int, second: int, left: int, certainty: float = UNKNOWN_CERTAINTY, rank: int | None = None) -> bool:
     """Whether the letter that leads with `top` votes against `second` wins in the end with P ≥ `certainty`.
 
     At most `left` votes are to come. As in Adaptive-Consistency (Aggarwal et al. 2023,

@@ -16,7 +16,6 @@ import numpy as np
 from scipy.special import comb as binomial
 
 from augen.core.arrays import Bools, Floats, Ints
-from augen.entries import LETTERS
 from augen.voting.settings import Method
 
 SCORE_UNITS = 10**9
@@ -100,7 +99,7 @@ def handed_in(voted: Ints, options: Ints, fallback: str) -> Ints:
     >>> handed_in(np.array([1, -1, -1]), np.array([4, 4, 2]), "C")
     array([1, 2, 1])
     """
-    return np.where(voted < 0, np.minimum(LETTERS.index(fallback), options - 1), voted)
+    return np.where(voted < 0, np.minimum(ord(fallback) - ord("A"), options - 1), voted)
 
 
 def subsets(n: int, k: int) -> Iterator[list[int]]:

@@ -13,15 +13,19 @@ from typing import Any
 
 import pytest
 
-from augen.answering.rounds import Asked, Rounds, Sampling, questions_of, run_rounds, unscored
+from augen.answering.questions import Prompting
+from augen.answering.rounds import Rounds, unscored
 from augen.answers import parse_answer
 from augen.core.params import Params
+from augen.entries import Question
+from augen.entries import questions as questions_in
 from augen.entries.jsonl import read_jsonl
 from augen.generation.base import Completion, Request
 from augen.generation.open import open_sampler
 from augen.generation.sampler import Item, Releasable
 from augen.prompts.window import Window
 from augen.store.responses import Store
+from augen.voting.settings import VotingSettings
 from tests.integration.paid import params
 from tests.integration.vllm_server import KEY, NAME, served
 
@@ -31,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 GENERATOR = ROOT / "models/tiny/generator"
 MAX_MODEL_LEN = 600
 NEW = 48
-ONCE = Rounds(voters=2, max_resample=0, threshold=0.0, resample="slot", adaptive=False)
+ONCE = VotingSettings(voters=2)
 PLACE = {"slot": 1, "round": 0}
 
 
@@ -80,21 +84,21 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def questions() -> list[Asked]:
-    return questions_of(read_jsonl(ROOT / "data/raw/train.jsonl", answers="required")[:4], "dev")
+def questions() -> list[Question]:
+    return questions_in(read_jsonl(ROOT / "data/raw/train.jsonl", answers="required")[:4], "dev")
 
 
-def sampling(window: Window, **changes: Any) -> Sampling:
-    greedy = Sampling("请解答下面的逻辑单选题。", window, 1, temperature=0.0, top_p=1.0, max_tokens=NEW, adapter=False)
+def sampling(window: Window, **changes: Any) -> Prompting:
+    greedy = Prompting("请解答下面的逻辑单选题。", window, 1, temperature=0.0, top_p=1.0, max_tokens=NEW, adapter=False)
     return replace(greedy, **changes)
 
 
 @pytest.fixture(scope="module")
-def requests(questions: list[Asked]) -> list[Request]:
+def requests(questions: list[Question]) -> list[Request]:
     """The greedy prompt of every question."""
     p = params({"model.generator": str(GENERATOR)})
     window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
-    found = [sampling(window).request(asked, 1, 0) for asked in questions]
+    found = [sampling(window).request(asked, (), 1, 0) for asked in questions]
     return [request for request in found if request]
 
 
@@ -166,11 +170,13 @@ def test_what_is_stored_is_not_drawn_again_and_other_samples_are(setup: Setup, r
 
 
 def test_the_round_loop_gets_the_same_answers(
-    setup: Setup, questions: list[Asked], reference: list[tuple[str, int]]
+    setup: Setup, questions: list[Question], reference: list[tuple[str, int]]
 ) -> None:
     long = replace(questions[0], id="long#1", problem="甲比乙高。" * 300)
     with setup.open() as (sampler, window):
-        *history, empty = run_rounds([*questions, long], sampling(window), ONCE, sampler, unscored)
+        asked_for = [*questions, long]
+        rounds = Rounds(asked_for, [()] * len(asked_for), sampling(window), ONCE)
+        *history, empty = rounds.run(sampler, unscored).samples
     for asked, drawn, (text, tokens) in zip(questions, history, reference, strict=True):
         answer = parse_answer(text, len(asked.item.options))
         assert [(d.slot, d.text, d.tokens, d.answer) for d in drawn] == [(s, text, tokens, answer) for s in (1, 2)]

@@ -1,7 +1,6 @@
 """The evaluation of a small run whose every number is worked out by hand, and the faults that it finds."""
 
 import csv
-import doctest
 import json
 import random
 from collections.abc import Iterator
@@ -17,11 +16,12 @@ from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem, question_id
 from augen.entries.jsonl import write_jsonl
 from augen.evaluation import steps as evaluation
-from augen.evaluation.steps import Report, Settings, evaluate, gains_page, gains_table, rounded
+from augen.evaluation.steps import Recorded, Report, evaluate, gains_page, gains_table, rounded
 from augen.metrics.stats import Estimate
-from augen.voting.samples import Questions, Samples, Source, matched, questions_of, read_samples
-from augen.voting.scalar import Sample, decide, next_draws
+from augen.voting.samples import DevQuestions, Sample, SampleFile, dev_questions, matched, read_samples
+from augen.voting.settings import VotingSettings
 from stages import evaluate as stage
+from tests.oracles import decide, next_draws
 
 DEV = [
     Entry(
@@ -34,7 +34,7 @@ DEV = [
     ),
     Entry("列表为空。", [QuestionItem("长度？", ["0", "1", "2", "3"], answer="A")], "dev_0001_lists"),
 ]
-SETTINGS = Settings(voters=3, max_resample=1, method="weighted", fallback="A", setup="adapter")
+SETTINGS = VotingSettings(voters=3, max_resample=1, threshold=0.5, method="weighted")
 
 # question: its samples as (slot, round, answer, score); the threshold is 0.5.
 PIPELINE: dict[str, list[tuple[int, int, str | None, float | None]]] = {
@@ -117,33 +117,27 @@ def write(path: Path, rows: list[Row]) -> Path:
     return path
 
 
-def infer_source(path: Path) -> Source:
-    return Source(path, "infer", voters=3, max_resample=1, threshold=0.5, adaptive=False)
+def infer_source(path: Path) -> SampleFile:
+    return SampleFile(path, "infer", SETTINGS)
 
 
-def baseline_source(path: Path) -> Source:
-    return Source(path, "baseline", voters=2, max_resample=0, threshold=0.0, adaptive=False)
+def baseline_source(path: Path) -> SampleFile:
+    return SampleFile(path, "baseline", VotingSettings(2))
 
 
-def read(folder: Path, rows: list[Row]) -> tuple[Questions, Samples, Samples, Samples]:
-    """Questions, pipeline samples, plain samples and test samples, as the stage reads them."""
-    questions = questions_of(DEV)
+def read(folder: Path, rows: list[Row]) -> tuple[DevQuestions, Recorded]:
+    """Questions, and the samples of the pipeline, the plain model and the test split, as the stage reads them."""
+    questions = dev_questions(DEV)
     infer = infer_source(write(folder / "samples.jsonl", rows))
     baseline = baseline_source(write(folder / "baseline.jsonl", list(rows_of("dev", PLAIN))))
     drawn = read_samples(infer, ("dev", "test"))
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    return questions, matched(drawn["dev"], questions, infer), plain, drawn["test"]
+    return questions, Recorded(matched(drawn["dev"], questions, infer), plain, drawn["test"])
 
 
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
-    return evaluate(*read(tmp_path, pipeline_rows()), SETTINGS)
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(evaluation)
-    assert result.attempted > 1
-    assert result.failed == 0
+    return evaluate(*read(tmp_path, pipeline_rows()), SETTINGS, "adapter")
 
 
 class TestNumbers:
@@ -238,7 +232,7 @@ class TestNumbers:
     def test_the_order_of_lines_changes_nothing(self, tmp_path: Path, report: Report) -> None:
         rows = pipeline_rows()
         random.Random(0).shuffle(rows)
-        again = evaluate(*read(tmp_path, rows), SETTINGS)
+        again = evaluate(*read(tmp_path, rows), SETTINGS, "adapter")
         assert (again.metrics, again.gains, again.plots) == (report.metrics, report.gains, report.plots)
 
 
@@ -250,21 +244,22 @@ def test_handed_in_answers_are_those_of_the_round_loop(tmp_path: Path) -> None:
         for i in range(300)
     ]
     rows, right, fallbacks = [], 0, 0
+    settings = VotingSettings(6, 1, threshold=0.5, method="weighted", adaptive=True)
     for entry in dev:
         history: list[Sample] = []
-        while draws := next_draws(history, 6, 1, 0.5, "slot", adaptive=True):
+        while draws := next_draws(history, settings):
             history += [
                 Sample(rng.choice([None, None, "A", "B", "C"]), rng.choice([0.1, 0.3, 0.5, 0.6]), *place)
                 for place in draws
             ]
-        decision = decide(history, "weighted", "A", 0.5)
+        decision = decide(history, settings)
         right += decision.answer == entry.questions[0].answer
         fallbacks += decision.basis == "fallback"
         rows += list(rows_of("dev", {f"{entry.id}#1": [(s.slot, s.round, s.answer, s.score) for s in history]}))
-    source = Source(write(tmp_path / "s.jsonl", rows), "infer", 6, 1, 0.5, adaptive=True)
-    questions = questions_of(dev)
+    source = SampleFile(write(tmp_path / "s.jsonl", rows), "infer", settings)
+    questions = dev_questions(dev)
     samples = matched(read_samples(source, ("dev",))["dev"], questions, source)
-    report = evaluate(questions, samples, samples, samples, Settings(6, 1, "weighted", "A", "adapter"))
+    report = evaluate(questions, Recorded(samples, samples, samples), settings, "adapter")
     assert report.metrics["accuracy"] == pytest.approx(right / 300)
     assert report.metrics["fallbacks"] == fallbacks
     assert "families" not in report.metrics
@@ -277,7 +272,7 @@ def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
     rows = pipeline_rows()
     for row in rows:
         row |= {"score": None, "accepted": row["answer"] is not None}
-    report = evaluate(*read(tmp_path, rows), SETTINGS)
+    report = evaluate(*read(tmp_path, rows), SETTINGS, "adapter")
     assert "scorer" not in report.metrics
     assert report.plots["roc"] == report.plots["calibration"] == []
     at_k = report.metrics["at_k"]
@@ -285,8 +280,8 @@ def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
 
 
 def test_a_fallback_beyond_a_question_s_options_is_its_last_letter() -> None:
-    """As `augen.answering.rounds.decisions` hands it in."""
-    asked = Questions(["p#1", "p#2", "p#3"], np.zeros(3, int), np.array([2, 4, 2]), ["p"] * 3)
+    """As the stage `infer` hands it in."""
+    asked = DevQuestions(["p#1", "p#2", "p#3"], np.zeros(3, int), np.array([2, 4, 2]), ["p"] * 3)
     assert asked.handed_in(np.array([-1, -1, 0]), "D").tolist() == [1, 3, 0]
 
 
@@ -333,8 +328,8 @@ class TestFaults:
             ({"answer": "答"}, "line 1: missing or unknown: '答'"),
             ({"score": float("nan")}, "line 1: score nan is not within 0…1"),
             ({"score": 1.5}, "line 1: score 1.5 is not within 0…1"),
-            ({"confidence": 101}, "line 1: confidence 101 is no whole number from 0 to 100"),
-            ({"confidence": 50.5}, "line 1: confidence 50.5 is no whole number from 0 to 100"),
+            ({"logprob_rank": 101}, "line 1: logprob_rank 101 is no whole number from 0 to 100"),
+            ({"logprob_rank": 50.5}, "line 1: logprob_rank 50.5 is no whole number from 0 to 100"),
             ({"slot": None}, "line 1: "),
             ({"split": "train"}, "line 1: missing or unknown: 'train'"),
             ({"question": "dev_9#1"}, "samples of questions that are not in data/dev.jsonl: dev_9#1"),
@@ -379,9 +374,9 @@ class TestFaults:
 
     def test_dev_without_answers_or_questions(self) -> None:
         with pytest.raises(AugenError, match="question p#1 has no answer"):
-            questions_of([Entry("题", [QuestionItem("问", ["一", "二"])], "p")])
+            dev_questions([Entry("题", [QuestionItem("问", ["一", "二"])], "p")])
         with pytest.raises(AugenError, match="dev_fraction"):
-            questions_of([])
+            dev_questions([])
 
 
 class TestText:
@@ -402,9 +397,9 @@ class TestText:
         )
 
     def test_one_problem_alone_has_no_error(self, tmp_path: Path) -> None:
-        questions, samples, plain, test = read(tmp_path, pipeline_rows())
+        questions, recorded = read(tmp_path, pipeline_rows())
         one = replace(questions, problems=["p"] * 3)
-        report = evaluate(one, samples, plain, test, SETTINGS)
+        report = evaluate(one, recorded, SETTINGS, "adapter")
         assert rounded(report.metrics)["accuracy_se"] is None
         assert "0.667 ± ?" in gains_table(report.gains, "github")
 

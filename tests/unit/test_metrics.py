@@ -1,6 +1,5 @@
-"""Metrics: the worked examples, brute force beside each formula, and the vote beside `augen.voting.scalar`."""
+"""Metrics: the worked examples, brute force beside each formula, and the vote beside that of tests/oracles.py."""
 
-import doctest
 from itertools import combinations
 from typing import get_args
 
@@ -9,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.metrics import stats as metrics
+from augen.core.arrays import Bools, Ints
 from augen.metrics.quality import CURVE_POINTS, calibration, calibration_error, scorer_quality
 from augen.metrics.stats import cluster_mean, group_means, paired_difference
-from augen.voting.scalar import Sample, decide
-from augen.voting.vote import DRAWN_SUBSETS, Method, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
+from augen.voting.samples import Sample
+from augen.voting.settings import Method, VotingSettings
+from augen.voting.vote import DRAWN_SUBSETS, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
+from tests.oracles import decide
 
 METHODS: tuple[Method, ...] = get_args(Method)
 THRESHOLD = 0.5
@@ -29,17 +30,15 @@ tables = st.integers(1, 6).flatmap(
 Table = list[list[tuple[str | None, float | None]]]
 
 
-def arrays(table: Table) -> tuple[metrics.Ints, metrics.Ints, metrics.Bools]:
+def arrays(table: Table) -> tuple[Ints, Ints, Bools]:
     """(Q, n) letter codes, weights and acceptance."""
     answers = np.array([[-1 if a is None else "ABC".index(a) for a, _ in row] for row in table])
     given = np.array([[NAN if s is None else s for _, s in row] for row in table])
     return answers, weights_of(given), (answers >= 0) & (np.isnan(given) | (given >= THRESHOLD))
 
 
-def test_worked_examples() -> None:
-    result = doctest.testmod(metrics)
-    assert result.attempted > 20
-    assert result.failed == 0
+def settings_of(method: Method) -> VotingSettings:
+    return VotingSettings(6, threshold=THRESHOLD, method=method, fallback="Z")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -49,7 +48,7 @@ class TestVotes:
     def test_winners_are_those_of_voting(self, method: Method, table: Table) -> None:
         answers, weights, accepted = arrays(table)
         got = winners(accepted_or_all(answers, accepted), weights, method)
-        expected = [decide([Sample(*s) for s in row], method, "Z", THRESHOLD).answer for row in table]
+        expected = [decide([Sample(*s) for s in row], settings_of(method)).answer for row in table]
         assert ["ABC"[code] if code >= 0 else "Z" for code in got] == expected
 
     @few
@@ -58,7 +57,7 @@ class TestVotes:
         answers, weights, accepted = arrays(table)
         k = data.draw(st.integers(1, answers.shape[1]))
         right = [
-            decide([Sample(*row[i]) for i in chosen], method, "Z", THRESHOLD).answer == "A"
+            decide([Sample(*row[i]) for i in chosen], settings_of(method)).answer == "A"
             for row in table
             for chosen in combinations(range(len(row)), k)
         ]

@@ -1,14 +1,14 @@
 """What the report page is given: questions with flags and votes, tables, charts, and the page that holds them."""
 
 import base64
-import doctest
 import json
 import re
 import zlib
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,17 +20,28 @@ from ruamel.yaml import YAML
 from augen.core.errors import AugenError
 from augen.core.params import load
 from augen.entries import Entry, QuestionItem
-from augen.evaluation.report import charts, flags, page, tables
+from augen.evaluation.report import charts, page, tables
 from augen.evaluation.report.flags import FLAGS, chosen, flags_of
-from augen.evaluation.report.questions import Voting, question_record, question_records, read_examples, sample_record
+from augen.evaluation.report.questions import (
+    Decision,
+    Drawn,
+    decisions,
+    question_records,
+    read_examples,
+    sample_record,
+)
 from augen.evaluation.steps import Gain
 from augen.metrics.stats import Estimate
-from augen.voting.samples import CODES, ROW, Questions, Samples, Source
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import CODES, ROW, DevQuestions, Sample, SampleFile, Samples
+from augen.voting.settings import Method, VotingSettings
 from stages import evaluate as stage
+from tests.oracles import decide
 from tests.runs import write_run
 
 ITEM = QuestionItem("谁最高？", ["甲", "乙", "丙"], answer="B")
-VOTING = Voting("weighted", threshold=0.5, fallback="D")
+SETTINGS = VotingSettings(5, 2, threshold=0.5, method="weighted", fallback="D")
+DECISION = Decision("B", "accepted", {"B": 0.9}, {"B": 1})
 EXAMPLE = {
     "problem": "丙比丁高。",
     "question": "谁高？",
@@ -40,18 +51,22 @@ EXAMPLE = {
 }
 
 
-def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 0, **other: Any) -> dict[str, Any]:
+def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 0, **other: Any) -> Sample:
     text = "想。" if answer is None else f"想。\n答案是：{answer}"
-    accepted = answer is not None and (score is None or score >= 0.5)
-    drawn = {"slot": slot, "round": round_, "answer": answer, "score": score, "accepted": accepted}
-    return drawn | {"text": text, "tokens": 5, "finish": "stop"} | other
+    return replace(Sample(answer, score, slot, round_, text=text, tokens=5), **other)
 
 
-@pytest.mark.parametrize("module", [charts, flags, tables, page])
-def test_worked_examples(module: Any) -> None:
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
+def asked_of(questions: int) -> DevQuestions:
+    ids = [f"p#{number + 1}" for number in range(questions)]
+    options = np.full(questions, len(ITEM.options))
+    return DevQuestions(ids, np.full(questions, CODES[ITEM.answer]), options, ["p"] * questions)
+
+
+def grid_of(*questions: list[Sample]) -> SampleGrid:
+    grid = SampleGrid.empty(len(questions), SETTINGS)
+    for number, samples in enumerate(questions):
+        grid.add([number] * len(samples), samples, SETTINGS.threshold)
+    return grid
 
 
 class TestQuestions:
@@ -83,33 +98,52 @@ class TestQuestions:
         ],
     )
     def test_vote_and_flags(
-        self, rows: list[dict[str, Any]], given: str, basis: str, votes: dict[str, int], flags: list[str]
+        self, rows: list[Sample], given: str, basis: str, votes: dict[str, int], flags: list[str]
     ) -> None:
-        drawn = [
-            (0, r["slot"], r["round"], CODES[r["answer"]], r["score"], r["accepted"], r["tokens"], -1) for r in rows
-        ]
-        asked = Questions(["p#1"], np.array([CODES[ITEM.answer]]), np.array([len(ITEM.options)]), ["p"])
-        found = flags_of(Samples(["p#1"], np.array(drawn, dtype=ROW)), asked, VOTING.method, VOTING.fallback)
+        found = flags_of(grid_of(rows), asked_of(1), SETTINGS)
         assert list(found) == list(FLAGS)
         assert [flag for flag, holds in found.items() if holds[0]] == flags
 
-        record = question_record(ITEM, rows, VOTING, flags)
-        assert (record["given"], record["basis"], record["votes"], record["flags"]) == (given, basis, votes, flags)
+        [decision] = decisions(grid_of(rows), asked_of(1), SETTINGS, ["p#1"]).values()
+        assert (decision.answer, decision.basis, decision.votes) == (given, basis, votes)
+
+    @given(
+        drawn=st.lists(
+            st.lists(
+                st.builds(Sample, st.sampled_from([None, "A", "B", "C"]), st.sampled_from([None, 0.1, 0.3, 0.5, 0.9])),
+                max_size=5,
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        method=st.sampled_from(get_args(Method)),
+    )
+    def test_decisions_are_those_of_the_rule_for_one_question(self, drawn: list[list[Sample]], method: Method) -> None:
+        settings = replace(SETTINGS, method=method, fallback="C")
+        placed = [[replace(s, slot=slot) for slot, s in enumerate(own, start=1)] for own in drawn]
+        asked = asked_of(len(placed))
+        found = decisions(grid_of(*placed), asked, settings, asked.ids)
+        for name, own in zip(asked.ids, placed, strict=True):
+            expected = decide(own, settings)
+            assert (found[name].answer, found[name].basis) == (expected.answer, expected.basis)
+            assert list(found[name].tally.items()) == list(expected.tally.items()), "the winner first"
 
     def test_samples_stand_by_slot_then_round(self) -> None:
         drawn = [row(1, "B"), row(2, "A", 0.1), row(3, "B"), row(2, "B", round_=1)]
-        record = question_record(ITEM, drawn, VOTING, [])
+        name = "dev_0_roads#1"
+        found = Drawn({name: drawn}, {name: []}, {name: []}, {name: DECISION})
+        [record] = question_records([Entry("题", [ITEM], "dev_0_roads")], found, {name: []}, 0.5)["questions"]
         assert [(s["slot"], s["round"]) for s in record["samples"]] == [(1, 0), (2, 0), (2, 1), (3, 0)]
 
     @given(st.text(max_size=20))
     def test_the_letter_is_found_as_javascript_counts(self, before: str) -> None:
-        sample = sample_record(row(1, "B", text=f"{before}。\n答案是：B"), 3)
+        sample = sample_record(row(1, "B", text=f"{before}。\n答案是：B"), 3, 0.5)
         text = f"{before}。\n答案是：B".encode("utf-16-le", "surrogatepass")
         assert text[2 * sample["at"] :][:2] == "B".encode("utf-16-le")
 
     def test_no_answer_has_no_place(self) -> None:
-        assert sample_record(row(1, None), 3)["at"] is None
-        assert sample_record(row(1, None, finish="length"), 3)["cut"] is True
+        assert sample_record(row(1, None), 3, 0.5)["at"] is None
+        assert sample_record(row(1, None, finish="length"), 3, 0.5)["cut"] is True
 
     def test_shared_texts_are_kept_once(self) -> None:
         other = EXAMPLE | {"reasoning": "丙。\n答案是：A"}
@@ -117,7 +151,8 @@ class TestQuestions:
         names = ["dev_0001_roads#1", "dev_0001_roads#2", "real1#1"]
         rows = {name: [row(1, "B")] for name in names}
         found = {names[0]: [EXAMPLE, other], names[1]: [EXAMPLE], names[2]: []}
-        records = question_records(entries, rows, rows, found, VOTING, {name: ["close"] for name in names})
+        drawn = Drawn(rows, rows, found, dict.fromkeys(names, DECISION))
+        records = question_records(entries, drawn, {name: ["close"] for name in names}, 0.5)
         assert records["problems"] == ["甲…", "乙…"]
         assert records["examples"] == [EXAMPLE, other]
         assert [q["examples"] for q in records["questions"]] == [[1, 0], [0], []], "the most similar first"
@@ -131,7 +166,7 @@ class TestQuestions:
         names = ["dev_1_roads#2", "dev_2_roads#1"]
         rows = {name: [row(1, "B")] for name in names}
         none: dict[str, Any] = {name: [] for name in names}
-        records = question_records(entries, rows, rows, none, VOTING, none)
+        records = question_records(entries, Drawn(rows, rows, none, dict.fromkeys(names, DECISION)), none, 0.5)
         assert records["problems"] == ["题1", "题2"]
         assert [(q["id"], q["problem"]) for q in records["questions"]] == [(names[0], 0), (names[1], 1)]
 
@@ -156,7 +191,7 @@ class TestExamples:
         path = folder / "examples.jsonl"
         if text is not None:
             path.write_text(text, encoding="utf-8")
-        return read_examples(Source(path, "infer", 5, 2, 0.5, adaptive=False), asked, asked)
+        return read_examples(SampleFile(path, "infer", SETTINGS), asked, asked)
 
     def test_reads_what_infer_wrote(self, tmp_path: Path) -> None:
         line = json.dumps({"split": "dev", "question": "p#1", "examples": [EXAMPLE]}) + "\n"
@@ -183,7 +218,7 @@ class TestTables:
     def test_families_best_first_with_their_error(self) -> None:
         """roads: right 1, 1 | 0 by problem; mean 2/3, se² = 2/1 · (4/9 + 4/9)/9."""
         problems = ["dev_0_roads", "dev_0_roads", "dev_1_roads", "dev_2_lists", "real"]
-        asked = Questions([f"{n}#1" for n in range(5)], np.zeros(5, int), np.full(5, 4), problems)
+        asked = DevQuestions([f"{n}#1" for n in range(5)], np.zeros(5, int), np.full(5, 4), problems)
         right, plain = np.array([True, True, False, True, True]), np.array([0.5, 1, 0, 1, 1])
         lists, roads = tables.family_rows(asked, right, plain)
         assert (lists["family"], lists["accuracy"], lists["low"], lists["high"]) == ("lists", 1, 1, 1)

@@ -1,7 +1,7 @@
 """Votes and the round loop's draws: the worked examples, and what must hold for any samples."""
 
-import doctest
 from collections.abc import Callable
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -10,19 +10,22 @@ from hypothesis import strategies as st
 from scipy.special import betainc
 from scipy.stats import betabinom
 
-from augen.voting import scalar as voting
-from augen.voting.scalar import VOTES, Sample, decide, decided, next_draws, votes_to_decide
-from augen.voting.vote import Method, Resample
+from augen.voting.samples import Sample
+from augen.voting.settings import Method, Resample, VotingSettings
+from augen.voting.stopping import decided, votes_to_decide
+from tests.oracles import VOTES, decide, next_draws, weight
 
 METHODS: tuple[Method, ...] = get_args(Method)
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)
+
+MAJORITY = VotingSettings(5, threshold=0.5, fallback="Z")
 
 timeless = settings(max_examples=60, deadline=None)
 letters = st.sampled_from("ABCD")
 # Few distinct scores, so that ties are common.
 scores = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.9, 1.0])
 samples = st.builds(Sample, answer=st.none() | letters, score=st.none() | scores)
-confidences = st.none() | st.integers(0, 100)
+ranks = st.none() | st.integers(0, 100)
 Answers = Callable[[int, int], Sample]
 
 
@@ -43,17 +46,12 @@ def run(
     """The round loop as inference runs it: all samples, and the draws of each round."""
     history: list[Sample] = []
     rounds = []
-    while draws := next_draws(history, voters, max_resample, 0.5, resample, adaptive):
+    settings = VotingSettings(voters, max_resample, 0.5, resample, adaptive=adaptive)
+    while draws := next_draws(history, settings):
         rounds.append(draws)
         history += [sample(slot, round_) for slot, round_ in draws]
         assert len(rounds) <= voters * (max_resample + 1), "the loop does not end"
     return history, rounds
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(voting)
-    assert result.attempted > 25
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -94,7 +92,7 @@ class TestVotes:
             return
 
         def score_sum(letter: str) -> int:
-            return sum(sample.weight for sample in drawn if sample.answer == letter)
+            return sum(weight(sample) for sample in drawn if sample.answer == letter)
 
         tied = [letter for letter, got in vote.tally.items() if got == max(vote.tally.values())]
         strongest = [letter for letter in tied if score_sum(letter) == max(map(score_sum, tied))]
@@ -111,7 +109,7 @@ class TestVotes:
     def test_decide_asks_the_accepted_then_the_parsed_then_falls_back(
         self, method: Method, drawn: list[Sample], threshold: float
     ) -> None:
-        decision = decide(drawn, method, fallback="Z", threshold=threshold)
+        decision = decide(drawn, VotingSettings(5, threshold=threshold, method=method, fallback="Z"))
         accepted = [sample for sample in drawn if sample.accepted(threshold)]
         expected = VOTES[method](accepted or drawn)
         basis = "accepted" if accepted else "parsed" if expected.answer else "fallback"
@@ -141,23 +139,23 @@ class TestDecided:
         top=st.integers(0, 12),
         second=st.integers(0, 12),
         left=st.integers(0, 12),
-        confidence=confidences,
+        rank=ranks,
     )
     def test_equals_the_beta_binomial_of_the_posterior(
-        self, top: int, second: int, left: int, confidence: int | None
+        self, top: int, second: int, left: int, rank: int | None
     ) -> None:
         """Every vote to come goes to the leader with a probability drawn from Beta(a, b)."""
-        trust = (0, 0) if confidence is None else (confidence / 25, 4 - confidence / 25)
+        trust = (0, 0) if rank is None else (rank / 25, 4 - rank / 25)
         others = betabinom(left, trust[1] + second + 1, trust[0] + top + 1)
         chance = sum(others.pmf(x) for x in range(left + 1) if second + x < top + left - x)
-        for certainty in (0.95, 0.99) if confidence is None else (0.6, 0.8, 0.95, 0.99):
+        for certainty in (0.95, 0.99) if rank is None else (0.6, 0.8, 0.95, 0.99):
             if abs(chance - certainty) > 1e-6:
-                assert decided(top, second, left, certainty, confidence) == (top > second and chance > certainty)
+                assert decided(top, second, left, certainty, rank) == (top > second and chance > certainty)
 
-    def test_without_a_confidence_it_must_be_rather_certain(self) -> None:
+    def test_without_a_rank_it_must_be_rather_certain(self) -> None:
         """Of five votes 1 to 0 is as good as 0.8 by the votes alone, and that is too often wrong."""
         assert not decided(1, 0, left=4, certainty=0.6)
-        assert decided(1, 0, left=4, certainty=0.6, confidence=50)
+        assert decided(1, 0, left=4, certainty=0.6, rank=50)
 
     @timeless
     @given(top=st.integers(0, 20), second=st.integers(0, 20))
@@ -182,15 +180,13 @@ class TestDecided:
         top=st.integers(0, 20),
         second=st.integers(0, 20),
         left=st.integers(0, 20),
-        confidence=confidences,
+        rank=ranks,
     )
-    def test_needs_exactly_the_votes_that_it_names(
-        self, top: int, second: int, left: int, confidence: int | None
-    ) -> None:
-        more = votes_to_decide(top, second, left, 0.8, confidence)
+    def test_needs_exactly_the_votes_that_it_names(self, top: int, second: int, left: int, rank: int | None) -> None:
+        more = votes_to_decide(top, second, left, 0.8, rank)
         assert 0 <= more <= left
-        assert more == left or decided(top + more, second, left - more, 0.8, confidence)
-        assert more == 0 or not decided(top + more - 1, second, left - more + 1, 0.8, confidence)
+        assert more == left or decided(top + more, second, left - more, 0.8, rank)
+        assert more == 0 or not decided(top + more - 1, second, left - more + 1, 0.8, rank)
 
 
 class TestNextDraws:
@@ -263,7 +259,15 @@ class TestNextDraws:
             batch = history[drawn : drawn + len(draws)]
             before = [kept.answer for kept in history[: drawn + len(draws) - 1] if kept.accepted(0.5)]
             counts = sorted((before.count(letter) for letter in "ABC"), reverse=True)
-            left = len(next_draws(history[:drawn], voters, max_resample, 0.5, resample, False)) - len(draws) + 1
+            left = (
+                len(
+                    next_draws(
+                        history[:drawn], replace(MAJORITY, voters=voters, max_resample=max_resample, resample=resample)
+                    )
+                )
+                - len(draws)
+                + 1
+            )
             if all(kept.accepted(0.5) for kept in batch) and drawn:
                 assert not decided(counts[0], counts[1], left)
             drawn += len(draws)
@@ -276,7 +280,7 @@ class TestNextDraws:
         history, rounds = run(lambda slot, n: Sample("A", 0.9, slot, n), voters, 2, "slot", adaptive=True)
         first, others = [(1, 0)], [(slot, 0) for slot in range(2, needed + 1)]
         assert rounds == ([first, others] if others else [first])
-        assert decide(history, "majority", "B", 0.5).tally == {"A": float(needed)}
+        assert decide(history, VotingSettings(voters, threshold=0.5, fallback="B")).tally == {"A": float(needed)}
 
     @timeless
     @given(seed=st.integers(0, 10**6), voters=st.integers(1, 12), max_resample=st.integers(0, 2))
@@ -285,18 +289,18 @@ class TestNextDraws:
         sample = answers_by_place(seed)
         whole, _ = run(sample, voters, max_resample, "slot", adaptive=False)
         part, _ = run(sample, voters, max_resample, "slot", adaptive=True)
-        if decide(part, "majority", "Z", 0.5).basis != "accepted":
+        if decide(part, MAJORITY).basis != "accepted":
             return
-        tally = list(decide(part, "majority", "Z", 0.5).tally.values())
+        tally = list(decide(part, MAJORITY).tally.values())
         saved = sum(kept.accepted(0.5) for kept in whole) - sum(kept.accepted(0.5) for kept in part)
         if tally[0] - (tally[1] if len(tally) > 1 else 0) > saved:
-            assert decide(whole, "majority", "Z", 0.5).answer == decide(part, "majority", "Z", 0.5).answer
+            assert decide(whole, MAJORITY).answer == decide(part, MAJORITY).answer
 
-    @pytest.mark.parametrize(("confidence", "needed"), [(95, 1), (60, 1), (50, 2), (10, 3)])
-    def test_the_less_sure_the_generator_the_more_votes(self, confidence: int, needed: int) -> None:
+    @pytest.mark.parametrize(("rank", "needed"), [(95, 1), (60, 1), (50, 2), (10, 3)])
+    def test_the_less_sure_the_generator_the_more_votes(self, rank: int, needed: int) -> None:
         history: list[Sample] = []
-        while draws := next_draws(history, 5, 2, 0.5, "slot", adaptive=True, certainty=0.8):
-            history += [Sample("A", 0.9, *place, confidence) for place in draws]
+        while draws := next_draws(history, VotingSettings(5, 2, 0.5, adaptive=True, certainty=0.8)):
+            history += [Sample("A", 0.9, *place, rank) for place in draws]
         assert len(history) == needed
 
     def test_rejected_everything_draws_everything(self) -> None:

@@ -11,33 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.answering.rounds import (
-    Asked,
-    Drawn,
-    Rounds,
-    Sampling,
-    answered,
-    decisions,
-    examples_jsonl,
-    questions_of,
-    run_rounds,
-    samples_jsonl,
-    unscored,
-)
-from augen.entries import Entry, QuestionItem, Solution
+from augen.answering.questions import Examples, Prompting, answered, example_lines
+from augen.answering.rounds import Answering, Rounds, unscored
+from augen.entries import Entry, Question, QuestionItem, Solution, questions
 from augen.generation.base import Request
 from augen.prompts.sections import solve_prompt
-from augen.voting.scalar import Decision
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import Sample, sample_lines
+from augen.voting.settings import VotingSettings
 from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 OPTIONS = ["东", "西", "南", "北"]
-SAMPLING = Sampling("解答。", FakeWindow(), seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapter=True)
-ROUNDS = Rounds(voters=5, max_resample=2, threshold=0.5, resample="slot", adaptive=False)
+SAMPLING = Prompting("解答。", FakeWindow(), seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapter=True)
+ROUNDS = VotingSettings(voters=5, max_resample=2, threshold=0.5)
 
 
-def asked(count: int, **other: Any) -> list[Asked]:
+def asked(count: int, **other: Any) -> list[Question]:
     return [
-        replace(Asked(f"p{i}#1", "dev", f"题目{i}。", QuestionItem("往哪走？", OPTIONS)), **other) for i in range(count)
+        replace(Question(f"p{i}#1", f"p{i}", f"题目{i}。", QuestionItem("往哪走？", OPTIONS), "dev"), **other)
+        for i in range(count)
     ]
 
 
@@ -60,16 +52,27 @@ def constant(score: float) -> Callable[[Sequence[Solution]], list[float]]:
     return lambda samples: [score] * len(samples)
 
 
-def run(
-    questions: list[Asked],
+def answering(
+    questions: list[Question],
     engine: FakeEngine,
     folder: Path,
     score: Any = unscored,
-    sampling: Sampling = SAMPLING,
+    sampling: Prompting = SAMPLING,
+    examples: Examples | None = None,
     **changes: Any,
-) -> list[list[Drawn]]:
+) -> Answering:
+    shown = [()] * len(questions) if examples is None else examples
     with sampler_of(engine, folder) as sampler:
-        return run_rounds(questions, sampling, replace(ROUNDS, **changes), sampler, score)
+        return Rounds(questions, shown, sampling, replace(ROUNDS, **changes)).run(sampler, score)
+
+
+def run(*arguments: Any, **changes: Any) -> list[list[Sample]]:
+    """The samples of each question; those of `ROUNDS` are accepted from 0.5 on."""
+    return answering(*arguments, **changes).samples
+
+
+def lines(history: Sequence[Sequence[Sample]]) -> list[str]:
+    return list(sample_lines((sample for drawn in history for sample in drawn), 0.5))
 
 
 # --- which samples are drawn
@@ -81,7 +84,13 @@ def test_one_sample_per_slot_when_all_are_accepted(tmp_path: Path) -> None:
     assert [[(d.slot, d.round) for d in drawn] for drawn in history] == [[(s, 0) for s in range(1, 6)]] * 3
     assert len(engine.asked) == 15 and engine.opened == 1
     first = history[1][0]
-    assert (first.split, first.question, first.answer, first.score, first.accepted) == ("dev", "p1#1", "B", 0.9, True)
+    assert (first.split, first.question, first.answer, first.score, first.accepted(0.5)) == (
+        "dev",
+        "p1#1",
+        "B",
+        0.9,
+        True,
+    )
     assert (first.text, first.tokens, first.finish) == ("走。\n答案是：B", len("走。\n答案是：B"), "stop")
 
 
@@ -125,7 +134,7 @@ def test_rejected_slots_are_drawn_again_up_to_max_resample(max_resample: int, tm
     history = run(asked(2), FakeEngine(says("B")), tmp_path, constant(0.2), max_resample=max_resample)
     expected = [(slot, round_) for round_ in range(max_resample + 1) for slot in range(1, 6)]
     assert [[(d.slot, d.round) for d in drawn] for drawn in history] == [expected] * 2
-    assert not any(d.accepted for drawn in history for d in drawn)
+    assert not any(d.accepted(0.5) for drawn in history for d in drawn)
 
 
 def test_a_slot_closes_with_its_first_accepted_sample(tmp_path: Path) -> None:
@@ -135,18 +144,18 @@ def test_a_slot_closes_with_its_first_accepted_sample(tmp_path: Path) -> None:
     [drawn] = run(asked(1), FakeEngine(says("B")), tmp_path, third_is_good, max_resample=1)
     again = [(1, 1), (2, 1), (4, 1), (5, 1)]
     assert [(d.slot, d.round) for d in drawn] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), *again]
-    assert [(d.slot, d.round) for d in drawn if d.accepted] == [(3, 0), (4, 1)]
+    assert [(d.slot, d.round) for d in drawn if d.accepted(0.5)] == [(3, 0), (4, 1)]
 
 
 def test_a_sample_without_an_answer_is_rejected_whatever_its_score(tmp_path: Path) -> None:
     [drawn] = run(asked(1), FakeEngine(lambda r: "想一想。"), tmp_path, constant(0.99), max_resample=1)
     assert len(drawn) == 10
-    assert {(d.answer, d.accepted) for d in drawn} == {(None, False)}
+    assert {(d.answer, d.accepted(0.5)) for d in drawn} == {(None, False)}
 
 
 def test_without_a_scorer_every_answer_is_accepted(tmp_path: Path) -> None:
     [drawn] = run(asked(1), FakeEngine(says("C")), tmp_path, unscored)
-    assert [(d.score, d.accepted) for d in drawn] == [(None, True)] * 5
+    assert [(d.score, d.accepted(0.5)) for d in drawn] == [(None, True)] * 5
 
 
 def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> None:
@@ -157,12 +166,12 @@ def test_a_question_is_drawn_again_only_if_all_were_rejected(tmp_path: Path) -> 
     assert [len(drawn) for drawn in history] == [5, 10]
 
 
-def test_confidence_is_the_rank_among_the_first_samples_of_all_questions(tmp_path: Path) -> None:
-    """The surest question needs one vote, the others more; what is stored has the same confidence again."""
+def test_the_rank_is_that_among_the_first_samples_of_all_questions(tmp_path: Path) -> None:
+    """The surest question needs one vote, the others more; what is stored has the same rank again."""
     sure = {"题目0。": -0.1, "题目1。": -0.5, "题目2。": -0.9, "题目3。": -2.0}
     engine = FakeEngine(says("B"), lambda r: next(value for text, value in sure.items() if text in r.prompt))
     history = run(asked(4), engine, tmp_path, constant(0.9), adaptive=True, certainty=0.8)
-    assert [drawn[0].confidence for drawn in history] == [87, 62, 37, 12]
+    assert [drawn[0].logprob_rank for drawn in history] == [87, 62, 37, 12]
     assert [len(drawn) for drawn in history] == [1, 1, 2, 3]
     again = FakeEngine(says("B"))
     assert run(asked(4), again, tmp_path, constant(0.9), adaptive=True, certainty=0.8) == history
@@ -173,17 +182,15 @@ def test_a_question_alone_is_neither_sure_nor_unsure(tmp_path: Path) -> None:
     [drawn] = run(
         asked(1), FakeEngine(says("B"), lambda r: -3.0), tmp_path, constant(0.9), adaptive=True, certainty=0.8
     )
-    assert [d.confidence for d in drawn] == [50, 50]
+    assert [d.logprob_rank for d in drawn] == [50, 50]
 
 
-def test_where_most_samples_have_no_logprob_none_has_a_confidence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_most_samples_have_no_logprob_none_has_a_rank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As in a store of before, to which a new question is added."""
     run(asked(3), FakeEngine(says("B")), tmp_path, constant(0.9), adaptive=True, certainty=0.8)
     engine = FakeEngine(says("B"), lambda r: -1.0)
     history = run(asked(4), engine, tmp_path, constant(0.9), adaptive=True, certainty=0.8)
-    assert {d.confidence for drawn in history for d in drawn} == {None}
+    assert {d.logprob_rank for drawn in history for d in drawn} == {None}
     assert [len(drawn) for drawn in history] == [2, 2, 2, 2], "0.95 by votes alone"
     assert "3 of 4 questions have a first sample without log-probability" in capsys.readouterr().out
 
@@ -217,34 +224,37 @@ def test_no_questions_open_no_engine(tmp_path: Path) -> None:
 def test_the_prompt_holds_the_examples_and_is_wrapped(tmp_path: Path) -> None:
     example = ("别的题目。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A"))
     engine = FakeEngine(says("B"))
-    [question] = asked(1, examples=(example,))
+    [question] = asked(1)
     wrapping = replace(SAMPLING, window=FakeWindow(before="<user>", after="<assistant>"))
-    run([question], engine, tmp_path, sampling=wrapping)
+    run([question], engine, tmp_path, sampling=wrapping, examples=[[example]])
     expected = solve_prompt("解答。", "题目0。", question.item, [example])
     assert {r.prompt for r in engine.asked} == {f"<user>{expected}<assistant>"}
 
 
 def test_examples_that_do_not_fit_are_dropped_the_least_similar_first(tmp_path: Path) -> None:
     examples = [(f"例{i}。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A")) for i in range(3)]
-    [question] = asked(1, examples=tuple(examples))
+    [question] = asked(1)
     two = solve_prompt("解答。", "题目0。", question.item, examples[1:])
     for room, kept in ((len(two), examples[1:]), (len(two) - 1, examples[2:])):
         engine = FakeEngine(says("B"))
         tight = replace(SAMPLING, window=FakeWindow(room + SAMPLING.max_tokens))
-        run([question], engine, tmp_path, sampling=tight)
+        run([question], engine, tmp_path, sampling=tight, examples=[examples])
         assert {r.prompt for r in engine.asked} == {solve_prompt("解答。", "题目0。", question.item, kept)}
 
 
 def test_a_question_that_does_not_fit_gets_empty_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    questions = [*asked(1), *asked(1, id="long#1", problem="长" * 500)]
+    both = [*asked(1), *asked(1, id="long#1", problem="长" * 500)]
     engine = FakeEngine(says("B"))
     tight = replace(SAMPLING, window=FakeWindow(300))
-    short, long = run(questions, engine, tmp_path, constant(0.9), sampling=tight, voters=2, max_resample=1)
+    found = answering(
+        both, engine, tmp_path, constant(0.9), sampling=tight, voters=2, max_resample=1, method="weighted", fallback="C"
+    )
+    short, long = found.samples
     assert [(d.slot, d.round, d.answer) for d in short] == [(1, 0, "B"), (2, 0, "B")]
     assert [(d.slot, d.round) for d in long] == [(1, 0), (2, 0), (1, 1), (2, 1)]
-    assert {(d.text, d.answer, d.accepted, d.tokens, d.finish) for d in long} == {("", None, False, 0, "length")}
+    assert {(d.text, d.answer, d.accepted(0.5), d.tokens, d.finish) for d in long} == {("", None, False, 0, "length")}
     assert len(engine.asked) == 2
-    assert decisions([short, long], questions, "weighted", "C", 0.5)["long#1"].basis == "fallback"
+    assert (found.codes("dev"), found.unanswered) == ([1, 2], 1)
     assert "1 questions are too long for engine.max_model_len" in capsys.readouterr().out
 
 
@@ -279,8 +289,8 @@ def test_all_prompts_of_a_question_begin_alike(tmp_path: Path) -> None:
     """Instruction, examples and problem come first, so that an engine with prefix caching computes them once."""
     example = ("别的题目。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A"))
     engine = FakeEngine(says("B"))
-    [question] = asked(1, examples=(example,))
-    run([question], engine, tmp_path, sampling=replace(SAMPLING, shuffle_options=True))
+    [question] = asked(1)
+    run([question], engine, tmp_path, sampling=replace(SAMPLING, shuffle_options=True), examples=[[example]])
     assert len({r.prompt for r in engine.asked}) > 1
     head = solve_prompt("解答。", "题目0。", question.item, [example]).split("A: 东")[0]
     assert head.endswith("### 题目\n题目0。\n\n### 问题\n往哪走？\n")
@@ -290,7 +300,7 @@ def test_all_prompts_of_a_question_begin_alike(tmp_path: Path) -> None:
 def test_a_slot_keeps_its_order_of_options_in_every_round() -> None:
     shuffled = replace(SAMPLING, shuffle_options=True)
     [question] = asked(1)
-    one, again = (shuffled.request(question, 3, round_) for round_ in (0, 1))
+    one, again = (shuffled.request(question, (), 3, round_) for round_ in (0, 1))
     assert one and again and one.prompt == again.prompt and one.seed != again.seed
     assert [shuffled.order(question, slot) for slot in range(1, 6)] != [[0, 1, 2, 3]] * 5
 
@@ -320,52 +330,55 @@ def test_a_letter_beyond_the_options_is_no_answer() -> None:
 # --- from samples to files
 
 
-def drawn(question: str, slot: int, answer: str | None, score: float | None = 0.9, round_: int = 0) -> Drawn:
-    accepted = answer is not None and (score is None or score >= 0.5)
-    return Drawn("dev", question, slot, round_, 1, "…", answer, score, accepted, 3, "stop")
+def drawn(question: str, slot: int, answer: str | None, score: float | None = 0.9, round_: int = 0) -> Sample:
+    return Sample(answer, score, slot, round_, split="dev", question=question, seed=1, text="…", tokens=3)
 
 
 def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
-    questions = asked(3)
-    text = "".join(samples_jsonl(run(questions, FakeEngine(varied), tmp_path, by_text)))
+    text = "".join(lines(run(asked(3), FakeEngine(varied), tmp_path, by_text)))
     rows = [json.loads(line) for line in text.splitlines()]
     assert list(rows[0]) == [
         "split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish",
-        "confidence",
+        "logprob_rank",
     ]  # fmt: skip
-    ids = [q.id for q in questions]
+    ids = [q.id for q in asked(3)]
     order = [(ids.index(row["question"]), row["round"], row["slot"]) for row in rows]
     assert order == sorted(order) and len(set(order)) == len(order)
     assert max(row["round"] for row in rows) > 0
-    assert text.endswith("\n") and list(samples_jsonl([])) == []
+    assert text.endswith("\n") and lines([]) == []
 
 
 def test_the_same_run_writes_the_same_bytes(tmp_path: Path) -> None:
-    first = list(samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "one", by_text)))
-    assert list(samples_jsonl(run(asked(4), FakeEngine(varied), tmp_path / "two", by_text))) == first
-    assert list(samples_jsonl(run(asked(4), FakeEngine(says("A")), tmp_path / "one", by_text))) == first, (
-        "from the store"
-    )
+    first = lines(run(asked(4), FakeEngine(varied), tmp_path / "one", by_text))
+    assert lines(run(asked(4), FakeEngine(varied), tmp_path / "two", by_text)) == first
+    assert lines(run(asked(4), FakeEngine(says("A")), tmp_path / "one", by_text)) == first, "from the store"
 
 
 def test_chinese_is_written_as_it_is() -> None:
-    assert "…" in "".join(samples_jsonl([[drawn("p#1", 1, "A")]]))
+    assert "…" in "".join(lines([[drawn("p#1", 1, "A")]]))
+
+
+def decided(questions: list[Question], history: list[list[Sample]], **changes: Any) -> Answering:
+    settings = replace(ROUNDS, **changes)
+    grid = SampleGrid.empty(len(questions), settings)
+    for number, own in enumerate(history):
+        grid.add([number] * len(own), own, settings.threshold)
+    return Answering(questions, history, grid, settings)
 
 
 def test_decisions_by_question() -> None:
     history = [[drawn("p0#1", 1, "B"), drawn("p0#1", 2, "B"), drawn("p0#1", 3, "C")], [drawn("p1#1", 1, "A", 0.1)]]
-    found = decisions(history, asked(2), "majority", "A", 0.5)
-    assert found["p0#1"] == Decision("B", {"B": 2.0, "C": 1.0}, "accepted")
-    assert (found["p1#1"].answer, found["p1#1"].basis) == ("A", "parsed")
+    found = decided(asked(2), history)
+    assert (found.codes("dev"), found.codes("test"), found.unanswered) == ([1, 0], [], 0)
 
 
 @pytest.mark.parametrize(
     ("fallback", "options", "answer"), [("A", 2, "A"), ("B", 4, "B"), ("E", 3, "C"), ("Z", 2, "B")]
 )
 def test_a_fallback_beyond_the_options_is_their_last_letter(fallback: str, options: int, answer: str) -> None:
-    questions = asked(1, item=QuestionItem("往哪走？", OPTIONS[:options]))
-    found = decisions([[drawn("p0#1", 1, None)]], questions, "weighted", fallback, 0.5)
-    assert found == {"p0#1": Decision(answer, {}, "fallback")}
+    short = asked(1, item=QuestionItem("往哪走？", OPTIONS[:options]))
+    found = decided(short, [[drawn("p0#1", 1, None)]], method="weighted", fallback=fallback)
+    assert (found.codes("dev"), found.unanswered) == (["ABCD".index(answer)], 1)
 
 
 def entries() -> list[Entry]:
@@ -373,28 +386,32 @@ def entries() -> list[Entry]:
     return [Entry(f"题目{i}。", items, f"p{i}") for i in range(2)]
 
 
-def test_questions_in_order_with_their_examples() -> None:
-    examples = [[(f"例{i}。", QuestionItem("？", ["1", "2"]))] for i in range(4)]
-    found = questions_of(entries(), "test", examples)
+def test_questions_in_order() -> None:
+    found = questions(entries(), "test")
     assert [q.id for q in found] == ["p0#1", "p0#2", "p1#1", "p1#2"]
-    assert [q.examples[0][0] for q in found] == ["例0。", "例1。", "例2。", "例3。"]
     assert {q.split for q in found} == {"test"} and found[3].problem == "题目1。"
-    assert all(q.examples == () for q in questions_of(entries(), "dev"))
-    with pytest.raises(ValueError, match="shorter"):
-        questions_of(entries(), "test", examples[:3])
+
+
+def test_every_question_has_its_own_examples(tmp_path: Path) -> None:
+    examples = [[(f"例{i}。", QuestionItem("？", ["1", "2"], "想。"))] for i in range(3)]
+    engine = FakeEngine(says("B"))
+    run(asked(3), engine, tmp_path, examples=examples, voters=1)
+    for i in range(3):
+        assert [r for r in engine.asked if f"例{i}。" in r.prompt] == [
+            r for r in engine.asked if f"题目{i}。" in r.prompt
+        ]
 
 
 def test_answers_are_filled_in_and_nothing_else() -> None:
-    letters = {"p0#1": "A", "p0#2": "B", "p1#1": "C", "p1#2": "D"}
-    filled = answered(entries(), {key: Decision(letter, {}, "accepted") for key, letter in letters.items()})
-    assert [q.answer for e in filled for q in e.questions] == list(letters.values())
+    filled = answered(entries(), [0, 1, 2, 3])
+    assert [q.answer for e in filled for q in e.questions] == ["A", "B", "C", "D"]
     assert [replace(e, questions=[replace(q, answer=None) for q in e.questions]) for e in filled] == entries()
 
 
 def test_examples_are_written_for_every_question() -> None:
     solved = QuestionItem("谁高？", ["丙", "丁"], "丙高。\n答案是：A", "A", "solver")
-    with_one, without = asked(1, examples=(("丙比丁高。", solved),)) + asked(2)[1:]
-    first, second = map(json.loads, examples_jsonl([with_one, without]))
+    with_one, without = asked(2)
+    first, second = map(json.loads, example_lines([with_one, without], [[("丙比丁高。", solved)], []]))
     assert first["examples"] == [
         {
             "problem": "丙比丁高。",

@@ -1,7 +1,7 @@
 """Adaptive stopping replayed from recorded samples: by hand, and against the round loop, question by question."""
 
-import doctest
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, get_args
 
@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.entries import letter_of
-from augen.evaluation import replay as adaptive
-from augen.evaluation.replay import Knobs, curves, outcome, recorded_of, replay, savings
-from augen.voting.samples import CODES, ROW, Questions, Samples
-from augen.voting.scalar import Sample, decide, next_draws
-from augen.voting.vote import SCORE_UNITS, Method, Resample
+from augen.evaluation.replay import curves, outcome, replay, savings
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import CODES, ROW, DevQuestions, Sample, Samples
+from augen.voting.settings import Method, Resample, VotingSettings
+from augen.voting.vote import SCORE_UNITS
+from tests.oracles import decide, next_draws
 
-KNOBS = Knobs(voters=5, max_resample=0, threshold=0.5, resample="slot", method="majority", certainty=0.8)
+SETTINGS = VotingSettings(voters=5, threshold=0.5, certainty=0.8)
 
 
 def samples_of(*questions: str, score: float = 0.9) -> Samples:
@@ -30,20 +31,15 @@ def samples_of(*questions: str, score: float = 0.9) -> Samples:
     return Samples([f"p{q}#1" for q in range(len(questions))], np.array(rows, dtype=ROW))
 
 
-def asked(truth: str) -> Questions:
+def asked(truth: str) -> DevQuestions:
     count = len(truth)
     codes = np.array(["ABCD".index(letter) for letter in truth])
-    return Questions([f"p{q}#1" for q in range(count)], codes, np.full(count, 4), [f"p{q}" for q in range(count)])
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(adaptive)
-    assert result.attempted and not result.failed
+    return DevQuestions([f"p{q}#1" for q in range(count)], codes, np.full(count, 4), [f"p{q}" for q in range(count)])
 
 
 def test_what_is_saved_and_what_it_costs() -> None:
     """AAAAA ends after 2; ABAAA after 4 (3 to 1 cannot be turned by the last one); AABBB after 2, and is wrong then."""
-    found = savings(samples_of("AAAAA", "ABAAA", "AABBB"), asked("AAB"), KNOBS)
+    found = savings(samples_of("AAAAA", "ABAAA", "AABBB"), asked("AAB"), SETTINGS)
     assert found is not None
     assert (found.samples, found.all_samples) == ((2 + 4 + 2) / 3, 5.0)
     assert found.difference.value == pytest.approx(-1 / 3)
@@ -51,7 +47,7 @@ def test_what_is_saved_and_what_it_costs() -> None:
 
 
 def test_a_curve_has_a_point_for_every_number_of_voters() -> None:
-    found = curves(samples_of("AAAAA", "BBBBB"), asked("AA"), KNOBS)
+    found = curves(samples_of("AAAAA", "BBBBB"), asked("AA"), SETTINGS)
     assert [point["samples"] for point in found["all_votes"]] == [1, 2, 3, 4, 5]
     assert [point["samples"] for point in found["adaptive"]] == [1, 2, 2, 3, 2], "of four, two more could tie"
     assert {point["accuracy"] for points in found.values() for point in points} == {0.5}
@@ -60,12 +56,12 @@ def test_a_curve_has_a_point_for_every_number_of_voters() -> None:
 
 def test_every_slot_is_the_first_once() -> None:
     """One voter: the mean over the five slots, of which two are right."""
-    found = curves(samples_of("ABCBD"), asked("B"), KNOBS)
+    found = curves(samples_of("ABCBD"), asked("B"), SETTINGS)
     assert found["all_votes"][0] == {"voters": 1, "samples": 1.0, "accuracy": pytest.approx(0.4)}
 
 
 def test_nothing_parsed_is_not_right() -> None:
-    found = savings(samples_of(".....", "AAAAA"), asked("AA"), KNOBS)
+    found = savings(samples_of(".....", "AAAAA"), asked("AA"), SETTINGS)
     assert found is not None
     assert (found.samples, found.all_samples, found.difference.value) == ((5 + 2) / 2, 5.0, 0.0)
 
@@ -73,8 +69,8 @@ def test_nothing_parsed_is_not_right() -> None:
 def test_adaptively_drawn_samples_tell_only_what_was_drawn() -> None:
     """Two of five were drawn: the rule is replayed as it was, all votes are not known."""
     drawn = samples_of("AA")
-    assert savings(drawn, asked("A"), KNOBS) is None
-    found = curves(drawn, asked("A"), KNOBS)
+    assert savings(drawn, asked("A"), SETTINGS) is None
+    found = curves(drawn, asked("A"), SETTINGS)
     assert [point["voters"] for point in found["all_votes"]] == [1, 2]
     assert found["adaptive"][-1] == {"voters": 5, "samples": 2.0, "accuracy": 1.0}
 
@@ -84,8 +80,8 @@ def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
     samples = Samples(["p0#1"], np.array(rows, dtype=ROW))
 
     def points(**changes: Any) -> list[dict[str, Any]]:
-        knobs = Knobs(**(vars(KNOBS) | {"voters": 2, "max_resample": 1} | changes))
-        return curves(samples, asked("B"), knobs)["all_votes"]
+        fewer = replace(SETTINGS, voters=2, max_resample=1, **changes)
+        return curves(samples, asked("B"), fewer)["all_votes"]
 
     # One voter: slot 1 takes two draws, slot 2 one.
     assert points() == [
@@ -97,11 +93,10 @@ def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
 
 def test_scores_and_their_absence_are_read() -> None:
     rows = [(0, 1, 0, 0, 0.25, False, 9, 40), (0, 2, 0, -1, np.nan, False, 9, -1), (0, 2, 1, 2, np.nan, True, 9, -1)]
-    knobs = Knobs(3, 1, 0.5, "slot", "majority", 0.8)
-    found = recorded_of(Samples(["p0#1"], np.array(rows, dtype=ROW)), knobs)
+    found = SampleGrid.of(Samples(["p0#1"], np.array(rows, dtype=ROW)), VotingSettings(3, 1, 0.5))
     assert found.answers.tolist() == [[[0, -1], [-1, 2], [-1, -1]]]
-    assert found.confidences.tolist() == [[[40, -1], [-1, -1], [-1, -1]]]
-    assert found.known.tolist() == [[[True, False], [True, True], [False, False]]]
+    assert found.ranks.tolist() == [[[40, -1], [-1, -1], [-1, -1]]]
+    assert found.drawn.tolist() == [[[True, False], [True, True], [False, False]]]
     assert found.accepted.tolist() == [[[False, False], [False, True], [False, False]]]
     assert found.weights[0, 0, 0] == SCORE_UNITS // 4
     assert found.weights[0, 1].tolist() == [SCORE_UNITS, SCORE_UNITS]
@@ -110,16 +105,15 @@ def test_scores_and_their_absence_are_read() -> None:
 Grid = dict[tuple[int, int], Sample]  # a question's samples by slot and round
 
 
-def replayed(recorded: Grid, knobs: Knobs, stops: bool, order: Sequence[int]) -> list[Sample] | None:
+def replayed(recorded: Grid, asked_for: VotingSettings, order: Sequence[int]) -> list[Sample] | None:
     """The round loop itself, one question at a time: what `replay` does for all at once."""
     history: list[Sample] = []
-    rule = knobs.voters, knobs.max_resample, knobs.threshold, knobs.resample, stops, knobs.certainty
-    while draws := next_draws(history, *rule):
+    while draws := next_draws(history, asked_for):
         for slot, round_ in draws:
             sample = recorded.get((order[slot - 1], round_))
             if sample is None:
                 return None
-            history.append(Sample(sample.answer, sample.score, slot, round_, sample.confidence))
+            history.append(Sample(sample.answer, sample.score, slot, round_, sample.logprob_rank))
     return history
 
 
@@ -128,10 +122,10 @@ def made_up(random: Random, slots: int, rounds: int, missing: float) -> list[Gri
     places = [(slot, round_) for slot in range(1, slots + 1) for round_ in range(rounds)]
     letters = random.choice(["AAB.", "A.", "ABCD."])
     scores: list[float | None] = random.choice([[0.1, 0.5, 0.9, None], [0.1, 0.4, 0.4, 0.45]])
-    confidences: list[int | None] = random.choice([[None], [None, 20, 90], [0, 50, 70, 100]])
+    ranks: list[int | None] = random.choice([[None], [None, 20, 90], [0, 50, 70, 100]])
     return [
         {
-            place: Sample(None if letter == "." else letter, random.choice(scores), *place, random.choice(confidences))
+            place: Sample(None if letter == "." else letter, random.choice(scores), *place, random.choice(ranks))
             for place in places
             if (letter := random.choice(letters)) and random.random() >= missing
         }
@@ -148,7 +142,7 @@ def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
             np.nan if s.score is None else s.score,
             s.accepted(threshold),
             9,
-            -1 if s.confidence is None else s.confidence,
+            -1 if s.logprob_rank is None else s.logprob_rank,
         )
         for q, recorded in enumerate(questions)
         for place, s in recorded.items()
@@ -179,15 +173,15 @@ def test_all_questions_at_once_are_each_question_by_itself(
 ) -> None:
     random = Random(seed)
     questions = made_up(random, slots, rounds, missing)
-    most = Knobs(slots, rounds - 1, 0.45, resample, method, 0.8)
-    knobs = Knobs(max(1, slots - fewer[0]), max(0, rounds - 1 - fewer[1]), 0.45, resample, method, 0.8)
+    most = VotingSettings(slots, rounds - 1, 0.45, resample, method, adaptive=stops, certainty=0.8)
+    rule = replace(most, voters=max(1, slots - fewer[0]), max_resample=max(0, rounds - 1 - fewer[1]))
     order = random.sample(range(1, slots + 1), slots)
     truth = np.array(random.choices(range(3), k=len(questions)))
 
-    histories = [replayed(recorded, knobs, stops, order) for recorded in questions]
-    recorded = recorded_of(rows_of(questions, knobs.threshold), most)
-    drawn = replay(recorded.ordered(order, knobs), knobs, stops)
-    found = outcome(recorded, truth, knobs, stops, order)
+    histories = [replayed(recorded, rule, order) for recorded in questions]
+    recorded = SampleGrid.of(rows_of(questions, rule.threshold), most)
+    drawn = replay(recorded[:, np.array(order[: rule.voters]) - 1, : rule.max_resample + 1], rule)
+    found = outcome(recorded, truth, rule, order)
     if None in histories:
         assert drawn is None and found is None
         return
@@ -198,4 +192,4 @@ def test_all_questions_at_once_are_each_question_by_itself(
             (sample.slot, sample.round) for sample in history
         }
         assert samples == len(history)
-        assert right == (decide(history, method, "", knobs.threshold).answer == letter_of(code))
+        assert right == (decide(history, replace(rule, fallback="Z")).answer == letter_of(code))
