@@ -14,11 +14,11 @@ from trl import RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from augen.core.errors import AugenError
-from augen.scorer.report import Labelled
+from augen.scorer.report import LabelledReasoning
 from augen.training.trainer import Ordered
 
 
-def pairs_of(items: Sequence[Labelled]) -> list[tuple[int, int]]:
+def pairs_of(items: Sequence[LabelledReasoning]) -> list[tuple[int, int]]:
     """Indices of (right, wrong) reasonings of the same question, each index at least once where there is a partner.
 
     Three right and two wrong ones make three pairs: each text counts about the same, however many a question has.

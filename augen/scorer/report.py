@@ -19,7 +19,7 @@ LEARNED_NOTHING = log(2)  # the loss of a scorer that says one half of everythin
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledReasoning:
     """One reasoning with its label, and who wrote it."""
 
     problem_id: str
@@ -33,17 +33,17 @@ class Labelled:
         return self.problem_id, self.sample.question.question, tuple(self.sample.question.options)
 
 
-def labelled(entries: Sequence[Entry], right: bool) -> list[Labelled]:
+def labelled(entries: Sequence[Entry], right: bool) -> list[LabelledReasoning]:
     """Every question of `entries` that has a reasoning."""
     return [
-        Labelled(entry.id, Solution(entry.problem, item, item.reasoning), right, item.author or "unknown")
+        LabelledReasoning(entry.id, Solution(entry.problem, item, item.reasoning), right, item.author or "unknown")
         for entry in entries
         for item in entry.questions
         if item.reasoning
     ]
 
 
-def beside_wrong(items: Sequence[Labelled]) -> list[Labelled]:
+def only_problems_with_wrong(items: Sequence[LabelledReasoning]) -> list[LabelledReasoning]:
     """`items` without the problems, rewritten copies included, that have no wrong reasoning.
 
     Where only some problems were argued wrongly, the others would teach what they look like, and not what is right.
@@ -53,7 +53,7 @@ def beside_wrong(items: Sequence[Labelled]) -> list[Labelled]:
 
 
 def report(
-    margins: Floats, items: Sequence[Labelled], found: Calibration, with_offset: bool, generator: str
+    margins: Floats, items: Sequence[LabelledReasoning], found: Calibration, with_offset: bool, generator: str
 ) -> dict[str, Any]:
     """Held-out quality of a scorer: overall, of each author's texts, and of the `generator`'s own.
 
@@ -83,7 +83,7 @@ def report(
     }
 
 
-def _quality(margins: Floats, scores: Floats, items: Sequence[Labelled], part: Bools) -> dict[str, Any]:
+def _quality(margins: Floats, scores: Floats, items: Sequence[LabelledReasoning], part: Bools) -> dict[str, Any]:
     """The metrics of a part of `items`; without an AUC where all are right or all are wrong."""
     chosen = [item for item, wanted in zip(items, part, strict=True) if wanted]
     margins, scores = margins[part], scores[part]
@@ -115,7 +115,7 @@ def _against_others(margins: Floats, right: Bools, part: Bools) -> dict[str, flo
     return {} if quality is None else {"auc_against_others": quality.auc}
 
 
-def _cross_calibrated(margins: Floats, items: Sequence[Labelled], with_offset: bool, balanced: bool) -> Floats:
+def _cross_calibrated(margins: Floats, items: Sequence[LabelledReasoning], with_offset: bool, balanced: bool) -> Floats:
     """Log odds in each half of the problems under the calibration of the other half."""
     right = np.array([item.right for item in items])
     half = set(sorted({origin(item.problem_id) for item in items})[::2])

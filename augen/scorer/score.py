@@ -33,7 +33,7 @@ CONFIG = "scorer.json"
 
 
 @dataclass(frozen=True)
-class Format:
+class InputFormat:
     """How the text of a sample becomes the scorer's input, and its two logits a score.
 
     score = sigmoid((logit of right - logit of wrong - offset) / temperature)
@@ -216,13 +216,13 @@ def _device() -> "torch.device":
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def read_format(folder: Path) -> Format:
+def read_format(folder: Path) -> InputFormat:
     """The input format of the scorer in `folder`; AugenError if it is not a scorer."""
     try:
-        return Format(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        return InputFormat(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as fault:
         raise AugenError(f"{folder}: not a scorer ({fault}); run `dvc repro train_scorer`") from None
 
 
-def write_format(folder: Path, format_: Format) -> None:
+def write_format(folder: Path, format_: InputFormat) -> None:
     (folder / CONFIG).write_text(json.dumps(asdict(format_), indent=2) + "\n", encoding="utf-8")

@@ -32,8 +32,8 @@ from augen.core.files import whole_folder
 from augen.metrics.quality import scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
-from augen.scorer.report import Labelled, balanced_loss, pair_loss, report
-from augen.scorer.score import Format, write_format
+from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
+from augen.scorer.score import InputFormat, write_format
 from augen.store.identity import refuse_pickled_weights
 from augen.training.launch import is_first, processes
 from augen.training.trainer import (
@@ -61,7 +61,7 @@ class Trained:
 
 
 def train_scorer(
-    items: Sequence[Labelled],
+    items: Sequence[LabelledReasoning],
     section: params.Scorer,
     seed: int,
     scratch: Path,
@@ -77,12 +77,12 @@ def train_scorer(
     check_names(section)
     train, held_out = _split(items, section, seed)
     refuse_pickled_weights(section.base, "scorer.base")
-    tokenizer, texts = AutoTokenizer.from_pretrained(section.base), Format(section.input, section.max_length)
+    tokenizer, texts = AutoTokenizer.from_pretrained(section.base), InputFormat(section.input, section.max_length)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     pairwise = section.objective == "pairwise"
 
-    def ids(part: Sequence[Labelled]) -> list[list[int]]:
+    def ids(part: Sequence[LabelledReasoning]) -> list[list[int]]:
         samples = [item.sample for item in part]
         return [texts.encode(tokenizer, s.problem, s.question, s.reasoning) for s in samples]
 
@@ -148,10 +148,12 @@ def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
     with whole_folder(folder) as partial:
         trained.model.save_pretrained(partial)
         trained.tokenizer.save_pretrained(partial)
-        write_format(partial, Format(section.input, section.max_length, *trained.calibration))
+        write_format(partial, InputFormat(section.input, section.max_length, *trained.calibration))
 
 
-def _split(items: Sequence[Labelled], section: params.Scorer, seed: int) -> tuple[list[Labelled], list[Labelled]]:
+def _split(
+    items: Sequence[LabelledReasoning], section: params.Scorer, seed: int
+) -> tuple[list[LabelledReasoning], list[LabelledReasoning]]:
     train, held_out = split_by_problem(items, lambda item: item.problem_id, section.held_out, seed)
     for name, part in (("to train on", train), ("held out", held_out)):
         right = sum(i.right for i in part)
@@ -168,7 +170,7 @@ def _split(items: Sequence[Labelled], section: params.Scorer, seed: int) -> tupl
     return train, held_out
 
 
-def _pair_rows(items: Sequence[Labelled], ids: Sequence[list[int]]) -> Dataset:
+def _pair_rows(items: Sequence[LabelledReasoning], ids: Sequence[list[int]]) -> Dataset:
     return Dataset.from_list(
         [{"chosen_ids": ids[right], "rejected_ids": ids[wrong]} for right, wrong in pairs_of(items)]
     )
@@ -260,7 +262,7 @@ def margins_of(logits: np.ndarray) -> Floats:
 class _Measured:
     """The metrics of an evaluation; held-out texts are in the order of `items`."""
 
-    def __init__(self, items: Sequence[Labelled], pairwise: bool) -> None:
+    def __init__(self, items: Sequence[LabelledReasoning], pairwise: bool) -> None:
         self.right = np.array([item.right for item in items])
         self.pairs = pairs_of(items) if pairwise else None
 

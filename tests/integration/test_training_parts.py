@@ -25,7 +25,7 @@ from augen.prompts.sections import Example, completion, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.index import Retriever
 from augen.scorer.pairwise import one_label, pairs_of, two_labels
-from augen.scorer.report import Labelled, labelled
+from augen.scorer.report import LabelledReasoning, labelled
 from augen.scorer.score import Scorer
 from augen.scorer.shared_prefix import Group
 from augen.scorer.train import Patience, Trained, class_weights, save_scorer, train_scorer
@@ -71,7 +71,7 @@ def entry(number: int, problem_id: str = "") -> Entry:
     return Entry(f"甲比乙高{number}。", [item(number)], problem_id or f"p{number}")
 
 
-def reasonings() -> list[Labelled]:
+def reasonings() -> list[LabelledReasoning]:
     """Of ten problems one right and one wrong reasoning each, of different lengths, and copies of two of them."""
     entries = [entry(n) for n in range(10)] + [entry(0, "p0~1"), entry(1, "p1~1")]
     wrong = [
@@ -163,7 +163,7 @@ def test_a_held_out_part_of_one_kind_measures_nothing(tiny_model: Path, tmp_path
         train_scorer(mixed, scorer_section(tiny_model, held_out=0.05), seed=lone[0], scratch=tmp_path)
 
 
-def _held_out(items: Sequence[Labelled], seed: int) -> set[str]:
+def _held_out(items: Sequence[LabelledReasoning], seed: int) -> set[str]:
     return {r.problem_id for r in split_by_problem(items, lambda r: r.problem_id, 0.05, seed)[1]}
 
 
