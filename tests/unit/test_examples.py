@@ -12,14 +12,14 @@ from augen.core.errors import AugenError
 from augen.entries import QuestionItem
 from augen.retrieval import examples
 from augen.retrieval.examples import stored_examples
-from augen.retrieval.index import Row, write_index
+from augen.retrieval.index import IndexRow, write_index
 from augen.store.responses import Store
 
 Question = tuple[str, QuestionItem, str]
 
 
-def row(number: int) -> Row:
-    return Row(f"p{number}", f"题目{number}。", "问？", ["1", "2"], "想。\n答案是：A", "A")
+def row(number: int) -> IndexRow:
+    return IndexRow(f"p{number}", f"题目{number}。", "问？", ["1", "2"], "想。\n答案是：A", "A")
 
 
 def ask(number: int) -> Question:
