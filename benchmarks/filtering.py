@@ -9,7 +9,8 @@ import random
 import time
 
 from augen.core.run import no_arguments
-from augen.filtering.causes import NearDuplicates, jaccard, ngrams, question_text
+from augen.filtering.causes import question_text
+from augen.filtering.near_duplicates import NearDuplicates, jaccard, ngrams
 from augen.puzzles.dataset import puzzle_entries
 
 COUNT, HELD_OUT, PLANTED = 100_000, 2_000, 500

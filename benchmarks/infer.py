@@ -48,7 +48,7 @@ from augen.generation.sampler import Identity, Sampler
 from augen.metrics.stats import cluster_mean, paired_difference
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
-from augen.scorer.score import Format, Scorer, stored_scores, write_format
+from augen.scorer.score import InputFormat, Scorer, stored_scores, write_format
 from augen.store.responses import Store
 from augen.voting.samples import CODES
 from augen.voting.settings import VotingSettings
@@ -209,7 +209,7 @@ def untrained_scorer(folder: Path) -> None:
     shutil.copytree("models/tiny/checker", folder)
     checker: Any = AutoModelForSequenceClassification.from_pretrained("models/tiny/checker", dtype=torch.float32)
     checker.save_pretrained(folder)
-    write_format(folder, Format("full", MAX_LENGTH))
+    write_format(folder, InputFormat("full", MAX_LENGTH))
 
 
 def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Solution]]) -> list[float]:

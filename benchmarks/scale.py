@@ -197,7 +197,8 @@ class GivenVectors:
 def retrieval(size: int) -> None:
     """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
     from augen.entries.pickles import load_pickle
-    from augen.retrieval.index import Retriever, rows_of
+    from augen.retrieval.examples import Retriever
+    from augen.retrieval.index import rows_of
 
     solved = load_pickle("data/entries.pkl")
     vectors: Any = vectors_of(size)

@@ -1,4 +1,4 @@
-"""Fine-tune the generator on right reasonings: a LoRA adapter.
+"""Rejection fine-tuning: train a LoRA adapter of the generator on the right reasonings that passed the filter.
 
 in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, models/index
 out  models/adapter/               peft LoRA
@@ -8,13 +8,15 @@ out  models/adapter/               peft LoRA
 
 from pathlib import Path
 
-from augen.adapter.train import CURVES, finetune, lessons
+from augen.adapter.lessons import lessons
+from augen.adapter.train import CURVES, finetune
 from augen.core.files import write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.pickles import load_pickle
 from augen.prompts.window import Window
-from augen.retrieval.index import Embedder, Retriever, read_index
+from augen.retrieval.examples import Retriever
+from augen.retrieval.index import Embedder, read_index
 from augen.training.checkpoints import training_key, workplace
 from augen.training.launch import is_first, launch
 from augen.training.trainer import History, curve_csv

@@ -1,4 +1,4 @@
-"""Train the scorer on right and wrong reasonings, and say how well it tells them apart.
+"""Train the scorer, an outcome reward model, on right and wrong reasonings; report how well it tells them apart.
 
 in   data/filtered/*.pkl
 out  models/scorer/              weights, tokenizer, scorer.json
@@ -13,19 +13,12 @@ from augen.core.files import write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.pickles import load_pickle
-from augen.scorer.report import beside_wrong, labelled
+from augen.entries.reasoned import RIGHT_FILES, WRONG_FILES
+from augen.scorer.report import labelled, only_problems_with_wrong
 from augen.scorer.train import CURVES, save_scorer, train_scorer
 from augen.training.checkpoints import training_key, workplace
 from augen.training.launch import is_first, launch
 from augen.training.trainer import History, curve_csv
-
-FILES = {
-    "entries": True,
-    "entries_aug": True,
-    "entries_own": True,
-    "entries_false": False,
-    "entries_aug_false": False,
-}
 
 
 def write_curves(history: History) -> None:
@@ -35,9 +28,9 @@ def write_curves(history: History) -> None:
 def main() -> None:
     p = load("seed", "model", "scorer")
     launch(p.scorer.launch)
-    items = beside_wrong(
-        [item for name, right in FILES.items() for item in labelled(load_pickle(f"data/filtered/{name}.pkl"), right)]
-    )
+    right = [entry for name in RIGHT_FILES for entry in load_pickle(f"data/filtered/{name}.pkl")]
+    wrong = [entry for name in WRONG_FILES for entry in load_pickle(f"data/filtered/{name}.pkl")]
+    items = only_problems_with_wrong(labelled(right, right=True) + labelled(wrong, right=False))
     print(
         f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings to learn from",
         flush=True,

@@ -1,13 +1,12 @@
-"""Fine-tuning of the generator: a LoRA adapter on prompts exactly as inference builds them.
+"""Rejection fine-tuning of the generator: a LoRA adapter, trained on the reasonings that passed the filter.
 
-The loss counts the reasoning only. Examples in a training prompt never come from its own problem.
+Only the tokens of a reasoning count in the loss, not those of its prompt.
 """
 
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,10 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
+from augen.adapter.lessons import Lesson
 from augen.core import params
 from augen.core.files import whole_folder, write_json
-from augen.entries import Entry, QuestionItem
-from augen.prompts.sections import completion, solve_prompt
-from augen.prompts.window import Window
-from augen.retrieval.index import Retriever
+from augen.prompts.sections import completion
 from augen.store.identity import refuse_pickled_weights
 from augen.training.launch import processes
 from augen.training.trainer import (
@@ -38,51 +35,13 @@ from augen.training.trainer import (
 CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy"]
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """A prompt, and what the generator should write after it."""
-
-    problem_id: str
-    prompt: str
-    reasoning: str
-
-
-def lessons(entries: Sequence[Entry], retriever: Retriever, k: int, instruction: str, window: Window) -> list[Lesson]:
-    """One lesson per question with a reasoning, its prompt as inference builds it with `k` retrieved examples.
-
-    Examples that would make it longer than `window` are dropped, as inference does; a question that does not fit
-    even without examples is left out.
-    """
-    solved = [(e.problem, q, e.id) for e in entries for q in e.questions if q.reasoning]
-    found = retriever.examples(solved, k)
-    taught = []
-    for (problem, item, entry_id), shots in zip(solved, found, strict=True):
-        reasoning = _reasoning(item)
-        room = window.length(reasoning) + 1  # and the end-of-text token
-        prompt = window.fitted(partial(solve_prompt, instruction, problem, item), shots, room)
-        if prompt is not None:
-            taught.append(Lesson(entry_id, prompt, reasoning))
-    too_long = len(solved) - len(taught)
-    print(
-        f"{len(taught):,} lessons"
-        + (f"; {too_long:,} questions are too long for finetune.max_length" if too_long else "")
-    )
-    return taught
-
-
-def _reasoning(item: QuestionItem) -> str:
-    if item.reasoning is None:
-        raise ValueError("a lesson needs a reasoning")
-    return item.reasoning
-
-
 class LessonTrainer(Ordered, SFTTrainer):
-    """Supervised fine-tuning with lessons in an order that a training can go on with."""
+    """TRL's supervised fine-tuning, with the lessons in an order that survives a resumption."""
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """What fine-tuning ends with; ``history`` is the trainer's log, ``folder`` where the adapter was left."""
+    """The result of fine-tuning; ``history`` is the trainer's log, the weights are in ``folder``."""
 
     trainer: LessonTrainer
     metrics: dict[str, Any]
@@ -90,7 +49,7 @@ class Adapter:
     folder: Path
 
     def save(self, folder: Path) -> None:
-        """The adapter alone, without what the trainer notes for itself."""
+        """Write the adapter alone, without the trainer's other files."""
         with whole_folder(folder) as partial:
             shutil.copyfile(self.folder / "adapter_model.safetensors", partial / "adapter_model.safetensors")
             config = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
@@ -108,7 +67,7 @@ def finetune(
 ) -> Adapter:
     """Train a LoRA adapter on all linear layers, with the loss on the reasonings only.
 
-    Goes on from the last checkpoint in `scratch`.
+    Resumes from the last checkpoint in `scratch`, if there is one.
     """
     quiet_libraries()
     check_names(section)
@@ -122,16 +81,12 @@ def finetune(
         use_safetensors=True,
     )
     train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
-    rows = {name: _rows(part, tokenizer) for name, part in (("train", train), ("held_out", held_out))}
+    arguments = training_arguments(section, seed, scratch, len(train), processes())
     trainer = LessonTrainer(
         model=base,
-        args=SFTConfig(
-            **training_arguments(section, seed, scratch, len(rows["train"]), processes()),
-            max_length=None,
-            completion_only_loss=True,
-        ),
-        train_dataset=rows["train"],
-        eval_dataset=rows["held_out"],
+        args=SFTConfig(**arguments, max_length=None, completion_only_loss=True),
+        train_dataset=_rows(train, tokenizer),
+        eval_dataset=_rows(held_out, tokenizer),
         processing_class=tokenizer,
         peft_config=LoraConfig(
             r=section.rank,
@@ -142,25 +97,28 @@ def finetune(
         ),
     )
     run_trainer(trainer, on_log)
-    final = trainer.evaluate()
+    metrics = {"lessons": len(train), "held_out": len(held_out), **_improvement(trainer)}
     trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
-    before = next(row for row in trainer.state.log_history if "eval_loss" in row)
-    metrics = {
-        "lessons": len(rows["train"]),
-        "held_out": len(rows["held_out"]),
-        "held_out_loss": final["eval_loss"],
-        "held_out_token_accuracy": final["eval_mean_token_accuracy"],
-        "held_out_loss_before": before["eval_loss"],
-        "held_out_token_accuracy_before": before["eval_mean_token_accuracy"],
-        "learned_nothing": final["eval_loss"] >= before["eval_loss"],
-    }
     return Adapter(trainer, metrics, trainer.state.log_history, scratch / "trained")
 
 
-def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
-    """Token ids, longest first, and what of them is to be learned.
+def _improvement(trainer: LessonTrainer) -> dict[str, Any]:
+    """Held-out loss and token accuracy, after training and before."""
+    after = trainer.evaluate()
+    before = next(row for row in trainer.state.log_history if "eval_loss" in row)
+    return {
+        "held_out_loss": after["eval_loss"],
+        "held_out_token_accuracy": after["eval_mean_token_accuracy"],
+        "held_out_loss_before": before["eval_loss"],
+        "held_out_token_accuracy_before": before["eval_mean_token_accuracy"],
+        "learned_nothing": after["eval_loss"] >= before["eval_loss"],
+    }
 
-    Prompt and reasoning are tokenized apart, as when sampling.
+
+def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
+    """Token ids with a mask of those to be learned, the longest lesson first.
+
+    Prompt and reasoning are tokenized separately, because in sampling the prompt is tokenized alone.
     """
     rows = []
     for lesson in taught:

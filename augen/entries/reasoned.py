@@ -8,5 +8,5 @@ FILES = {
     "entries_own": "right, sampled beside the wrong",
 }
 
-
 RIGHT_FILES = ("entries", "entries_aug", "entries_own")
+WRONG_FILES = ("entries_false", "entries_aug_false")

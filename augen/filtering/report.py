@@ -1,4 +1,4 @@
-"""``reports/data.md``: what the training data are, how they came about, and what was thrown away. Pure.
+"""``reports/data.md``: what the training data are, where they come from, and what was dropped. Pure.
 
 The same inputs give the same page, byte for byte.
 """
@@ -12,8 +12,8 @@ from typing import Any
 from tabulate import tabulate
 
 from augen.entries import Entry, QuestionItem, letter_of, origin
-from augen.entries.reasoned import FILES, RIGHT_FILES
-from augen.filtering.causes import CAUSES, Report
+from augen.entries.reasoned import FILES, RIGHT_FILES, WRONG_FILES
+from augen.filtering.causes import CAUSES, FilterAccount
 
 PAIRS = 20  # rewritten problems that are shown beside their originals
 PAIR_LINES = 4  # changed lines of each
@@ -26,15 +26,15 @@ Files = Mapping[str, Sequence[Entry]]  # by the names of `FILES`
 
 @dataclass(frozen=True)
 class Data:
-    """Everything the page is made of: entries before and after the filter, its reports, and what the stages counted."""
+    """What the page is made from: entries before and after the filter, its accounts, and what the stages counted."""
 
     reasoned: Files
     kept: Files
-    reports: Mapping[str, Report]
+    accounts: Mapping[str, FilterAccount]
     dev: Sequence[Entry]
     test: Sequence[Entry]
     rewriting: Mapping[str, Any]  # reports/translate.json
-    shuffling: Mapping[str, int]  # by what came of a question; empty: not asked for
+    shuffling: Mapping[str, int]  # questions by outcome; empty: shuffling is off
 
 
 def page(data: Data) -> str:
@@ -76,7 +76,7 @@ def _answers(data: Data) -> str:
 
 def _lengths(data: Data) -> str:
     rights = [entry for name in RIGHT_FILES for entry in data.kept[name]]
-    wrongs = [entry for name in FILES if name not in RIGHT_FILES for entry in data.kept[name]]
+    wrongs = [entry for name in WRONG_FILES for entry in data.kept[name]]
     problems = data.reasoned["entries"]
     lengths = {
         "problem": [len(entry.problem) for entry in problems],
@@ -95,7 +95,7 @@ def _lengths(data: Data) -> str:
 def _yields(data: Data) -> str:
     rows = []
     for name, title in FILES.items():
-        asked, kept = data.reports[name].questions, data.reports[name].kept
+        asked, kept = data.accounts[name].questions, data.accounts[name].kept
         written = sum(1 for item in _items(data.reasoned[name]) if item.reasoning)
         rows.append((title, f"{asked:,}", f"{written:,}", _share(written, asked), f"{kept:,}", _share(kept, written)))
     headers = ("reasonings", "questions", "written", "", "kept", "of those written")
@@ -103,7 +103,7 @@ def _yields(data: Data) -> str:
 
 
 def _authors(data: Data) -> str:
-    """Right and wrong texts by author, and for how many questions an author has both."""
+    """How many right and wrong texts each author has, and for how many questions both."""
     texts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     questions: dict[bool, set[tuple[str, str, str]]] = {True: set(), False: set()}
     for name, entries in data.kept.items():
@@ -122,13 +122,12 @@ def _authors(data: Data) -> str:
 
 
 def _dropped(data: Data) -> str:
-    found = [cause for cause in CAUSES if any(report.dropped[cause] for report in data.reports.values())]
-    rows = [(cause, *(f"{report.dropped[cause]:,}" for report in data.reports.values())) for cause in found]
-    table = _section("Dropped by the filter", rows, ("cause", *(FILES[name] for name in data.reports)))
+    found = [cause for cause in CAUSES if any(account.dropped[cause] for account in data.accounts.values())]
+    rows = [(cause, *(f"{account.dropped[cause]:,}" for account in data.accounts.values())) for cause in found]
+    table = _section("Dropped by the filter", rows, ("cause", *(FILES[name] for name in data.accounts)))
     examples = []
     for cause in found:
-        report = next(report for report in data.reports.values() if cause in report.examples)
-        example = report.examples[cause]
+        example = next(account.examples[cause] for account in data.accounts.values() if cause in account.examples)
         examples.append(f"- `{cause}`, {example['question']}: {_inline(example['detail'])}")
     return "\n\n".join([table, "One of each:", "\n".join(examples)]) if examples else f"{table}\n\nNothing."
 
@@ -163,7 +162,7 @@ def _rewriting(data: Data) -> str:
 
 
 def _pairs(originals: Sequence[Entry], copies: Sequence[Entry]) -> list[str]:
-    """Up to `PAIRS` copies, spread over the file, as the lines in which they differ from their originals."""
+    """Up to `PAIRS` copies, spread over the file, each as a diff of its lines against the original."""
     by_id = {entry.id: entry for entry in originals}
     there = [copy for copy in copies if origin(copy.id) in by_id]
     chosen = [there[i * len(there) // PAIRS] for i in range(PAIRS)] if len(there) > PAIRS else there
@@ -194,7 +193,7 @@ def _difference(before: str, after: str) -> str:
 
 
 def _window(line: str, at: int) -> str:
-    """At most `LINE_CHARS` of `line`, with what stands at `at`."""
+    """At most `LINE_CHARS` of `line`, around the position `at`."""
     start = max(0, min(at - LINE_CHARS // 4, len(line) - LINE_CHARS))
     part = line[start : start + LINE_CHARS]
     return f"{'…' if start else ''}{part}{'…' if start + LINE_CHARS < len(line) else ''}"
@@ -209,7 +208,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _inline(text: str) -> str:
-    """`text` on one line, marks of Markdown without effect."""
+    """`text` on one line, as code, so that Markdown signs in it have no effect."""
     line = " ".join(text.split())[: 2 * EXAMPLE_CHARS]
     return f"`` {line} ``" if "`" in line else f"`{line}`"
 

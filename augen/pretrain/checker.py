@@ -27,9 +27,9 @@ from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN
 from augen.pretrain.generator import IGNORED, batches
 from augen.prompts.sections import solve_prompt
 from augen.puzzles import BASIC, make
-from augen.scorer.score import Format
+from augen.scorer.score import InputFormat
 
-FORMAT = Format("full", 1024)
+FORMAT = InputFormat("full", 1024)
 WRONG, RIGHT = 0, 1
 BATCH = 128  # samples drawn at once
 

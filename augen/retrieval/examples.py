@@ -1,25 +1,111 @@
-"""The worked examples of many questions, each search made once: the store keeps which rows of the index were found.
+"""Worked examples for a question: the most similar solved questions, never of the same problem.
 
-So a run whose samples are all stored loads no embedder either.
+The store keeps which rows of the index were found for a question, so that each search is made once. A run whose
+searches are all stored does not even load the embedder.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
+from augen.core.errors import AugenError
 from augen.entries import QuestionItem, origin
 from augen.prompts.sections import Example
-from augen.retrieval.index import Embedder, Retriever, query_text, read_index
+from augen.retrieval.index import Embedder, IndexRow, Vectors, query_text, read_index
 from augen.store.responses import Store, request_key
+
+BATCH = 4_000  # rows added to Chroma at a time
+SEARCHED = 1_000  # candidates that Chroma looks at for a query: enough to find the very nearest of some thousand rows
+
+
+class Retriever:
+    """Finds the k most similar rows of an index for each of many questions.
+
+    The vectors of the index go into an in-memory Chroma; nothing but the questions is embedded.
+    """
+
+    def __init__(self, rows: Sequence[IndexRow], vectors: Vectors, embedder: Embedder) -> None:
+        import chromadb
+        from langchain_chroma import Chroma
+
+        self._rows, self._embedder = rows, embedder
+        self._per_origin = Counter(row.origin for row in rows)
+        self._dimensions = vectors.shape[1]
+        client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
+        name = f"index-{uuid4().hex}"  # in-memory clients of one process share their collections
+        collection = client.create_collection(
+            name, configuration={"hnsw": {"space": "cosine", "ef_search": SEARCHED, "num_threads": 1}}
+        )
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            numbers = range(start, start + len(part))
+            collection.add(
+                ids=[str(number) for number in numbers],
+                embeddings=vectors[start : start + len(part)],
+                documents=[row.question for row in part],
+                metadatas=[{"row": number, "origin": row.origin} for number, row in zip(numbers, part, strict=True)],
+            )
+        self._chroma = Chroma(name, embedding_function=embedder.model, client=client)
+
+    def examples(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[Example]]:
+        """For each ``(problem, question, problem id)`` up to `k` examples, the most similar last.
+
+        So the most similar one stands right before the question in the prompt. Of equally similar rows the one with
+        the lower number counts as nearer.
+        """
+        return [[self._rows[row].example for row in reversed(found)] for found in self.nearest(questions, k)]
+
+    def nearest(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[int]]:
+        """As `examples`, but row numbers, the most similar first."""
+        if k == 0 or not self._rows:
+            return [[] for _ in questions]
+        vectors = self._embedder.embed([query_text(problem, item) for problem, item, _ in questions])
+        if questions and vectors.shape[1] != self._dimensions:
+            raise AugenError(
+                f"models/index: its vectors have {self._dimensions} dimensions, those of {self._embedder.name} "
+                f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
+            )
+        return [
+            self._nearest(vector, origin(entry_id), k)
+            for vector, (_, _, entry_id) in zip(vectors, questions, strict=True)
+        ]
+
+    def _nearest(self, vector: Vectors, own: str, k: int) -> list[int]:
+        """Row numbers, nearest first, none of the problem `own`.
+
+        Which of several equally near rows Chroma returns is up to chance. So it is asked for more than `k`, until
+        the last one returned is farther away than the k-th.
+        """
+        # The rows of `own` are fetched too and removed here: a query with Chroma's own filter slows down as the index
+        # grows (docs/SCALE.md).
+        own_rows = self._per_origin[own]
+        others = len(self._rows) - own_rows
+        asked = k
+        while others:
+            asked = min(2 * asked, others)
+            found = self._chroma.similarity_search_by_vector_with_relevance_scores(
+                [float(x) for x in vector], k=asked + own_rows
+            )
+            ranked = sorted(
+                (round(distance, 6), int(doc.metadata["row"]))
+                for doc, distance in found
+                if doc.metadata["origin"] != own
+            )
+            if len(ranked) < asked or asked == others or ranked[-1][0] > ranked[k - 1][0]:
+                return [row for _, row in ranked[:k]]
+        return []
 
 
 def stored_examples(
     index: Path, embedder: str, questions: Sequence[tuple[str, QuestionItem, str]], k: int, store: Store
 ) -> list[list[Example]]:
-    """As `Retriever.examples` of the index in the folder `index`, whose rows `embedder` embedded.
+    """As `Retriever.examples`, for the index in the folder `index`, which was made with `embedder`.
 
-    A search is known by the bytes of the index (which another embedder would have written differently), by the name
-    of the embedder, by what is searched for and by how many rows. Raises AugenError for an index that is none.
+    The key of a search is made of the bytes of the index (another embedder writes other bytes), the embedder's name,
+    the text searched for, the problem that is left out and the number of rows. Raises AugenError if `index` is not
+    an index.
     """
     rows, vectors = read_index(index)
     if k == 0:

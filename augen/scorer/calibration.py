@@ -1,9 +1,12 @@
-"""From a scorer's margin to a probability that can be believed.
+"""Calibration: from a scorer's margin to a probability.
 
-A margin is the logit of "right" less that of "wrong". Trained for order, margins are too large or too small to be
-log odds; one temperature, fitted on held-out data, corrects that without changing the order (Guo et al. 2017,
-https://arxiv.org/abs/1706.04599). Margins of the pairwise objective are also free to shift together, as only
-differences count in its loss, so that for those an offset is fitted too (Platt 1999).
+A margin is the logit of "right" minus the logit of "wrong". A trained scorer puts texts in the right order, but its
+margins are too large or too small to be log odds. A temperature, fitted on held-out data, corrects that and keeps the
+order (Guo et al. 2017, https://arxiv.org/abs/1706.04599). In the pairwise objective only differences of margins count,
+so all margins may be shifted by the same amount; for these an offset is fitted too (Platt 1999).
+
+Not scikit-learn's LogisticRegression: it has no bounds, so the temperature of a scorer that is worse than chance would
+be negative and turn the order around.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 from augen.core.arrays import Bools, Floats
 
-TEMPERATURES = (0.05, 20.0)  # no further: beyond it a margin says nothing, or everything
+TEMPERATURES = (0.05, 20.0)  # bounds: beyond them nearly every score would be 0 or 1, or one half
 
 
 class Calibration(NamedTuple):
@@ -40,12 +43,12 @@ class Calibration(NamedTuple):
 
 
 def calibrate(margins: NDArray[Any], right: Bools, with_offset: bool, balanced: bool = False) -> Calibration:
-    """The `Calibration` under which `right` (N,) is most likely, given `margins` (N,).
+    """The `Calibration` that makes the labels `right` (N,) most likely, given `margins` (N,).
 
-    With `balanced` as if there were as many right as wrong ones.
+    With `balanced`, right and wrong ones weigh the same in all, however many there are of each.
 
-    Targets are (n₊ + 1)/(n₊ + 2) and 1/(n₋ + 2) instead of 1 and 0, as if one more example of each kind had gone the
-    other way (Platt 1999): else a scorer without an error on N examples would be given no doubt at all.
+    Targets are (n₊ + 1)/(n₊ + 2) and 1/(n₋ + 2) instead of 1 and 0 (Platt 1999). Otherwise a scorer without an error
+    on N examples would come out as certain of everything.
 
     Margins ten times too large, of which three in four have the right sign:
 

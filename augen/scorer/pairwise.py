@@ -1,8 +1,8 @@
 """The pairwise objective: a right reasoning shall score higher than a wrong one of the same question.
 
-TRL's RewardTrainer learns one number per text (Bradley-Terry, -log sigmoid(right - wrong)). A scorer has two logits,
-so its head is folded into one for training, their difference, and unfolded afterwards: what is saved is the same
-kind of classifier as with the objective ``classify``, with the same difference of logits.
+TRL's RewardTrainer learns one number per text (Bradley-Terry, -log sigmoid(right - wrong)), but a scorer has two
+logits. For training its head is folded into one logit, their difference; afterwards the head is unfolded again. So the
+saved model is the same kind of classifier as with the objective ``classify``.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ from trl import RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from augen.core.errors import AugenError
-from augen.scorer.report import Labelled
+from augen.scorer.report import LabelledReasoning
 from augen.training.trainer import Ordered
 
 
-def pairs_of(items: Sequence[Labelled]) -> list[tuple[int, int]]:
-    """Indices of (right, wrong) reasonings of the same question, each index at least once where there is a partner.
+def pairs_of(items: Sequence[LabelledReasoning]) -> list[tuple[int, int]]:
+    """Indices of (right, wrong) reasonings of the same question.
 
-    Three right and two wrong ones make three pairs: each text counts about the same, however many a question has.
+    Every reasoning of a question that has both kinds is in at least one pair. Three right and two wrong ones make
+    three pairs: each text counts about the same, however many texts a question has.
     """
     sides: dict[Any, tuple[list[int], list[int]]] = {}
     for index, item in enumerate(items):
@@ -60,7 +61,7 @@ def _with_head(model: PreTrainedModel, weight: torch.Tensor) -> PreTrainedModel:
 
 
 class PairCollator:
-    """Pads pairs for training, and single texts for measuring."""
+    """Pads pairs for training and single texts for evaluation."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.pairs = DataCollatorForPreference(pad_token_id=tokenizer.pad_token_id)
@@ -71,11 +72,11 @@ class PairCollator:
 
 
 class PairTrainer(Ordered, RewardTrainer):
-    """Trains on pairs, measures on single texts, as the scorer is used."""
+    """Trains on pairs; evaluates on single texts, because the scorer is used on those."""
 
     def __init__(self, *args: Any, eval_dataset: Any, **kwargs: Any) -> None:
         super().__init__(*args, eval_dataset=kwargs["train_dataset"], **kwargs)
-        self.eval_dataset = eval_dataset  # not given above, where it would have to be pairs
+        self.eval_dataset = eval_dataset  # set afterwards, because RewardTrainer only takes pairs
         self.label_names = ["labels"]
 
     def compute_loss(
@@ -85,5 +86,5 @@ class PairTrainer(Ordered, RewardTrainer):
             return super().compute_loss(model, inputs, return_outputs=return_outputs, **kwargs)
         del inputs["labels"]
         outputs = model(**inputs)
-        loss = torch.zeros((), device=outputs.logits.device)  # that of pairs is computed from all logits together
+        loss = torch.zeros((), device=outputs.logits.device)  # the held-out loss is computed later, from all logits
         return (loss, outputs) if return_outputs else loss

@@ -1,6 +1,6 @@
-"""What ``reports/scorer.json`` says of a scorer: how well it tells right from wrong on held-out problems.
+"""``reports/scorer.json``: how well a scorer tells right from wrong on held-out problems.
 
-Margins (N,) are the logit of "right" less that of "wrong".
+Margins (N,) are the logit of "right" minus the logit of "wrong".
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ LEARNED_NOTHING = log(2)  # the loss of a scorer that says one half of everythin
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledReasoning:
     """One reasoning with its label, and who wrote it."""
 
     problem_id: str
@@ -29,38 +29,38 @@ class Labelled:
 
     @property
     def question(self) -> tuple[str, str, tuple[str, ...]]:
-        """What right and wrong reasonings of the same question have in common."""
+        """Equal for all reasonings of the same question."""
         return self.problem_id, self.sample.question.question, tuple(self.sample.question.options)
 
 
-def labelled(entries: Sequence[Entry], right: bool) -> list[Labelled]:
-    """Every question of `entries` that has a reasoning."""
+def labelled(entries: Sequence[Entry], right: bool) -> list[LabelledReasoning]:
+    """The reasonings of `entries`, which are all right or all wrong."""
     return [
-        Labelled(entry.id, Solution(entry.problem, item, item.reasoning), right, item.author or "unknown")
+        LabelledReasoning(entry.id, Solution(entry.problem, item, item.reasoning), right, item.author or "unknown")
         for entry in entries
         for item in entry.questions
         if item.reasoning
     ]
 
 
-def beside_wrong(items: Sequence[Labelled]) -> list[Labelled]:
-    """`items` without the problems, rewritten copies included, that have no wrong reasoning.
+def only_problems_with_wrong(items: Sequence[LabelledReasoning]) -> list[LabelledReasoning]:
+    """The `items` of problems for which there is a wrong reasoning, be it of a rewritten copy.
 
-    Where only some problems were argued wrongly, the others would teach what they look like, and not what is right.
+    If only some problems have wrong reasonings, the scorer could tell right from wrong by recognizing the problem.
     """
-    compared = {origin(item.problem_id) for item in items if not item.right}
-    return [item for item in items if origin(item.problem_id) in compared]
+    with_wrong = {origin(item.problem_id) for item in items if not item.right}
+    return [item for item in items if origin(item.problem_id) in with_wrong]
 
 
 def report(
-    margins: Floats, items: Sequence[Labelled], found: Calibration, with_offset: bool, generator: str
+    margins: Floats, items: Sequence[LabelledReasoning], fitted: Calibration, with_offset: bool, generator: str
 ) -> dict[str, Any]:
-    """Held-out quality of a scorer: overall, of each author's texts, and of the `generator`'s own.
+    """Held-out quality of a scorer: overall, on each author's texts, and on the `generator`'s own.
 
-    Ranking (AUC, average precision, within questions and problems) does not depend on the calibration `found`.
-    Accuracy (at a score of one half) and calibration error do, and are measured with one that was fitted on the
-    other half of the problems: on the data that it was fitted on, a calibration looks better than it is. So is the
-    loss, in which right and wrong ones weigh the same: ln 2 and more is what a scorer has that learned nothing.
+    Ranking (AUC, average precision, AUC within questions and problems) does not depend on the calibration. Accuracy
+    (at a score of one half), calibration error and loss do. For them each half of the problems is scored with a
+    calibration fitted on the other half, because a calibration looks too good on the data that it was fitted on. In
+    the loss right and wrong texts weigh the same: a scorer that learned nothing has ln 2 or more.
     """
     right = np.array([item.right for item in items])
     scores = Calibration().scores(_cross_calibrated(margins, items, with_offset, balanced=False))
@@ -73,8 +73,8 @@ def report(
         "learned_nothing": loss >= LEARNED_NOTHING,
         **_quality(margins, scores, items, everything),
         "raw_calibration_error": calibration_error(calibration(Calibration().scores(margins), right)),
-        "temperature": found.temperature,
-        "offset": found.offset,
+        "temperature": fitted.temperature,
+        "offset": fitted.offset,
         "generator_samples": _quality(margins, scores, items, own) if own.any() else None,
         "by_author": {
             name: _quality(margins, scores, items, part) | _against_others(margins, right, part)
@@ -83,9 +83,9 @@ def report(
     }
 
 
-def _quality(margins: Floats, scores: Floats, items: Sequence[Labelled], part: Bools) -> dict[str, Any]:
-    """The metrics of a part of `items`; without an AUC where all are right or all are wrong."""
-    chosen = [item for item, wanted in zip(items, part, strict=True) if wanted]
+def _quality(margins: Floats, scores: Floats, items: Sequence[LabelledReasoning], part: Bools) -> dict[str, Any]:
+    """The metrics of the `part` of `items`; there is no AUC if all of it is right or all is wrong."""
+    chosen = [item for item, inside in zip(items, part, strict=True) if inside]
     margins, scores = margins[part], scores[part]
     right = np.array([item.right for item in chosen])
     found: dict[str, Any] = {
@@ -106,7 +106,7 @@ def _quality(margins: Floats, scores: Floats, items: Sequence[Labelled], part: B
 
 
 def _against_others(margins: Floats, right: Bools, part: Bools) -> dict[str, float]:
-    """An author who wrote only right (wrong) texts has no AUC of his own, but one against all wrong (right) texts."""
+    """For an author with only right (only wrong) texts: the AUC of these against everybody's wrong (right) texts."""
     own = right[part]
     if len(set(own.tolist())) > 1:
         return {}
@@ -115,21 +115,21 @@ def _against_others(margins: Floats, right: Bools, part: Bools) -> dict[str, flo
     return {} if quality is None else {"auc_against_others": quality.auc}
 
 
-def _cross_calibrated(margins: Floats, items: Sequence[Labelled], with_offset: bool, balanced: bool) -> Floats:
-    """Log odds in each half of the problems under the calibration of the other half."""
+def _cross_calibrated(margins: Floats, items: Sequence[LabelledReasoning], with_offset: bool, balanced: bool) -> Floats:
+    """Log odds; each half of the problems has the calibration that was fitted on the other half."""
     right = np.array([item.right for item in items])
     half = set(sorted({origin(item.problem_id) for item in items})[::2])
     first = np.array([origin(item.problem_id) in half for item in items])
     logits = np.zeros(len(items))
     for part in (first, ~first):
         if part.any():
-            fitted_on = ~part if (~part).any() else part  # one problem alone
+            fitted_on = ~part if (~part).any() else part  # there is only one problem
             logits[part] = calibrate(margins[fitted_on], right[fitted_on], with_offset, balanced).logits(margins[part])
     return logits
 
 
 def balanced_loss(margins: Floats, right: Bools) -> float:
-    """Cross entropy in which the classes present weigh the same.
+    """Cross entropy in which right and wrong weigh the same, as far as both occur.
 
     >>> round(balanced_loss(np.array([0.0, 0.0, 2.0]), np.array([True, False, False])), 4)  # .6931, (.6931 + 2.1269)/2
     1.0516

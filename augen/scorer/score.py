@@ -1,8 +1,8 @@
-"""The scorer in use: the probability that a reasoning is right.
+"""The scorer in use, an outcome reward model: the probability that a reasoning is right.
 
 A scorer is a folder: a ``Qwen2ForSequenceClassification`` with two labels (0 wrong, 1 right), its tokenizer, and
-``scorer.json``, which says how its input is built, so that training and use cannot differ, and how its logits become
-a score (`augen.scorer.calibration`)::
+``scorer.json``. That file says how the input is built, so that training and use cannot differ, and how the logits
+become a score (`augen.scorer.calibration`)::
 
     {"input": "full", "max_length": 512, "temperature": 1.7, "offset": 0.0}
 """
@@ -33,8 +33,8 @@ CONFIG = "scorer.json"
 
 
 @dataclass(frozen=True)
-class Format:
-    """How the text of a sample becomes the scorer's input, and its two logits a score.
+class InputFormat:
+    """How a sample becomes the scorer's input, and how the two logits become a score.
 
     score = sigmoid((logit of right - logit of wrong - offset) / temperature)
     """
@@ -45,9 +45,10 @@ class Format:
     offset: float = 0.0
 
     def encode(self, tokenizer: Any, problem: str, question: QuestionItem, reasoning: str) -> list[int]:
-        """Token ids, at most `max_length`. The problem is cut first, and never the end of the reasoning.
+        """Token ids, at most `max_length`. Too long a text is cut at the end of its problem, then at the beginning of
+        the rest; the end of the reasoning is always kept.
 
-        Where there is nothing to read (``reasoning`` input of an empty text) it is the end-of-text token.
+        An empty text (``reasoning`` input of an empty reasoning) becomes the end-of-text token.
         """
         head, tail = self.parts(problem, question, reasoning)
         tail_ids = tokenizer(tail, add_special_tokens=False)["input_ids"][-self.max_length :]
@@ -55,7 +56,7 @@ class Format:
         return head_ids[: self.max_length - len(tail_ids)] + tail_ids or [tokenizer.eos_token_id]
 
     def parts(self, problem: str, question: QuestionItem, reasoning: str) -> tuple[str, str]:
-        """The text as what may be cut and what must stay."""
+        """The text in two parts: the problem, which is cut first, and the rest."""
         if self.input == "reasoning":
             return "", reasoning.strip()
         block = question_block(problem, question)
@@ -64,7 +65,7 @@ class Format:
 
 
 class Scorer:
-    """A trained scorer on the best device there is; it reads about `batch_tokens` at once (by default as suits it)."""
+    """A trained scorer on a GPU, if there is one. A batch has at most `batch_tokens` tokens (default: by device)."""
 
     def __init__(self, folder: Path, batch_tokens: int | None = None) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -82,16 +83,16 @@ class Scorer:
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")
-        # On a CPU what stays in its caches: more took a tenth to a half longer, with models of a few million weights.
+        # On a CPU a batch should fit into the caches: larger ones took 10 to 50 % longer, with a few million weights.
         self.batch_tokens = batch_tokens or (16_384 if self.device.type != "cpu" else 1_024)
-        # A model that reads in one direction, whose state after a beginning can be used again.
+        # A causal model: a shared prefix can reuse its KV cache.
         self._causal = "past_key_values" in signature(type(self.model).forward).parameters
 
     def scores(self, samples: Sequence[Solution], label: str = "scoring") -> list[float]:
         """P(right) of each sample, in the order of `samples`.
 
-        Batches are gathered by length; the same text is read once, and so is what the texts of a question begin with.
-        Without a GPU every core reads batches of its own.
+        A batch has texts of similar length. Equal texts are read once, and so is the beginning that the texts of a
+        question share. Without a GPU each core works on batches of its own.
         """
         from tqdm import tqdm
 
@@ -111,7 +112,7 @@ class Scorer:
         return [found[row] for row in encoded]
 
     def close(self) -> None:
-        """Free the memory, that of the device too. To be used no more."""
+        """Free the memory, also on the device. The scorer cannot be used afterwards."""
         import torch
 
         self.model = None
@@ -136,7 +137,7 @@ class Scorer:
             return self._scores_of(self.model(**padded).logits)
 
     def _sharing(self, batch: Sequence[Group], rows: Sequence[list[int]]) -> list[float]:
-        """The score of each member of each group: what a group shares is read once, then the rest of each member."""
+        """The score of each member of each group: first reads the shared prefixes, then the rest of each member."""
         import torch
 
         def padded(part: list[list[int]], side: str) -> tuple["torch.Tensor", "torch.Tensor"]:
@@ -144,7 +145,7 @@ class Scorer:
             return found["input_ids"], found["attention_mask"]
 
         owners = torch.tensor([n for n, group in enumerate(batch) for _ in group.members], device=self.device)
-        # Padding stands outside, before the shared parts and after the rest, so that both parts of a text touch.
+        # Prefixes are padded on the left and the rests on the right, so that no padding stands within a text.
         shared, before = padded([rows[group.members[0]][: group.shared] for group in batch], "left")  # (G, S)
         rest, after = padded([rows[i][group.shared :] for group in batch for i in group.members], "right")  # (B, T)
         lengths = before.sum(dim=1)[owners, None]  # (B, 1)
@@ -172,18 +173,18 @@ class Scorer:
 
 
 def _question(sample: Solution) -> tuple[str, str, tuple[str, ...]]:
-    """What the samples of a question have in common."""
+    """Equal for all samples of the same question."""
     return sample.problem, sample.question.question, tuple(sample.question.options)
 
 
 def stored_scores(
     folder: Path, store: Store, make_room: Callable[[], None] | None = None
 ) -> Callable[[Sequence[Solution]], list[float]]:
-    """A function that scores samples, each at most once: the store keeps the scores of this scorer's content.
+    """A function that scores samples. The store keeps the scores, by the content of the scorer and of the sample.
 
-    The scorer is loaded for the first sample whose score is missing, and stays. Where it and the generator do not
-    fit on the device together, `make_room` frees that of the generator: it is called before the scorer is loaded,
-    which is then freed again after every call.
+    The scorer is loaded when the first score is missing, and stays loaded. If generator and scorer do not fit on the
+    device together, give `make_room`, which unloads the generator: it is called before the scorer is loaded, and the
+    scorer is closed after each call.
     """
     identity = content_hash(folder)
     loaded: list[Scorer] = []
@@ -216,13 +217,13 @@ def _device() -> "torch.device":
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def read_format(folder: Path) -> Format:
+def read_format(folder: Path) -> InputFormat:
     """The input format of the scorer in `folder`; AugenError if it is not a scorer."""
     try:
-        return Format(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        return InputFormat(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as fault:
         raise AugenError(f"{folder}: not a scorer ({fault}); run `dvc repro train_scorer`") from None
 
 
-def write_format(folder: Path, format_: Format) -> None:
+def write_format(folder: Path, format_: InputFormat) -> None:
     (folder / CONFIG).write_text(json.dumps(asdict(format_), indent=2) + "\n", encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Texts that begin alike are read once up to where they part. Pure; texts are rows of token ids.
+"""The beginning that several texts share is read once. Pure; texts are rows of token ids.
 
-The samples of one question differ only in their reasonings, which are short beside problem, question and options. A
-causal model's state after those is the same for all of them::
+The samples of one question differ only in their reasonings, which are short compared with problem, question and
+options. A causal model can read those once and reuse the KV cache for all samples::
 
-    groups_of(rows, questions)   # who shares how much
-    batches(groups, rows, 16_384)
+    groups = groups_of(rows, questions)    # which rows share how many tokens
+    batches(groups, rows, 16_384)          # which groups are read together
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,34 +12,34 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 Row = list[int]
-WORTHWHILE = 16  # tokens; to read fewer twice costs less than a second call
+WORTHWHILE = 16  # tokens; reading fewer twice costs less than a second call of the model
 
 
 @dataclass(frozen=True)
 class Group:
-    """The `members`, indices of rows, begin with the same `shared` tokens and have at least one more each."""
+    """Rows, by index, that begin with the same `shared` tokens; each has at least one token more."""
 
     shared: int
     members: tuple[int, ...]
 
     def tail(self, rows: Sequence[Row]) -> int:
-        """Tokens of the longest member after the shared ones."""
+        """How many tokens the longest member has after the shared ones."""
         return max(len(rows[i]) for i in self.members) - self.shared
 
 
 def shared_by(rows: Sequence[Row]) -> int:
-    """How many tokens all `rows` begin with, less than the shortest has.
+    """The length of the prefix that all `rows` share, but less than the length of the shortest.
 
     >>> shared_by([[1, 2, 3, 4], [1, 2, 5]]), shared_by([[1, 2], [1, 2]]), shared_by([[1], [2, 3]])
     (2, 1, 0)
     """
-    low, high = min(rows), max(rows)  # in the order of lists: what these two share, all between them do
+    low, high = min(rows), max(rows)  # as lists are ordered, the prefix of these two is that of all
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
     return min(same, min(map(len, rows)) - 1)
 
 
 def groups_of(rows: Sequence[Row], keys: Sequence[Hashable]) -> list[Group]:
-    """Rows of the same key together, where they share what is worth it; each other row alone, sharing nothing.
+    """Groups of rows with the same key, if they share a prefix worth reading once; every other row on its own.
 
     >>> start = list(range(20))
     >>> groups_of([[*start, 1], [*start, 2, 3], [7, 8]], ["a", "a", "b"])
@@ -59,10 +59,10 @@ def groups_of(rows: Sequence[Row], keys: Sequence[Hashable]) -> list[Group]:
 
 
 def batches(groups: Sequence[Group], rows: Sequence[Row], batch_tokens: int) -> list[list[Group]]:
-    """`groups` in batches of like lengths, long ones first, at most `batch_tokens` with padding.
+    """`groups` in batches of similar lengths, long ones first, each of at most `batch_tokens` tokens with padding.
 
-    Where members share nothing they are not mixed with those that do. A group that is too large comes in parts; a
-    row that is too long has a batch of its own.
+    Groups with a shared prefix and rows without one are not mixed. Too large a group is split over several batches;
+    too long a row has a batch of its own.
 
     >>> rows = [[1] * 30, [1] * 30, [2] * 9, [3] * 4, [4]]
     >>> batches([Group(20, (0, 1)), Group(0, (2,)), Group(0, (3,)), Group(0, (4,))], rows, batch_tokens=10)
@@ -84,7 +84,7 @@ def batches(groups: Sequence[Group], rows: Sequence[Row], batch_tokens: int) -> 
 
 
 def _parts(groups: Sequence[Group], rows: Sequence[Row], batch_tokens: int) -> list[Group]:
-    """`groups`, those that exceed `batch_tokens` in as many parts as it takes."""
+    """`groups`, with those that exceed `batch_tokens` split into parts that do not."""
     parts = []
     for group in groups:
         size = max(1, batch_tokens // (group.shared + group.tail(rows)))

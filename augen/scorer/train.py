@@ -1,7 +1,8 @@
-"""Training of the scorer: is this reasoning right?
+"""Training of the scorer, an outcome reward model: is this reasoning right?
 
-Two objectives. ``classify``: cross entropy, in which right and wrong reasonings weigh the same. ``pairwise``: a right
-reasoning above a wrong one of the same question. A scorer that learns nothing stays at ln 2 in both.
+A reasoning is labelled right or wrong by its final answer. There are two objectives. ``classify``: cross entropy in
+which right and wrong reasonings weigh the same. ``pairwise``: a right reasoning shall score higher than a wrong one of
+the same question. The loss of a scorer that learns nothing stays at ln 2 in both.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     DataCollatorWithPadding,
+    EvalPrediction,
     PreTrainedModel,
     Trainer,
     TrainerCallback,
@@ -32,8 +34,8 @@ from augen.core.files import whole_folder
 from augen.metrics.quality import scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
-from augen.scorer.report import Labelled, balanced_loss, pair_loss, report
-from augen.scorer.score import Format, write_format
+from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
+from augen.scorer.score import InputFormat, write_format
 from augen.store.identity import refuse_pickled_weights
 from augen.training.launch import is_first, processes
 from augen.training.trainer import (
@@ -51,7 +53,7 @@ CURVES = ["loss", "eval_loss", "eval_auc", "eval_accuracy"]
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training ends with; ``history`` is the trainer's log, ``model`` None but in the first process."""
+    """The result of a training; ``history`` is the trainer's log, ``model`` is None except in the first process."""
 
     model: PreTrainedModel | None
     tokenizer: Any
@@ -61,85 +63,70 @@ class Trained:
 
 
 def train_scorer(
-    items: Sequence[Labelled],
+    items: Sequence[LabelledReasoning],
     section: params.Scorer,
     seed: int,
     scratch: Path,
     generator: str = "",
     on_log: Callable[[History], None] | None = None,
 ) -> Trained:
-    """Train on a part of the problems, measure on the held-out rest; AugenError if either lacks a class.
+    """Train on some of the problems, measure on the others; AugenError if either part lacks right or wrong reasonings.
 
-    Goes on from the last checkpoint in `scratch`. Of all evaluations on the held-out part the model of the one with
-    the best AUC is taken. `generator` is the author whose texts the report looks at apart.
+    Resumes from the last checkpoint in `scratch`, if there is one. The result is the model of the evaluation with the
+    best held-out AUC. Its report has metrics of their own for the texts whose author is `generator`.
     """
     quiet_libraries()
     check_names(section)
     train, held_out = _split(items, section, seed)
-    refuse_pickled_weights(section.base, "scorer.base")
-    tokenizer, texts = AutoTokenizer.from_pretrained(section.base), Format(section.input, section.max_length)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer = _tokenizer(section)
     pairwise = section.objective == "pairwise"
-
-    def ids(part: Sequence[Labelled]) -> list[list[int]]:
-        samples = [item.sample for item in part]
-        return [texts.encode(tokenizer, s.problem, s.question, s.reasoning) for s in samples]
-
-    # Measured in batches of similar length.
-    encoded = sorted(zip(ids(held_out), held_out, strict=True), key=lambda pair: -len(pair[0]))
-    held_out = [item for _, item in encoded]
-    rows = [{"input_ids": found, "labels": int(item.right)} for found, item in encoded]
-    measured = _Measured(held_out, pairwise)
+    train_rows, rows = (_rows(part, section, tokenizer) for part in (train, held_out))
+    learned = _pair_rows(train, train_rows) if pairwise else train_rows
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))  # so that batches have similar lengths
+    rows, held_out = [rows[i] for i in order], [held_out[i] for i in order]
 
     torch.manual_seed(seed)
-    model = _with_adapter(_base(section, tokenizer), section) if section.tuning == "lora" else _base(section, tokenizer)
-    examples = len(pairs_of(train)) if pairwise else len(train)
-    arguments = training_arguments(section, seed, scratch, examples, processes()) | {
-        "metric_for_best_model": "auc",
-        "greater_is_better": True,
-        "load_best_model_at_end": True,
-    }
-    shared_by_both = {
-        "model": model,
-        "eval_dataset": rows,
-        "processing_class": tokenizer,
-        "compute_metrics": lambda prediction: measured(prediction.predictions),
-        "callbacks": [Patience(section.patience)] if section.patience else [],
-    }
-    trainer: Trainer
-    if pairwise:
-        trainer = PairTrainer(
-            # Rewards that stay near zero can be compared between questions (Eisenstein et al. 2023, 2312.09244).
-            args=RewardConfig(**arguments, max_length=None, center_rewards_coefficient=0.01),
-            train_dataset=_pair_rows(train, ids(train)),
-            data_collator=PairCollator(tokenizer),
-            **shared_by_both,
-        )
-    else:
-        trainer = BalancedTrainer(
-            args=TrainingArguments(**arguments),
-            train_dataset=[
-                {"input_ids": found, "labels": int(item.right)} for found, item in zip(ids(train), train, strict=True)
-            ],
-            data_collator=DataCollatorWithPadding(tokenizer),
-            class_weights=class_weights([item.right for item in train]),
-            **shared_by_both,
-        )
+    model = _base(section, tokenizer)
+    trainer = _trainer(
+        section,
+        training_arguments(section, seed, scratch, len(learned), processes()),
+        [item.right for item in train],
+        model=_with_adapter(model, section) if section.tuning == "lora" else model,
+        train_dataset=learned,
+        eval_dataset=rows,
+        processing_class=tokenizer,
+        compute_metrics=_HeldOutMetrics(held_out, pairwise),
+    )
     run_trainer(trainer, on_log)
     margins = margins_of(trainer.predict(rows).predictions)
     trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
-    found = calibrate(margins, measured.right, with_offset=pairwise)
+    fitted = calibrate(margins, np.array([item.right for item in held_out]), with_offset=pairwise)
     before = next(row for row in trainer.state.log_history if "eval_auc" in row)
     metrics = {
         "objective": section.objective,
-        "trained_on": examples,
+        "trained_on": len(learned),
         "best_step": trainer.state.best_global_step,
         "auc_before": before["eval_auc"],
-        **report(margins, held_out, found, pairwise, generator),
+        **report(margins, held_out, fitted, pairwise, generator),
     }
-    plain = _plain(section, tokenizer, scratch / "trained") if is_first() else None
-    return Trained(plain, tokenizer, found, metrics, trainer.state.log_history)
+    saved = _saved_classifier(section, tokenizer, scratch / "trained") if is_first() else None
+    return Trained(saved, tokenizer, fitted, metrics, trainer.state.log_history)
+
+
+def _trainer(section: params.Scorer, arguments: dict[str, Any], right: Sequence[bool], **parts: Any) -> Trainer:
+    """The trainer of the objective. `right` are the labels of the texts to train on; `parts` go to either trainer."""
+    arguments |= {"metric_for_best_model": "auc", "greater_is_better": True, "load_best_model_at_end": True}
+    parts["callbacks"] = [Patience(section.patience)] if section.patience else []
+    if section.objective == "pairwise":
+        # Rewards that stay near zero can be compared between questions (Eisenstein et al. 2023, 2312.09244).
+        config = RewardConfig(**arguments, max_length=None, center_rewards_coefficient=0.01)
+        return PairTrainer(args=config, data_collator=PairCollator(parts["processing_class"]), **parts)
+    return BalancedTrainer(
+        args=TrainingArguments(**arguments),
+        data_collator=DataCollatorWithPadding(parts["processing_class"]),
+        class_weights=class_weights(right),
+        **parts,
+    )
 
 
 def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
@@ -148,10 +135,12 @@ def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
     with whole_folder(folder) as partial:
         trained.model.save_pretrained(partial)
         trained.tokenizer.save_pretrained(partial)
-        write_format(partial, Format(section.input, section.max_length, *trained.calibration))
+        write_format(partial, InputFormat(section.input, section.max_length, *trained.calibration))
 
 
-def _split(items: Sequence[Labelled], section: params.Scorer, seed: int) -> tuple[list[Labelled], list[Labelled]]:
+def _split(
+    items: Sequence[LabelledReasoning], section: params.Scorer, seed: int
+) -> tuple[list[LabelledReasoning], list[LabelledReasoning]]:
     train, held_out = split_by_problem(items, lambda item: item.problem_id, section.held_out, seed)
     for name, part in (("to train on", train), ("held out", held_out)):
         right = sum(i.right for i in part)
@@ -168,9 +157,26 @@ def _split(items: Sequence[Labelled], section: params.Scorer, seed: int) -> tupl
     return train, held_out
 
 
-def _pair_rows(items: Sequence[Labelled], ids: Sequence[list[int]]) -> Dataset:
+def _tokenizer(section: params.Scorer) -> Any:
+    refuse_pickled_weights(section.base, "scorer.base")
+    tokenizer = AutoTokenizer.from_pretrained(section.base)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any) -> list[dict[str, Any]]:
+    texts = InputFormat(section.input, section.max_length)
+    ids = [texts.encode(tokenizer, s.problem, s.question, s.reasoning) for s in (item.sample for item in items)]
+    return [{"input_ids": found, "labels": int(item.right)} for found, item in zip(ids, items, strict=True)]
+
+
+def _pair_rows(items: Sequence[LabelledReasoning], rows: Sequence[dict[str, Any]]) -> Dataset:
     return Dataset.from_list(
-        [{"chosen_ids": ids[right], "rejected_ids": ids[wrong]} for right, wrong in pairs_of(items)]
+        [
+            {"chosen_ids": rows[right]["input_ids"], "rejected_ids": rows[wrong]["input_ids"]}
+            for right, wrong in pairs_of(items)
+        ]
     )
 
 
@@ -196,8 +202,8 @@ def _with_adapter(model: PreTrainedModel, section: params.Scorer) -> PeftModel:
     return get_peft_model(model, adapter)
 
 
-def _plain(section: params.Scorer, tokenizer: Any, folder: Path) -> PreTrainedModel:
-    """The classifier that a trainer saved in `folder`, an adapter merged into its base."""
+def _saved_classifier(section: params.Scorer, tokenizer: Any, folder: Path) -> PreTrainedModel:
+    """The two-label classifier that the trainer saved in `folder`, with an adapter merged into its base."""
     if section.tuning == "lora":
         model = PeftModel.from_pretrained(_base(section, tokenizer), folder).merge_and_unload()
     else:
@@ -209,9 +215,11 @@ def _plain(section: params.Scorer, tokenizer: Any, folder: Path) -> PreTrainedMo
 
 
 class BalancedTrainer(Ordered, Trainer):
-    """Weighs the two classes so that each is half of the loss."""
+    """Weighs the two classes so that each contributes half of the loss."""
 
-    loss_is_scaled_for_ga = False  # a mean over one batch: the trainer divides it by the accumulated batches
+    loss_is_scaled_for_ga = (
+        False  # compute_loss is a mean over one batch, so the trainer divides by the number of accumulated ones
+    )
 
     def __init__(self, *args: Any, class_weights: torch.Tensor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -228,7 +236,7 @@ class BalancedTrainer(Ordered, Trainer):
 
 
 def class_weights(right: Sequence[bool]) -> torch.Tensor:
-    """Weights of (wrong, right) under which each class is half of the mean loss.
+    """Weights of (wrong, right) with which each class contributes half of the mean loss.
 
     >>> class_weights([True, True, True, False])
     tensor([2.0000, 0.6667])
@@ -238,7 +246,10 @@ def class_weights(right: Sequence[bool]) -> torch.Tensor:
 
 
 class Patience(TrainerCallback):
-    """Stops once the held-out AUC has not risen for some evaluations; it knows them from the log alone."""
+    """Stops once the held-out AUC has not risen for some evaluations.
+
+    It reads them from the log and keeps no state of its own, so that it works in a resumed training too.
+    """
 
     def __init__(self, evaluations: int) -> None:
         self.evaluations = evaluations
@@ -248,32 +259,32 @@ class Patience(TrainerCallback):
         if found and len(found) - 1 - int(np.argmax(found)) >= self.evaluations:
             control.should_training_stop = True
 
-    on_train_begin = on_evaluate  # it may have been killed after it had stopped
+    on_train_begin = on_evaluate  # a training may be killed after it stopped early, and be resumed
 
 
 def margins_of(logits: np.ndarray) -> Floats:
-    """Logit of right less that of wrong, from logits (N, 2), or (N, 1) where they are that already."""
+    """Logit of right minus logit of wrong, from logits (N, 2); logits (N, 1) are that difference already."""
     logits = logits.astype(np.float64)
     return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
 
 
-class _Measured:
-    """The metrics of an evaluation; held-out texts are in the order of `items`."""
+class _HeldOutMetrics:
+    """The metrics of an evaluation on the texts of `items`, in their order."""
 
-    def __init__(self, items: Sequence[Labelled], pairwise: bool) -> None:
+    def __init__(self, items: Sequence[LabelledReasoning], pairwise: bool) -> None:
         self.right = np.array([item.right for item in items])
         self.pairs = pairs_of(items) if pairwise else None
 
     def loss(self, margins: Floats) -> float:
         return balanced_loss(margins, self.right) if self.pairs is None else pair_loss(margins, self.pairs)
 
-    def __call__(self, logits: np.ndarray) -> dict[str, float]:
-        margins = margins_of(logits)
+    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
+        margins = margins_of(prediction.predictions)
         quality = scorer_quality(Calibration().scores(margins), self.right)
         if quality is None:
             raise ValueError("one class alone is held out")
         return {
-            "loss": self.loss(margins),  # in the place of a mean over batches
+            "loss": self.loss(margins),  # replaces the trainer's mean over batches
             "auc": quality.auc,
             "accuracy": float(((margins >= 0) == self.right).mean()),
         }

@@ -1,9 +1,9 @@
-"""Where a training keeps its checkpoints, so that one that was killed goes on where it was.
+"""Where a training keeps its checkpoints, so that it can resume after it was killed.
 
-DVC deletes a stage's outs before it runs, so checkpoints lie outside: beside the response store, in
+DVC deletes the outs of a stage before it runs, so checkpoints lie elsewhere: beside the response store, in
 ``.augen/checkpoints/<stage>-<key>`` (see `augen.store.responses.default_path`). The key is made of everything that the
-trained weights depend on; other data, params, code or versions begin anew. What is there is removed once the stage
-has written its outs.
+trained weights depend on: with other data, params, code or library versions, training starts from the beginning. The
+folder is removed once the stage has written its outs.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ from filelock import FileLock, Timeout
 from augen.core import params
 from augen.store.identity import model_identity
 from augen.store.responses import default_path, request_key
-from augen.training.launch import end, is_first, shared
+from augen.training.launch import broadcast, end, is_first
 
-# What does not change the weights.
-_OF_THE_MACHINE = {"report_to", "launch"}
+_WITHOUT_EFFECT = {"report_to", "launch"}  # params that do not change the weights
 _LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
+_AUGEN = Path(__file__).parents[1]
 
 
 def training_key(section: params.Training, base: str, revision: str | None, inputs: Sequence[Any]) -> str:
-    """A short name for the training of `base` on `inputs` (JSON and dataclasses) as `section` says.
+    """A short name for the training of `base` on `inputs` (JSON values and dataclasses) with the params `section`.
 
-    A part of it are the versions of the libraries and the folders of this code that the stage has imported from.
+    It also covers the versions of the libraries and the code: every folder from which the stage has imported.
     """
     parts = {
-        "params": section.model_dump(exclude=_OF_THE_MACHINE),
+        "params": section.model_dump(exclude=_WITHOUT_EFFECT),
         "base": model_identity(base, revision),
         "inputs": json.dumps(inputs, default=asdict),
         "code": _code(),
@@ -46,14 +46,13 @@ def training_key(section: params.Training, base: str, revision: str | None, inpu
 
 
 def _code() -> dict[str, str]:
-    """The content of every folder of this library from which the running stage has imported anything."""
-    library = Path(__file__).parents[1]
+    """A digest of the sources in every folder of ``augen`` from which this process has imported."""
     loaded = {name.split(".")[1] for name in sys.modules if name.startswith("augen.")}
     digests = {}
     for folder in sorted(loaded):
         digest = hashlib.sha256()
-        for path in sorted((library / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(library)}\0".encode() + path.read_bytes())
+        for path in sorted((_AUGEN / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(_AUGEN)}\0".encode() + path.read_bytes())
         digests[folder] = digest.hexdigest()
     return digests
 
@@ -62,11 +61,11 @@ def _code() -> dict[str, str]:
 def workplace(stage: str, key: str) -> Iterator[Path]:
     """The folder for the checkpoints of this training, the same for all its processes.
 
-    Kept when the block is left by an error or a kill, removed when it ends well. Where another run of the same
-    training holds it, a temporary folder takes its place, whose training cannot be gone on with.
+    It is removed when the block ends, and stays after an error or a kill. If another run of the same training is
+    using it, a temporary folder takes its place, from which no later run can resume.
     """
     with ExitStack() as held:
-        folder = shared(lambda: _folder(stage, key, held))
+        folder = broadcast(lambda: _folder(stage, key, held))
         yield folder
         if is_first():
             shutil.rmtree(folder, ignore_errors=True)
@@ -78,7 +77,7 @@ def _folder(stage: str, key: str, held: ExitStack) -> Path:
     folder = root / f"{stage}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        held.enter_context(FileLock(folder / "lock", blocking=False))  # ends with this process, however that ends
+        held.enter_context(FileLock(folder / "lock", blocking=False))  # released when this process ends, in any way
     except Timeout:
         print(f"{folder}: another run is training the same; this one will begin anew if it is stopped")
         return Path(held.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -92,9 +91,9 @@ def _folder(stage: str, key: str, held: ExitStack) -> Path:
 
 
 def resume_point(folder: Path) -> Path | None:
-    """The last whole checkpoint in `folder`."""
-    whole = [checkpoint for checkpoint in _checkpoints(folder) if _complete(checkpoint)]
-    return max(whole, key=_step, default=None)
+    """The last complete checkpoint in `folder`."""
+    complete = [checkpoint for checkpoint in _checkpoints(folder) if _complete(checkpoint)]
+    return max(complete, key=_step, default=None)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -106,7 +105,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _complete(checkpoint: Path) -> bool:
-    """Whether the trainer got to the end of writing it: its state is what it writes last."""
+    """Whether the trainer finished writing it: the state file is written last."""
     try:
         return bool(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
     except (OSError, ValueError, KeyError):

@@ -1,9 +1,11 @@
-"""More than one process or GPU: a training stage starts itself anew under ``accelerate launch``.
+"""Training on several processes or GPUs: the stage restarts itself under ``accelerate launch``.
 
-`scorer.launch` and `finetune.launch` name a configuration of accelerate (`launch/` holds some). The same by hand,
+`scorer.launch` and `finetune.launch` name a configuration of accelerate; `launch/` holds some. To do the same by hand,
 whatever the params say::
 
     accelerate launch --config_file launch/ddp.yaml -m stages.finetune
+
+The stages do not run under accelerate by default: its launcher takes four seconds to start even one process.
 """
 
 import os
@@ -22,14 +24,14 @@ _LAUNCHED = {"LOCAL_RANK", "ACCELERATE_MIXED_PRECISION"}
 
 
 def launch(config: str | None) -> None:
-    """Run this stage under ``accelerate launch`` with `config`; returns where that is done already, or None asked for.
+    """Restart this stage under ``accelerate launch`` with `config`, unless `config` is None or it was launched so.
 
-    Only the first process prints, and every process ends with the launcher.
+    Under accelerate only the first process prints, and all processes end when the launcher does.
     """
     if not _LAUNCHED & os.environ.keys():
         if config is not None:
-            _start_anew(config)
-        # One process trains on one GPU: given several, the trainers would share each step out among them otherwise.
+            _restart(config)
+        # One process shows the trainers one GPU: they would split every step over all that they see.
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
         return
@@ -39,7 +41,7 @@ def launch(config: str | None) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # for the rest of this process
 
 
-def _start_anew(config: str) -> None:
+def _restart(config: str) -> None:
     if not Path(config).is_file():
         raise AugenError(f"launch: {config}: no such file; launch/ holds configurations, null trains in one process")
     module = sys.modules["__main__"].__spec__
@@ -51,7 +53,7 @@ def _start_anew(config: str) -> None:
 
 
 def _end_with(launcher: int) -> None:
-    """A launcher that is killed leaves its processes running; they must not train on beside the next run."""
+    """End this process once `launcher` is gone: a killed launcher leaves its processes training."""
     while os.getppid() == launcher:
         time.sleep(0.5)
     os._exit(1)
@@ -67,8 +69,8 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def shared(value: Callable[[], T]) -> T:
-    """`value` of the first process, in all of them."""
+def broadcast(value: Callable[[], T]) -> T:
+    """The result of `value` in the first process, for all of them."""
     if processes() == 1:
         return value()
     from accelerate import PartialState
@@ -82,7 +84,7 @@ def shared(value: Callable[[], T]) -> T:
 
 
 def end() -> None:
-    """Wait for the other processes, and part from them."""
+    """Wait for the other processes and leave the process group."""
     if processes() > 1:
         from torch import distributed
 

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import gcd
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from tqdm import tqdm
+from torch.utils.data import SequentialSampler
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+from transformers.training_args import OptimizerNames
 
 from augen.core import params
 from augen.core.errors import AugenError
@@ -15,22 +18,20 @@ from augen.core.seeds import seed_of
 from augen.entries import origin
 from augen.training.checkpoints import resume_point
 
-if TYPE_CHECKING:
-    from transformers import Trainer
-
 T = TypeVar("T")
 History = list[dict[str, Any]]
 LOGS_PER_EVALUATION = 4  # points on the training curve between two on the held-out one
-SHOWN = {"loss": "loss", "eval_loss": "held-out loss"}  # on the bar: names in the trainer's log, and in words
-GROUPED = 16  # batches that are sorted by length together: less padding, and still another order every epoch
+SHOWN = {"loss": "loss", "eval_loss": "held-out loss"}  # on the progress bar: key in the trainer's log, and its name
+GROUPED = 16  # batches sorted by length together: little padding, and every epoch still has another order
 
 
 def split_by_problem(
     items: Sequence[T], problem_of: Callable[[T], str], held_out: float, seed: int
 ) -> tuple[list[T], list[T]]:
-    """``(train, held out)``: all items of a problem, rewritten copies too, fall on the same side.
+    """``(train, held out)``: all items of a problem and of its rewritten copies fall on the same side.
 
-    About `held_out` of the problems, at least one on each side; AugenError if there are fewer than two.
+    About the share `held_out` of the problems is held out, at least one problem falls on each side; AugenError if
+    there are fewer than two problems.
     """
     problems = sorted({origin(problem_of(item)) for item in items})
     if len(problems) < 2:
@@ -44,17 +45,17 @@ def split_by_problem(
 def training_arguments(
     section: params.Training, seed: int, scratch: Path, examples: int, processes: int = 1
 ) -> dict[str, Any]:
-    """`section` as the keyword arguments that the trainers' configurations have in common.
+    """`section` as keyword arguments for the configuration of any of the trainers.
 
-    A step sees the same examples on any number of processes; AugenError where they cannot be shared out evenly.
+    A step sees the same examples on any number of processes; AugenError if they cannot be shared out evenly.
     """
     if section.optimizer == "lomo" and processes > 1:
         raise AugenError("optimizer lomo updates within one process: take another, or set launch to null")
     batch, accumulation = shared_out(section.batch_size, section.gradient_accumulation, processes)
     steps = max(1, round(examples / section.batch_size / section.gradient_accumulation * section.epochs))
     log_every = max(1, steps // (LOGS_PER_EVALUATION * section.evaluations))
-    # A checkpoint is taken where the loss has just been logged and measured, so that a training which goes on from
-    # it logs what an undisturbed one would have logged.
+    # A checkpoint is saved only where the loss has just been logged and measured: a training resumed from it then
+    # logs the same as one that was never stopped.
     measure_every = log_every * max(1, steps // section.evaluations // log_every)
     return {
         "output_dir": str(scratch),
@@ -74,7 +75,7 @@ def training_arguments(
         "data_seed": seed,
         "eval_strategy": "steps",
         "eval_steps": measure_every,
-        # Also how good the untrained model is; a training that goes on has that in its log already.
+        # How good the untrained model is; a resumed training has that in its log already.
         "eval_on_start": resume_point(scratch) is None,
         "logging_steps": log_every,
         "save_strategy": "steps",
@@ -87,7 +88,7 @@ def training_arguments(
 
 
 def shared_out(batch_size: int, accumulation: int, processes: int) -> tuple[int, int]:
-    """``(batch, accumulated batches)`` of each process, for the steps of `batch_size` × `accumulation` examples.
+    """``(batch, accumulated batches)`` of each process, so that a step has `batch_size` × `accumulation` examples.
 
     >>> shared_out(32, 1, processes=2), shared_out(1, 2, processes=2), shared_out(8, 3, processes=2)
     ((16, 1), (1, 1), (4, 3))
@@ -103,10 +104,7 @@ def shared_out(batch_size: int, accumulation: int, processes: int) -> tuple[int,
 
 
 def check_names(section: params.Training) -> None:
-    """AugenError where `section` names an optimizer that does not exist, or a tracker that is not installed."""
-    from transformers.integrations.integration_utils import get_reporting_integration_callbacks
-    from transformers.training_args import OptimizerNames
-
+    """AugenError if `section` names an optimizer that does not exist, or a tracker that is not installed."""
     names = [str(name.value) for name in OptimizerNames]
     if section.optimizer not in names:
         raise AugenError(f"optimizer {section.optimizer!r} is unknown; transformers has {', '.join(names)}")
@@ -121,9 +119,9 @@ def check_names(section: params.Training) -> None:
 
 
 def grouped_by_length(lengths: Sequence[int], batch: int, rng: Random) -> list[int]:
-    """All indices in random order, such that every `batch` following ones are of similar length.
+    """All indices in a random order in which each batch of `batch` indices is of similar lengths.
 
-    The longest come first, so that memory runs out at once or never; a rest smaller than a batch comes last.
+    A batch with the longest comes first, so that memory runs out at once or never; an incomplete batch comes last.
 
     >>> grouped_by_length([5, 1, 9, 2, 8, 1], batch=2, rng=Random(0))
     [2, 4, 1, 5, 0, 3]
@@ -136,12 +134,12 @@ def grouped_by_length(lengths: Sequence[int], batch: int, rng: Random) -> list[i
     batches = [flat[start : start + batch] for start in range(0, len(flat), batch)]
     rest = [batches.pop()] if batches and len(batches[-1]) < batch else []
     rng.shuffle(batches)
-    batches.sort(key=lambda found: lengths[found[0]] < max(lengths))  # only whether it holds a longest one
+    batches.sort(key=lambda found: lengths[found[0]] < max(lengths))  # stable: moves those with a longest one only
     return [index for found in batches + rest for index in found]
 
 
 class _Grouped:
-    """The order of an epoch: it depends on the seed and the epoch alone, so that a training can go on anywhere."""
+    """The order of an epoch. It depends on the seed and the epoch alone, so that training can resume anywhere."""
 
     def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
         self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
@@ -154,38 +152,39 @@ class _Grouped:
         return iter(grouped_by_length(self.lengths, self.batch, rng))
 
 
-class Ordered:
-    """Mixed into a trainer: batches of similar length in training, the given order when measuring.
+class Epochs(TrainerCallback):
+    """Tells a sampler the epoch. accelerate does not reach it where several processes resume in mid-epoch."""
 
-    The trainer's own grouping draws its order from the global random state, which a training that goes on from a
-    checkpoint in the middle of an epoch no longer has.
+    def __init__(self, sampler: _Grouped) -> None:
+        self.sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.sampler.epoch = int(state.epoch or 0)
+
+
+class Ordered:
+    """Mixed into a trainer: batches of similar length in training, the given order in evaluation.
+
+    The trainer's own grouping takes its order from the global random state, which is lost when training resumes from
+    a checkpoint in mid-epoch.
     """
 
     def _get_train_sampler(self, train_dataset: Any = None) -> _Grouped:
-        from transformers import TrainerCallback
-
         trainer: Any = self
         rows = trainer.train_dataset if train_dataset is None else train_dataset
         lengths = [max(len(ids) for name, ids in row.items() if name.endswith("ids")) for row in rows]
         args = trainer.args
         step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         sampler = _Grouped(lengths, step, args.seed)
-
-        class Epochs(TrainerCallback):
-            def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-                sampler.epoch = int(state.epoch or 0)
-
-        trainer.add_callback(Epochs())
+        trainer.add_callback(Epochs(sampler))
         return sampler
 
-    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
-        from torch.utils.data import SequentialSampler
-
+    def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
         return SequentialSampler(eval_dataset)
 
 
 def quiet_libraries() -> None:
-    """No bars of the libraries' own: for reading weights, for copying rows; at checkpoints they break into ours."""
+    """Turn off the libraries' own bars for reading weights and copying rows, which would break into ours."""
     from datasets import disable_progress_bars
     from transformers.utils.logging import disable_progress_bar
 
@@ -193,57 +192,53 @@ def quiet_libraries() -> None:
     disable_progress_bars()
 
 
-def run_trainer(trainer: "Trainer", on_log: Callable[[History], None] | None = None) -> None:
-    """Train, from the last checkpoint where there is one; `on_log` is given the whole log whenever it grows."""
-    from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+class LossOnBar(ProgressCallback):
+    """The progress bar of transformers, with the last losses on it instead of a printed line at every log.
 
-    terminal = sys.stderr.isatty()  # in a log file a line every half minute is enough, and measuring gets none
+    In a log file it is a line every half minute, and evaluations have no bar.
+    """
 
-    class LossOnBar(ProgressCallback):
-        """One progress bar with the last losses on it, instead of a line of figures at every log."""
+    terminal = sys.stderr.isatty()
+    training_bar: Any
 
-        prediction_bar: Any
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        super().on_train_begin(args, state, control, **kwargs)
+        self.losses: dict[str, str] = {}
+        self.current_step = state.global_step
+        if self.training_bar is not None:
+            bar = self.training_bar
+            bar.n = bar.initial = bar.last_print_n = state.global_step
+            bar.mininterval = 0.1 if self.terminal else 30.0
+            bar.set_description_str("training", refresh=False)
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self.losses: dict[str, str] = {}
-            self.current_step = state.global_step
-            if state.is_world_process_zero:
-                self.training_bar = tqdm(
-                    total=state.max_steps,
-                    initial=state.global_step,
-                    desc="training",
-                    unit="step",
-                    mininterval=0.2 if terminal else 30.0,
-                    dynamic_ncols=True,
-                )
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.terminal:
+            super().on_prediction_step(args, state, control, **kwargs)
 
-        def on_prediction_step(
-            self, args: Any, state: Any, control: Any, eval_dataloader: Any = None, **kwargs: Any
-        ) -> None:
-            if state.is_world_process_zero and terminal:
-                if self.prediction_bar is None:
-                    total = len(eval_dataloader)
-                    self.prediction_bar = tqdm(
-                        total=total, desc="measuring on what is held out", unit="batch", leave=False, dynamic_ncols=True
-                    )
-                self.prediction_bar.update(1)
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        self.losses |= {name: f"{name} {float(logs[key]):.3f}" for key, name in SHOWN.items() if key in logs}
+        if self.training_bar is not None:
+            self.training_bar.set_postfix_str(", ".join(self.losses.values()), refresh=self.terminal)
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            for key in SHOWN.keys() & (logs or {}).keys():
-                self.losses[key] = f"{SHOWN[key]} {float(logs[key]):.3f}"
-            if state.is_world_process_zero and self.training_bar is not None and self.losses:
-                shown = ", ".join(self.losses[key] for key in SHOWN if key in self.losses)
-                self.training_bar.set_postfix_str(shown, refresh=terminal)
 
-    class Told(TrainerCallback):
-        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if on_log is not None and state.is_world_process_zero:
-                on_log(state.log_history)
+class Reported(TrainerCallback):
+    """Passes on the whole log whenever it has grown."""
 
+    def __init__(self, on_log: Callable[[History], None]) -> None:
+        self.report = on_log
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self.report(state.log_history)
+
+
+def run_trainer(trainer: Trainer, on_log: Callable[[History], None] | None = None) -> None:
+    """Train, from the last checkpoint if there is one; `on_log` is called with the whole log whenever it has grown."""
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(LossOnBar)
-    trainer.add_callback(Told())
+    if on_log is not None:
+        trainer.add_callback(Reported(on_log))
     checkpoint = resume_point(Path(str(trainer.args.output_dir)))
     if checkpoint is not None:
         print(f"going on from step {checkpoint.name.rpartition('-')[2]}, where an earlier run was stopped", flush=True)

@@ -37,7 +37,8 @@ def read_index() -> None:
 
 def retrieve() -> None:
     from augen.entries.jsonl import read_jsonl
-    from augen.retrieval.index import Embedder, Retriever, read_index
+    from augen.retrieval.examples import Retriever
+    from augen.retrieval.index import Embedder, read_index
 
     [entry, *_] = read_jsonl("data/dev.jsonl", answers="required")
     retriever = Retriever(*read_index(Path("models/index")), Embedder("models/tiny/embedder"))

@@ -19,7 +19,7 @@ import pytest
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.engines import resolve
 from augen.retrieval.index import Embedder, query_text, rows_of, write_index
-from augen.scorer.score import Format, write_format
+from augen.scorer.score import InputFormat, write_format
 from tests.integration.paid import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ class Project(Repository):
         scorer.mkdir(parents=True)
         for file in (TINY / "checker").iterdir():
             (scorer / file.name).write_bytes(file.read_bytes())
-        write_format(scorer, Format("full", 512))
+        write_format(scorer, InputFormat("full", 512))
 
     def set(self, **changes: Any) -> None:
         self.settings |= changes

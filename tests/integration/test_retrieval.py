@@ -10,7 +10,8 @@ from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, origin
 from augen.prompts.sections import Example
 from augen.puzzles.dataset import puzzle_entries
-from augen.retrieval.index import Embedder, Retriever, Row, Vectors, query_text, read_index, rows_of, write_index
+from augen.retrieval.examples import Retriever
+from augen.retrieval.index import Embedder, IndexRow, Vectors, query_text, read_index, rows_of, write_index
 
 CHARACTERS = "甲乙丙丁高矮快慢东西南北一二三四五六七八九十比到有路吗谁最"
 
@@ -34,24 +35,24 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     return Embedder(str(folder))
 
 
-def solved(number: int, problem: str, question: str = "谁最高？") -> Row:
-    return Row(f"p{number}", problem, question, ["1", "2"], f"想{number}。\n答案是：A", "A")
+def solved(number: int, problem: str, question: str = "谁最高？") -> IndexRow:
+    return IndexRow(f"p{number}", problem, question, ["1", "2"], f"想{number}。\n答案是：A", "A")
 
 
 @pytest.fixture(scope="session")
-def rows() -> list[Row]:
+def rows() -> list[IndexRow]:
     """120 problems of random characters, two questions each."""
     rng = np.random.default_rng(1)
     problems = ["".join(rng.choice(list(CHARACTERS), 12)) for _ in range(120)]
     return [solved(i, problem, question) for i, problem in enumerate(problems) for question in ("谁最高？", "谁最慢？")]
 
 
-def embedded(rows: Sequence[Row], embedder: Embedder) -> Vectors:
+def embedded(rows: Sequence[IndexRow], embedder: Embedder) -> Vectors:
     return embedder.embed([query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows])
 
 
 @pytest.fixture(scope="session")
-def retriever(rows: list[Row], embedder: Embedder) -> Retriever:
+def retriever(rows: list[IndexRow], embedder: Embedder) -> Retriever:
     return Retriever(rows, embedded(rows, embedder), embedder)
 
 
@@ -59,7 +60,9 @@ def ask(problem: str, entry_id: str = "new", question: str = "谁最高？") -> 
     return problem, QuestionItem(question, ["3", "4"]), entry_id
 
 
-def brute_force(query: tuple[str, QuestionItem, str], rows: list[Row], embedder: Embedder, k: int) -> list[Example]:
+def brute_force(
+    query: tuple[str, QuestionItem, str], rows: list[IndexRow], embedder: Embedder, k: int
+) -> list[Example]:
     """The k rows with the highest cosine, the highest last; equal ones by row number."""
     [vector] = embedder.embed([query_text(query[0], query[1])])
     similarity = embedded(rows, embedder) @ vector
@@ -70,21 +73,21 @@ def brute_force(query: tuple[str, QuestionItem, str], rows: list[Row], embedder:
 
 @pytest.mark.parametrize("k", [1, 2, 7])
 def test_the_nearest_are_those_of_brute_force(
-    k: int, rows: list[Row], retriever: Retriever, embedder: Embedder
+    k: int, rows: list[IndexRow], retriever: Retriever, embedder: Embedder
 ) -> None:
     rng = np.random.default_rng(2)
     queries = [ask("".join(rng.choice(list(CHARACTERS), 10)), question="谁最快？") for _ in range(25)]
     found = retriever.examples(queries, k)
     assert found == [brute_force(query, rows, embedder, k) for query in queries]
-    assert all(len(shots) == k for shots in found)
+    assert all(len(examples) == k for examples in found)
 
 
-def test_the_most_similar_stands_last(rows: list[Row], retriever: Retriever) -> None:
-    [shots] = retriever.examples([ask(rows[10].problem, question=rows[10].question)], 3)
-    assert shots[-1] == rows[10].example and len(shots) == 3
+def test_the_most_similar_stands_last(rows: list[IndexRow], retriever: Retriever) -> None:
+    [examples] = retriever.examples([ask(rows[10].problem, question=rows[10].question)], 3)
+    assert examples[-1] == rows[10].example and len(examples) == 3
 
 
-def test_examples_are_solved_questions(rows: list[Row], retriever: Retriever) -> None:
+def test_examples_are_solved_questions(rows: list[IndexRow], retriever: Retriever) -> None:
     [[(problem, item)]] = retriever.examples([ask(rows[3].problem)], 1)
     assert problem == rows[3].problem
     assert item.reasoning and item.answer == "A" and item.reasoning.endswith("答案是：A")
@@ -92,23 +95,23 @@ def test_examples_are_solved_questions(rows: list[Row], retriever: Retriever) ->
 
 @pytest.mark.parametrize("copy", ["", "~1", "~12"])
 def test_never_an_example_of_the_same_problem(
-    copy: str, rows: list[Row], retriever: Retriever, embedder: Embedder
+    copy: str, rows: list[IndexRow], retriever: Retriever, embedder: Embedder
 ) -> None:
     queries = [ask(row.problem, f"{row.origin}{copy}", row.question) for row in rows[::9]]
-    for query, shots in zip(queries, retriever.examples(queries, 4), strict=True):
-        assert query[0] not in [problem for problem, _ in shots]
-        assert shots == brute_force(query, rows, embedder, 4)
+    for query, examples in zip(queries, retriever.examples(queries, 4), strict=True):
+        assert query[0] not in [problem for problem, _ in examples]
+        assert examples == brute_force(query, rows, embedder, 4)
 
 
 def test_more_examples_than_rows(embedder: Embedder) -> None:
     few = [solved(0, "甲高。"), solved(1, "乙矮。"), solved(1, "丙快。")]
     retriever = Retriever(few, embedded(few, embedder), embedder)
     strange, own, one = retriever.examples([ask("甲矮。"), ask("甲矮。", "p1"), ask("甲矮。", "p0~1")], 50)
-    assert [len(shots) for shots in (strange, own, one)] == [3, 1, 2]
+    assert [len(examples) for examples in (strange, own, one)] == [3, 1, 2]
     assert own == [few[0].example]
 
 
-def test_no_examples(rows: list[Row], retriever: Retriever, embedder: Embedder) -> None:
+def test_no_examples(rows: list[IndexRow], retriever: Retriever, embedder: Embedder) -> None:
     assert retriever.examples([ask("甲高。"), ask("乙高。")], 0) == [[], []]
     assert retriever.examples([], 3) == []
     empty = Retriever([], embedded([], embedder), embedder)
@@ -123,9 +126,9 @@ def test_of_equally_near_rows_the_first_are_taken(k: int, embedder: Embedder) ->
     equal = [solved(i, "甲高。") for i in range(30)] + [solved(30, "东南。")]
     vectors = embedded(equal, embedder)
     for _ in range(3):
-        shots = Retriever(equal, vectors, embedder).examples([ask("甲高。"), ask("甲高。", "p1")], k)
+        examples = Retriever(equal, vectors, embedder).examples([ask("甲高。"), ask("甲高。", "p1")], k)
         others = [row.example for row in equal if row.origin != "p1"]
-        assert shots == [[row.example for row in equal[:k]][::-1], others[:k][::-1]]
+        assert examples == [[row.example for row in equal[:k]][::-1], others[:k][::-1]]
 
 
 def test_a_missing_embedder_is_named(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_two_retrievers_of_one_process_do_not_mix(embedder: Embedder) -> None:
     assert one.examples([ask("甲高。")], 5) == [[left[0].example]], "after the other was used"
 
 
-def test_many_questions_at_once_are_answered_as_each_alone(rows: list[Row], retriever: Retriever) -> None:
+def test_many_questions_at_once_are_answered_as_each_alone(rows: list[IndexRow], retriever: Retriever) -> None:
     queries = [ask(row.problem, question="谁最矮？") for row in rows[:20]]
     assert retriever.examples(queries, 2) == [retriever.examples([query], 2)[0] for query in queries]
 

@@ -17,15 +17,16 @@ from transformers import (
     TrainingArguments,
 )
 
-from augen.adapter.train import Adapter, Lesson, finetune, lessons
+from augen.adapter.lessons import Lesson, lessons
+from augen.adapter.train import Adapter, finetune
 from augen.core import params
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, Solution
 from augen.prompts.sections import Example, completion, solve_prompt
 from augen.prompts.window import Window
-from augen.retrieval.index import Retriever
+from augen.retrieval.examples import Retriever
 from augen.scorer.pairwise import one_label, pairs_of, two_labels
-from augen.scorer.report import Labelled, labelled
+from augen.scorer.report import LabelledReasoning, labelled
 from augen.scorer.score import Scorer
 from augen.scorer.shared_prefix import Group
 from augen.scorer.train import Patience, Trained, class_weights, save_scorer, train_scorer
@@ -71,7 +72,7 @@ def entry(number: int, problem_id: str = "") -> Entry:
     return Entry(f"甲比乙高{number}。", [item(number)], problem_id or f"p{number}")
 
 
-def reasonings() -> list[Labelled]:
+def reasonings() -> list[LabelledReasoning]:
     """Of ten problems one right and one wrong reasoning each, of different lengths, and copies of two of them."""
     entries = [entry(n) for n in range(10)] + [entry(0, "p0~1"), entry(1, "p1~1")]
     wrong = [
@@ -163,7 +164,7 @@ def test_a_held_out_part_of_one_kind_measures_nothing(tiny_model: Path, tmp_path
         train_scorer(mixed, scorer_section(tiny_model, held_out=0.05), seed=lone[0], scratch=tmp_path)
 
 
-def _held_out(items: Sequence[Labelled], seed: int) -> set[str]:
+def _held_out(items: Sequence[LabelledReasoning], seed: int) -> set[str]:
     return {r.problem_id for r in split_by_problem(items, lambda r: r.problem_id, 0.05, seed)[1]}
 
 
@@ -416,7 +417,7 @@ def test_warmup_is_a_share_of_the_steps(warmup: float, steps: int, tiny_model: P
 # --- the adapter
 
 
-class Shots:
+class FixedExamples:
     """A retriever that finds the same examples for every question."""
 
     def __init__(self, *examples: Example) -> None:
@@ -430,7 +431,7 @@ def taught(base: Path, *examples: Example, max_length: int = 300, entries: Seque
     model = params.Model(generator=str(base), revision=None, dtype="float32")
     window = Window(model, chat_template=False, max_model_len=max_length)
     entries = entries or [entry(n) for n in range(10)]
-    return lessons(entries, cast(Retriever, Shots(*examples)), len(examples), "解答。", window)
+    return lessons(entries, cast(Retriever, FixedExamples(*examples)), len(examples), "解答。", window)
 
 
 @pytest.fixture(scope="module")
@@ -503,14 +504,14 @@ def test_the_held_out_loss_is_reported(adapter: Adapter) -> None:
 
 
 def test_examples_that_do_not_fit_are_left_out_of_a_lesson(tiny_model: Path) -> None:
-    shots = [("例。", item(1)), ("例子。", item(2))]
-    full = solve_prompt("解答。", "甲比乙高0。", item(0), shots)
+    examples = [("例。", item(1)), ("例子。", item(2))]
+    full = solve_prompt("解答。", "甲比乙高0。", item(0), examples)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     room = len(tokenizer(full)["input_ids"]) + len(tokenizer(item(0).reasoning)["input_ids"]) + 1
     one = [entry(0)]
-    assert taught(tiny_model, *shots, max_length=room, entries=one)[0].prompt == full
-    shorter = taught(tiny_model, *shots, max_length=room - 1, entries=one)[0].prompt
-    assert shorter == solve_prompt("解答。", "甲比乙高0。", item(0), shots[1:])
+    assert taught(tiny_model, *examples, max_length=room, entries=one)[0].prompt == full
+    shorter = taught(tiny_model, *examples, max_length=room - 1, entries=one)[0].prompt
+    assert shorter == solve_prompt("解答。", "甲比乙高0。", item(0), examples[1:])
 
 
 def test_a_lesson_that_does_not_fit_is_left_out(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from augen.core import params
+from augen.training import checkpoints
 from augen.training.checkpoints import resume_point, training_key, workplace
 
 SECTION = params.load("scorer", path=Path(__file__).parents[2] / "params.yaml").scorer
@@ -109,6 +110,24 @@ def test_whatever_the_weights_depend_on_makes_another_key(base: Path) -> None:
     (base / "config.json").write_text('{"other": 1}')
     others.append(key(base))
     assert len({first, *others}) == 5
+
+
+def test_a_changed_source_of_an_imported_folder_makes_another_key(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`augen.training` has been imported here; no folder of the name `unused` exists, so nothing imports from it."""
+    for folder in ("training", "unused"):
+        (tmp_path / "augen" / folder / "deeper").mkdir(parents=True)
+        for file in ("a.py", "deeper/b.py"):
+            (tmp_path / "augen" / folder / file).write_text("x = 1\n")
+    monkeypatch.setattr(checkpoints, "_AUGEN", tmp_path / "augen")
+    first = key(base)
+    (tmp_path / "augen/unused/a.py").write_text("x = 2\n")
+    assert key(base) == first, "nothing was imported from there"
+    (tmp_path / "augen/training/deeper/b.py").write_text("x = 2\n")
+    second = key(base)
+    (tmp_path / "augen/training/deeper/b.py").rename(tmp_path / "augen/training/deeper/c.py")
+    assert len({first, second, key(base)}) == 3
 
 
 def test_where_it_runs_makes_no_difference(base: Path) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from augen.entries import Entry, QuestionItem
-from augen.filtering.causes import CAUSES, Report, filter_entries, right_answers
+from augen.filtering.causes import CAUSES, FilterAccount, Rules, filter_entries, right_answers
 from augen.filtering.report import PAIRS, Data, page
 
 WRITTEN = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "a model")
@@ -27,12 +27,10 @@ def data(**changes: object) -> Data:
         "entries_aug_false": [entry("p~1", replace(WRITTEN, reasoning="根据给定的答案`|\n答案是：B", answer="B"))],
         "entries_own": [],
     }
-    kept, reports = {}, {}
+    kept, accounts = {}, {}
     for name, entries in reasoned.items():
         right = right_answers(problems + reasoned["entries_aug"]) if "false" in name else None
-        kept[name], reports[name] = filter_entries(
-            entries, right=right, drop=set(CAUSES), max_chars=2000, held_out=None
-        )
+        kept[name], accounts[name] = filter_entries(entries, Rules(set(CAUSES), 2000, None), right)
     rewriting = {
         "counts": {"kept": 1, "unchanged": 1, "number_changed": 1},
         "examples": {
@@ -42,7 +40,7 @@ def data(**changes: object) -> Data:
     }
     dev = [entry("d", replace(WRITTEN, options=["甲", "乙", "丙"], reasoning=None, answer="C"))]
     test = [entry("t", replace(WRITTEN, reasoning=None, answer=None))]
-    settings = {"reasoned": reasoned, "kept": kept, "reports": reports, "dev": dev, "test": test}
+    settings = {"reasoned": reasoned, "kept": kept, "accounts": accounts, "dev": dev, "test": test}
     return Data(**(settings | {"rewriting": rewriting, "shuffling": Counter()} | changes))  # type: ignore[arg-type]
 
 
@@ -107,6 +105,6 @@ def test_the_same_data_give_the_same_page() -> None:
 
 def test_nothing_at_all() -> None:
     empty: dict[str, list[Entry]] = {name: [] for name in data().reasoned}
-    reports = {name: Report() for name in empty}
-    text = page(data(reasoned=empty, kept=empty, reports=reports, dev=[], test=[]))
+    accounts = {name: FilterAccount() for name in empty}
+    text = page(data(reasoned=empty, kept=empty, accounts=accounts, dev=[], test=[]))
     assert "Nothing." in text

@@ -11,16 +11,15 @@ from augen.core.params import Drop
 from augen.entries import Entry, QuestionItem
 from augen.filtering.causes import (
     CAUSES,
-    NearDuplicates,
-    Report,
+    FilterAccount,
+    Rules,
+    authors_by_question,
     filter_entries,
     find_hint,
-    jaccard,
-    ngrams,
     question_text,
     right_answers,
-    signed,
 )
+from augen.filtering.near_duplicates import NearDuplicates, jaccard, ngrams
 
 PROBLEM = "三个人比身高：甲比乙高，乙比丙高，丙比丁高，而戊比他们四个人都高。"
 RIGHT = "甲比乙高，乙比丙高。\n所以甲最高。\n答案是：A"
@@ -31,9 +30,10 @@ def entry(reasoning: str | None = RIGHT, answer: str = "A", *, id: str = "p", pr
     return Entry(problem, [item], id)
 
 
-def run(*entries: Entry, **settings: object) -> tuple[list[Entry], Report]:
-    defaults: dict[str, object] = {"max_chars": 2000, "drop": set(CAUSES), "held_out": None}
-    return filter_entries(entries, **(defaults | settings))  # type: ignore[arg-type]
+def run(*entries: Entry, **settings: object) -> tuple[list[Entry], FilterAccount]:
+    rules: dict[str, object] = {"max_chars": 2000, "drop": set(CAUSES), "held_out": None}
+    rules |= {name: settings.pop(name) for name in rules.keys() & settings.keys()}
+    return filter_entries(entries, Rules(**rules), **settings)  # type: ignore[arg-type]
 
 
 def causes(*entries: Entry, **settings: object) -> dict[str, int]:
@@ -41,7 +41,7 @@ def causes(*entries: Entry, **settings: object) -> dict[str, int]:
 
 
 def test_what_is_good_stays_as_it_is() -> None:
-    assert run(entry()) == ([entry()], Report(questions=1, kept=1))
+    assert run(entry()) == ([entry()], FilterAccount(questions=1, kept=1))
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_repetitions() -> None:
 def test_own_right_samples_make_the_wrong_ones_even() -> None:
     question = entry().questions[0]
     wrong = entry("丙比甲高。\n答案是：C", "C")
-    assert causes(entry(), wanted=signed([wrong])) == {}
-    assert causes(entry(), wanted=signed([wrong]) - signed([entry()])) == {"unbalanced": 1}
-    assert causes(entry(), wanted=signed([])) == {"unbalanced": 1}
+    assert causes(entry(), unpaired=authors_by_question([wrong])) == {}
+    assert causes(entry(), unpaired=authors_by_question([wrong]) - authors_by_question([entry()])) == {"unbalanced": 1}
+    assert causes(entry(), unpaired=authors_by_question([])) == {"unbalanced": 1}
     other = Entry(PROBLEM, [replace(question, author="another", reasoning=wrong.questions[0].reasoning)], "p")
-    assert causes(entry(), wanted=signed([other])) == {"unbalanced": 1}
-    assert signed([entry(None)]) == set()
+    assert causes(entry(), unpaired=authors_by_question([other])) == {"unbalanced": 1}
+    assert authors_by_question([entry(None)]) == set()
 
 
 FAULTY = {
@@ -169,7 +169,7 @@ def faulty(cause: str, drop: set[str]) -> dict[str, int]:
         case "near_duplicate":
             settings["held_out"] = near({"dev#1": question_text(PROBLEM, one.questions[0])})
         case "unbalanced":
-            settings["wanted"] = set()
+            settings["unpaired"] = set()
     return causes(*[one] * (2 if cause == "repeated" else 1), **settings)
 
 

@@ -57,6 +57,8 @@ COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 class Names:
     """Evaluates the paths in a script: texts, f-strings, ``Path(…) / …``, loops over literals, and params.
 
+    Literals may also be imported from ``augen``.
+
     What depends on data becomes ``*``: ``OUT / f"{name}.csv"`` is ``reports/plots/*.csv`` unless the values of
     ``name`` can be read from the source.
     """
@@ -70,6 +72,11 @@ class Names:
             elif isinstance(node, ast.For):
                 for element in _elements(node.iter, self.bound):
                     _bind(self.bound, node.target, element)
+            elif isinstance(node, ast.ImportFrom) and (imported := module_file(str(node.module))):
+                names = {alias.name for alias in node.names}
+                for made in ast.parse(imported.read_text(encoding="utf-8")).body:
+                    if isinstance(made, ast.Assign) and names & {ast.unparse(target) for target in made.targets}:
+                        _bind(self.bound, made.targets[0], made.value)
 
     def files(self) -> set[str]:
         """Every path or pattern under data/, models/ and reports/ that the script names."""
@@ -272,6 +279,10 @@ def named_in(source: str, tmp_path: Path) -> set[str]:
         ('for n in ("a", "b"):\n    read(f"data/{n}.pkl")', {"data/a.pkl", "data/b.pkl"}),
         ('[read(f"data/{n}.pkl") for n, right in (("a", 1), ("b", 2))]', {"data/a.pkl", "data/b.pkl"}),
         ('F = {"a": 1}\nfor n, v in F.items():\n    read(f"data/{n}.pkl")', {"data/a.pkl"}),
+        (
+            'from augen.entries.reasoned import RIGHT_FILES\nfor n in RIGHT_FILES:\n    read(f"data/{n}.pkl")',
+            {"data/entries.pkl", "data/entries_aug.pkl", "data/entries_own.pkl"},
+        ),
         ('for n in ("a_raw",):\n    read(f"data/{n.removesuffix(\'_raw\')}_b.pkl")', {"data/a_b.pkl"}),
         ("read(p.prepare.test)", {"data/raw/test.jsonl"}),
         ("sampler(p.model)", {"models/tiny/generator"}),

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
-from augen.retrieval.index import Row, query_text, read_index, rows_of, write_index
+from augen.retrieval.index import IndexRow, query_text, read_index, rows_of, write_index
 
 
 def solved(question: str, reasoning: str | None = "想。\n答案是：A", answer: str | None = "A") -> QuestionItem:
     return QuestionItem(question, ["1", "2"], reasoning, answer, "solver")
 
 
-def row(number: int, problem: str = "题目。") -> Row:
-    return Row(f"p{number}", problem, "问？", ["1", "2"], "想。\n答案是：A", "A")
+def row(number: int, problem: str = "题目。") -> IndexRow:
+    return IndexRow(f"p{number}", problem, "问？", ["1", "2"], "想。\n答案是：A", "A")
 
 
 VECTORS = np.eye(3, 4, dtype=np.float32)

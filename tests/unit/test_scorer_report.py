@@ -10,10 +10,10 @@ from augen.entries import Entry, QuestionItem
 from augen.metrics.quality import auc_within
 from augen.scorer import report as scorer_report
 from augen.scorer.calibration import Calibration, calibrate
-from augen.scorer.report import LEARNED_NOTHING, Labelled, beside_wrong, labelled, report
+from augen.scorer.report import LEARNED_NOTHING, LabelledReasoning, labelled, only_problems_with_wrong, report
 
 
-def items(problems: int = 40) -> list[Labelled]:
+def items(problems: int = 40) -> list[LabelledReasoning]:
     """Of each problem two questions, each with a right text by the solver or the generator and a wrong one by it."""
 
     def entry(number: int, right: bool) -> Entry:
@@ -25,18 +25,18 @@ def items(problems: int = 40) -> list[Labelled]:
     return [r for right in (True, False) for r in labelled([entry(n, right) for n in range(problems)], right)]
 
 
-def reported(margins: np.ndarray, found: list[Labelled], with_offset: bool = False) -> dict[str, Any]:
+def reported(margins: np.ndarray, found: list[LabelledReasoning], with_offset: bool = False) -> dict[str, Any]:
     right = np.array([item.right for item in found])
     return report(margins, found, calibrate(margins, right, with_offset), with_offset, generator="generator")
 
 
 def test_right_reasonings_of_problems_without_a_wrong_one_are_left_out() -> None:
-    def one(problem_id: str, right: bool) -> Labelled:
+    def one(problem_id: str, right: bool) -> LabelledReasoning:
         return labelled([Entry("题", [QuestionItem("问", ["甲", "乙"], "想", "A")], problem_id)], right)[0]
 
     compared = [one("p1", True), one("p1~1", True), one("p1", False), one("p2", True), one("p2~1", False)]
-    assert beside_wrong([*compared, one("p3", True), one("p3~1", True)]) == compared
-    assert beside_wrong([one("p1", True)]) == []
+    assert only_problems_with_wrong([*compared, one("p3", True), one("p3~1", True)]) == compared
+    assert only_problems_with_wrong([one("p1", True)]) == []
 
 
 def test_worked_examples() -> None:

@@ -17,6 +17,7 @@ from augen.core.files import write_json, write_text
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
+from augen.entries.reasoned import FILES
 from stages import filter as stage
 
 SWAP = {"A": "B", "B": "A"}
@@ -168,8 +169,7 @@ def test_copies_leave_an_author_with_as_many_right_as_wrong_texts(
         dump_pickle(f"data/reasoned/{name}.pkl", [])
     stage.main()
     authors = {
-        name: Counter(i.author for e in load_pickle(f"data/filtered/{name}.pkl") for i in e.questions)
-        for name in stage.NAMES
+        name: Counter(i.author for e in load_pickle(f"data/filtered/{name}.pkl") for i in e.questions) for name in FILES
     }
     assert authors["entries_false"] + authors["entries_aug_false"] == Counter(pupil=2)
     assert authors["entries_own"] == Counter(pupil=2)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from augen.scorer import calibration as calibrating
+from augen.scorer import calibration
 from augen.scorer.calibration import TEMPERATURES, Calibration, calibrate
 from augen.scorer.report import balanced_loss
 
@@ -21,7 +21,7 @@ def drawn(seed: int, count: int = 4000, temperature: float = 1.0, offset: float 
 
 
 def test_worked_examples() -> None:
-    result = doctest.testmod(calibrating)
+    result = doctest.testmod(calibration)
     assert result.attempted and not result.failed
 
 

@@ -34,7 +34,7 @@ def test_one_process_is_the_first_and_needs_no_launch(monkeypatch: pytest.Monkey
     launching.launch(None)
     launching.end()
     assert launching.is_first() and launching.processes() == 1
-    assert launching.shared(lambda: "甲") == "甲"
+    assert launching.broadcast(lambda: "甲") == "甲"
 
 
 def test_a_configuration_that_is_not_there() -> None:

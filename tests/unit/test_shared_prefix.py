@@ -5,14 +5,14 @@ import doctest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.scorer import shared_prefix as prefixes
+from augen.scorer import shared_prefix
 from augen.scorer.shared_prefix import WORTHWHILE, batches, groups_of, shared_by
 
 rows_of_few_tokens = st.lists(st.lists(st.integers(1, 2), min_size=1, max_size=8), min_size=1, max_size=6)
 
 
 def test_worked_examples() -> None:
-    result = doctest.testmod(prefixes)
+    result = doctest.testmod(shared_prefix)
     assert result.attempted and not result.failed
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from augen.core.errors import AugenError
 from augen.entries import QuestionItem, Solution
 from augen.prompts.sections import solve_prompt
-from augen.scorer import score as scoring
-from augen.scorer.score import Format, read_format, stored_scores, write_format
+from augen.scorer import score
+from augen.scorer.score import InputFormat, read_format, stored_scores, write_format
 from augen.store.responses import Store
 
 END = 0
@@ -30,7 +30,7 @@ class Characters:
         return {"input_ids": [ord(c) for c in text]}
 
 
-def encoded(format_: Format, problem: str, reasoning: str) -> str:
+def encoded(format_: InputFormat, problem: str, reasoning: str) -> str:
     ids = format_.encode(Characters(), problem, QuestionItem("谁高？", ["甲", "乙"]), reasoning)
     return "".join(map(chr, ids))
 
@@ -39,19 +39,19 @@ def encoded(format_: Format, problem: str, reasoning: str) -> str:
 
 
 def test_full_input_is_the_prompt_without_its_instruction_and_the_reasoning() -> None:
-    text = encoded(Format("full", 10_000), "甲比乙高。", "甲高。\n答案是：A")
+    text = encoded(InputFormat("full", 10_000), "甲比乙高。", "甲高。\n答案是：A")
     assert text == "### 题目\n甲比乙高。\n\n### 问题\n谁高？\nA: 甲\nB: 乙\n\n### 分析过程\n甲高。\n答案是：A"
     prompt = solve_prompt("解答。", "甲比乙高。", QuestionItem("谁高？", ["甲", "乙"]))
     assert text == prompt.removeprefix("解答。\n\n") + "甲高。\n答案是：A"
 
 
 def test_reasoning_input_is_the_reasoning_alone() -> None:
-    assert encoded(Format("reasoning", 100), "甲比乙高。", " 甲高。\n答案是：A\n") == "甲高。\n答案是：A"
+    assert encoded(InputFormat("reasoning", 100), "甲比乙高。", " 甲高。\n答案是：A\n") == "甲高。\n答案是：A"
 
 
 def test_the_problem_is_cut_at_its_end_and_nothing_else() -> None:
-    whole = encoded(Format("full", 10_000), "一二三四五六七八九十", "甲高。")
-    cut = encoded(Format("full", len(whole) - 4), "一二三四五六七八九十", "甲高。")
+    whole = encoded(InputFormat("full", 10_000), "一二三四五六七八九十", "甲高。")
+    cut = encoded(InputFormat("full", len(whole) - 4), "一二三四五六七八九十", "甲高。")
     assert cut == whole.replace("七八九十", "")
 
 
@@ -60,7 +60,7 @@ words = st.text(st.characters(categories=["Lo", "Nd"], max_codepoint=0x9FFF), ma
 
 @given(problem=words, reasoning=words, max_length=st.integers(1, 150), kind=st.sampled_from(["full", "reasoning"]))
 def test_the_end_of_the_reasoning_always_stays(problem: str, reasoning: str, max_length: int, kind: str) -> None:
-    format_ = Format(kind, max_length)  # type: ignore[arg-type]
+    format_ = InputFormat(kind, max_length)  # type: ignore[arg-type]
     text = encoded(format_, problem, reasoning)
     assert 1 <= len(text) <= max_length
     shown = min(len(reasoning), max_length)
@@ -76,15 +76,15 @@ def test_the_end_of_the_reasoning_always_stays(problem: str, reasoning: str, max
 
 def test_nothing_to_read_is_the_end_of_text_token() -> None:
     """A row without tokens could not be padded to a batch."""
-    assert Format("reasoning", 10).encode(Characters(), "甲。", QuestionItem("？", ["1", "2"]), " \n") == [END]
+    assert InputFormat("reasoning", 10).encode(Characters(), "甲。", QuestionItem("？", ["1", "2"]), " \n") == [END]
 
 
 # --- the folder
 
 
 def test_the_format_comes_back_as_written(tmp_path: Path) -> None:
-    write_format(tmp_path, Format("reasoning", 77))
-    assert read_format(tmp_path) == Format("reasoning", 77)
+    write_format(tmp_path, InputFormat("reasoning", 77))
+    assert read_format(tmp_path) == InputFormat("reasoning", 77)
     assert json.loads((tmp_path / "scorer.json").read_text()) == {
         "input": "reasoning",
         "max_length": 77,
@@ -95,7 +95,7 @@ def test_the_format_comes_back_as_written(tmp_path: Path) -> None:
 
 def test_a_format_without_calibration_is_that_of_the_bare_logits(tmp_path: Path) -> None:
     (tmp_path / "scorer.json").write_text('{"input": "full", "max_length": 512}')
-    assert read_format(tmp_path) == Format("full", 512, temperature=1.0, offset=0.0)
+    assert read_format(tmp_path) == InputFormat("full", 512, temperature=1.0, offset=0.0)
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"input": "full"}', '{"input": "full", "length": 1}'])
@@ -125,16 +125,14 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[list[Solution]]:
         calls.append(list(samples))
         return [int(s.reasoning[1:-1]) / 10 for s in samples]
 
-    monkeypatch.setattr(
-        scoring, "Scorer", lambda folder: SimpleNamespace(scores=scores, close=lambda: calls.append([]))
-    )
+    monkeypatch.setattr(score, "Scorer", lambda folder: SimpleNamespace(scores=scores, close=lambda: calls.append([])))
     return calls
 
 
 def scorer_folder(folder: Path, weights: str = "weights") -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "model.safetensors").write_text(weights)
-    write_format(folder, Format("full", 512))
+    write_format(folder, InputFormat("full", 512))
     return folder
 
 
@@ -164,7 +162,7 @@ def test_another_scorer_scores_anew(tmp_path: Path, loaded: list[list[Solution]]
     with Store(tmp_path / "responses.sqlite") as store:
         stored_scores(folder, store)([sample(4)])
         stored_scores(scorer_folder(tmp_path / "scorer", "other weights"), store)([sample(4)])
-        write_format(folder, Format("reasoning", 512))
+        write_format(folder, InputFormat("reasoning", 512))
         stored_scores(folder, store)([sample(4)])
     assert len(loaded) == 3
 

@@ -10,16 +10,16 @@ import pytest
 
 from augen.core.errors import AugenError
 from augen.entries import QuestionItem
-from augen.retrieval import examples as shots
+from augen.retrieval import examples
 from augen.retrieval.examples import stored_examples
-from augen.retrieval.index import Row, write_index
+from augen.retrieval.index import IndexRow, write_index
 from augen.store.responses import Store
 
 Question = tuple[str, QuestionItem, str]
 
 
-def row(number: int) -> Row:
-    return Row(f"p{number}", f"题目{number}。", "问？", ["1", "2"], "想。\n答案是：A", "A")
+def row(number: int) -> IndexRow:
+    return IndexRow(f"p{number}", f"题目{number}。", "问？", ["1", "2"], "想。\n答案是：A", "A")
 
 
 def ask(number: int) -> Question:
@@ -35,8 +35,8 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[list[Question]]:
         calls.append(list(questions))
         return [[2, 0, 1][:k] for _ in questions]
 
-    monkeypatch.setattr(shots, "Embedder", lambda name: name)
-    monkeypatch.setattr(shots, "Retriever", lambda *_: SimpleNamespace(nearest=nearest))
+    monkeypatch.setattr(examples, "Embedder", lambda name: name)
+    monkeypatch.setattr(examples, "Retriever", lambda *_: SimpleNamespace(nearest=nearest))
     return calls
 
 
@@ -46,7 +46,7 @@ def index(folder: Path, turn: float = 0.0) -> Path:
 
 
 def problems(found: list[Any]) -> list[list[str]]:
-    return [[problem for problem, _ in examples] for examples in found]
+    return [[problem for problem, _ in one] for one in found]
 
 
 def test_each_question_is_searched_once_and_the_most_similar_stands_last(
