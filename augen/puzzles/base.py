@@ -132,6 +132,11 @@ def put(items: tuple[T, ...], i: int, item: T) -> tuple[T, ...]:
     return (*items[:i], item, *items[i + 1 :])
 
 
+def nth(texts: Sequence[str], number: Value) -> str:
+    """The text that an answer stands for, where it is the number of one."""
+    return texts[int(number)]
+
+
 def listed(names: Iterable[str]) -> str:
     """``甲、乙``, or 无 for none."""
     return "、".join(names) or "无"

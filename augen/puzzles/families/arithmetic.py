@@ -192,13 +192,8 @@ class Arithmetic:
         for name in self.rules:
             rule = RULES[name]
             write = partial(self._followed, rule)
-            yield Query(
-                f"{rule.name.format(**numbers)}是多少？",
-                rule.program + "answer(V) :- value(V).",
-                write,
-                self._near(rule),
-                key=name,
-            )
+            text, rules = f"{rule.name.format(**numbers)}是多少？", rule.program + "answer(V) :- value(V)."
+            yield Query(text, rules, write, self._near(rule), key=name)
             for text, rules, options in rule.asks:
                 yield Query(text.format(**numbers), rule.program + rules, write, options, key=f"{name}?")
 

@@ -60,9 +60,8 @@ class Baskets:
             buyers = sum(x in basket for _, basket in self.baskets)
             numbers = around(buyers, self.baskets[0][0] + x)
             who = f'step(0,P) :- bought(P,"{x}").'
-            yield Query(
-                f"有几个人买了{x}？", who + f'answer(N) :- buyers("{x}",N).', partial(self._buyers, x), numbers, key=x
-            )
+            rules = who + f'answer(N) :- buyers("{x}",N).'
+            yield Query(f"有几个人买了{x}？", rules, partial(self._buyers, x), numbers, key=x)
             for y in goods:
                 if y == x:
                     continue

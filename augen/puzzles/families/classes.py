@@ -73,13 +73,8 @@ class Classes:
             rules = step + f'answer(X) :- is(X,_), not can(X,"{p}").'
             yield Query(f"下面谁不会{p}？", rules, write, names, key=f"who not {p}", most=4)
             count = step + f'answer(N) :- N = #count{{X : can(X,"{p}")}}.'
-            yield Query(
-                f"会{p}的有几只？",
-                count,
-                partial(self._counted, p),
-                around(self._able(p), names[0] + p),
-                key=f"count {p}",
-            )
+            numbers = around(self._able(p), names[0] + p)
+            yield Query(f"会{p}的有几只？", count, partial(self._counted, p), numbers, key=f"count {p}")
             for k in sorted({b for _, b in self.sub}):
                 if not any(k in self._kinds(x) for x, _ in self.members):
                     continue

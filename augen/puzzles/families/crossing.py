@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pool, put, yes_no
+from augen.puzzles.base import NO, YES, Query, nth, pool, put, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, Value, fact
 
@@ -115,16 +115,9 @@ class Crossing:
         loads = tuple(self._load(k) for k in range(len(self._loads())))
         yield Query("第一次必须带什么过河？", rules, self._first, loads, self._load, "first")
         offered = "".join(fact("plan", p, i, k) for p, plan in enumerate(self.plans) for i, k in enumerate(plan))
-        texts = [self._told(plan) for plan in self.plans]
-        yield Query(
-            "下面哪个顺序能让大家都平安过河？",
-            _FOLLOW + offered + "answer(P) :- works(P).",
-            self._followed,
-            tuple(texts),
-            lambda p: texts[int(p)],
-            "plan",
-            4,
-        )
+        texts = tuple(self._told(plan) for plan in self.plans)
+        rules = _FOLLOW + offered + "answer(P) :- works(P)."
+        yield Query("下面哪个顺序能让大家都平安过河？", rules, self._followed, texts, partial(nth, texts), "plan", 4)
         for p, plan in enumerate(self.plans[:3]):
             single = "".join(fact("plan", p, i, k) for i, k in enumerate(plan))
             text = f"按“{self._told(plan)}”的顺序能让大家都平安过河吗？"

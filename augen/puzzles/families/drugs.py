@@ -48,28 +48,15 @@ class Drugs:
         drugs = tuple(sorted(d for d, _ in self.helps))
         for person, symptom, _ in self.patients:
             step = f'step(0,D) :- has("{person}",S), helps(D,S). step(1,D) :- safe("{person}",D).'
-            yield Query(
-                f"{person}该吃什么药？",
-                step + f'answer(D) :- safe("{person}",D).',
-                partial(self._checked, person),
-                drugs,
-                key=f"drug {person}",
-            )
+            rules = step + f'answer(D) :- safe("{person}",D).'
+            yield Query(f"{person}该吃什么药？", rules, partial(self._checked, person), drugs, key=f"drug {person}")
             for drug in drugs:
-                yield Query(
-                    f"{person}能吃{drug}治{symptom}吗？",
-                    step + yes_no(f'safe("{person}","{drug}")'),
-                    partial(self._looked_for, person, drug),
-                    (YES, NO),
-                    key=f"{person} {drug}",
-                )
-            yield Query(
-                f"有几种药能治{person}的病？",
-                step + f'answer(N) :- N = #count{{D : safe("{person}",D)}}.',
-                partial(self._counted, person),
-                tuple(str(n) for n in (1, 2, 0, 3, 4)),
-                key=f"count {person}",
-            )
+                text, rules = f"{person}能吃{drug}治{symptom}吗？", step + yes_no(f'safe("{person}","{drug}")')
+                write = partial(self._looked_for, person, drug)
+                yield Query(text, rules, write, (YES, NO), key=f"{person} {drug}")
+            text, rules = f"有几种药能治{person}的病？", step + f'answer(N) :- N = #count{{D : safe("{person}",D)}}.'
+            numbers = ("1", "2", "0", "3", "4")
+            yield Query(text, rules, partial(self._counted, person), numbers, key=f"count {person}")
 
     def _safe(self, proof: Proof) -> list[str]:
         return [d for d, _ in self.helps if (1, d) in proof.steps]

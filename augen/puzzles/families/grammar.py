@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, put, yes_no
+from augen.puzzles.base import NO, YES, Query, nth, pick, put, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
@@ -132,15 +132,9 @@ class Grammar:
     def queries(self) -> Iterator[Query]:
         for g, group in enumerate(self.groups):
             shown = tuple(_shown(text) for text in group)
-            yield Query(
-                "下面哪一串是句子？",
-                self._texts(group) + "answer(S) :- sentence(S).",
-                partial(self._parsed, group),
-                shown,
-                lambda s, shown=shown: shown[int(s)],  # type: ignore[misc]
-                f"which {g}",
-                4,
-            )
+            rules = self._texts(group) + "answer(S) :- sentence(S)."
+            write = partial(self._parsed, group)
+            yield Query("下面哪一串是句子？", rules, write, shown, partial(nth, shown), f"which {g}", 4)
             for text in group[:3]:
                 rules = self._texts((text,)) + yes_no("sentence(0)")
                 write = partial(self._parsed, (text,))

@@ -82,18 +82,14 @@ class Kinship:
             relation = TOGETHER[first, second]
             kin = tuple(dict.fromkeys(r for pair, r in TOGETHER.items() if first in pair or second in pair))
             write = partial(self._joined, x, y, z)
-            chain = f'step(A,B) :- rel("{x}",A,Y), rel(Y,B,"{z}").'
-            yield Query(
-                f"{x}是{z}的什么人？", f'answer(R) :- kin("{x}",R,"{z}").' + chain, write, kin, key=f"{x} to {z}"
-            )
-            yield Query(
-                f"谁是{z}的{relation}？",
+            rules = f'answer(R) :- kin("{x}",R,"{z}"). step(A,B) :- rel("{x}",A,Y), rel(Y,B,"{z}").'
+            yield Query(f"{x}是{z}的什么人？", rules, write, kin, key=f"{x} to {z}")
+            rules = (
                 f'answer(X) :- kin(X,"{relation}","{z}").'
-                f'step(A,B) :- rel(X,A,Y), rel(Y,B,"{z}"), together(A,B,"{relation}").',
-                write,
-                tuple(n for n in names if n != z),
-                key=f"{relation} of {z}",
+                f'step(A,B) :- rel(X,A,Y), rel(Y,B,"{z}"), together(A,B,"{relation}").'
             )
+            others = tuple(n for n in names if n != z)
+            yield Query(f"谁是{z}的{relation}？", rules, write, others, key=f"{relation} of {z}")
 
     def _joined(self, x: str, y: str, z: str, proof: Proof) -> str:
         first, second = proof.steps[0]

@@ -59,21 +59,12 @@ class Knights:
                 write = partial(self._followed, last=x)
                 yield Query(f"{x}是骑士还是骗子？", rules, write, (KNIGHT, KNAVE), key=f"is {x}")
         for kind in (KNIGHT, KNAVE):
-            yield Query(
-                f"有几个{kind}？",
-                f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.',
-                partial(self._numbered, kind),
-                tuple(str(n) for n in range(len(people), -1, -1)),
-                key=f"count {kind}",
-            )
-            yield Query(
-                f"谁是{kind}？",
-                # a single choice: only the question whose offered people include exactly one of the kind
-                "".join(fact("offered", x) for x in sorted(people)) + f'answer(X) :- is(X,"{kind}"), offered(X).',
-                self._followed,
-                tuple(sorted(people)),
-                key=f"who {kind}",
-            )
+            rules = f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.'
+            numbers = tuple(str(n) for n in range(len(people), -1, -1))
+            yield Query(f"有几个{kind}？", rules, partial(self._numbered, kind), numbers, key=f"count {kind}")
+            # Asked only if exactly one is of this kind: other worlds have several answers.
+            rules = "".join(fact("offered", x) for x in sorted(people)) + f'answer(X) :- is(X,"{kind}"), offered(X).'
+            yield Query(f"谁是{kind}？", rules, self._followed, tuple(sorted(people)), key=f"who {kind}")
 
     def _followed(self, proof: Proof, last: str | None = None) -> str:
         """From the person who is known along what each says of the next, up to `last`."""

@@ -7,8 +7,8 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, yes_no
-from augen.puzzles.solver import Proof, Value, fact
+from augen.puzzles.base import NO, YES, Query, nth, pick, yes_no
+from augen.puzzles.solver import Proof, fact
 
 NOUNS = ("猫", "狗", "鸟", "鱼", "马", "羊", "老师", "孩子")
 VERBS = ("追", "怕", "找", "等", "帮", "喜欢")
@@ -112,7 +112,7 @@ class Lexicon:
             tokens = f"step(I,W) :- at({m},I,W)."
             write = partial(self._spoken, meaning)
             rules = self._given(texts) + f"answer(T) :- says(T,{m})." + tokens
-            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(_nth, shown), f"say {m}", 4)
+            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(nth, shown), f"say {m}", 4)
             for t, text in enumerate(texts[:2]):
                 rules = self._given([text]) + yes_no(f"says(0,{m})") + tokens
                 question = f"“{said}”可以说成“{shown[t]}”吗？"
@@ -122,17 +122,12 @@ class Lexicon:
             rules += self._given(texts[:1]) + "answer(M-100) :- says(0,M), M >= 100. step(I,W) :- given(0,I,W)."
             meant = tuple(_chinese(other) for other in others)
             question = f"“{shown[0]}”是什么意思？"
-            yield Query(question, rules, self._understood, meant, partial(_nth, meant), f"mean {m}")
+            yield Query(question, rules, self._understood, meant, partial(nth, meant), f"mean {m}")
         for chinese, foreign in self.words[:2]:
             rest = tuple(f for c, f in self.words if c != chinese)
             rules = f'answer(W) :- word("{chinese}",W). step(0,W) :- word("{chinese}",W).'
-            yield Query(
-                f"“{chinese}”用这种语言怎么说？",
-                rules,
-                partial(self._looked_up, chinese),
-                (foreign, *rest),
-                key=chinese,
-            )
+            question = f"“{chinese}”用这种语言怎么说？"
+            yield Query(question, rules, partial(self._looked_up, chinese), (foreign, *rest), key=chinese)
 
     def _given(self, texts: Sequence[Text]) -> str:
         given = [fact("given", t, i, w) for t, text in enumerate(texts) for i, w in enumerate(text, start=1)]
@@ -216,10 +211,6 @@ def _parts(meaning: Meaning) -> list[str]:
     subject, other, verb = meaning
     nouns = [adjective + word + ("们" if plural else "") for word, adjective, plural in (subject, other)]
     return [*nouns, ("不" if verb[2] else "") + verb[0]]
-
-
-def _nth(texts: Sequence[str], number: Value) -> str:
-    return texts[int(number)]
 
 
 def _chinese(meaning: Meaning) -> str:

@@ -46,22 +46,18 @@ class Likes:
             closed = self._closure(start)
             outside = tuple(x for x in self.things if x not in closed)
             for thing in closed[1:]:
-                offered = "".join(fact("offered", x) for x in (*outside[:3], thing))
+                options = (*outside[:3], thing)
+                rules = (
+                    walk
+                    + "".join(fact("offered", x) for x in options)
+                    + f'answer(X) :- likes("{person}",X), offered(X).'
+                )
                 yield Query(
-                    f"{person}喜欢下面哪一个？",
-                    f'{walk}{offered}answer(X) :- likes("{person}",X), offered(X).',
-                    partial(self._walked, person),
-                    (*outside[:3], thing),
-                    key=f"{person}:{thing}",
+                    f"{person}喜欢下面哪一个？", rules, partial(self._walked, person), options, key=f"{person}:{thing}"
                 )
             for thing in (*closed[1:], *outside[:2]):
-                yield Query(
-                    f"{person}喜欢{thing}吗？",
-                    walk + yes_no(f'likes("{person}","{thing}")'),
-                    partial(self._looked_for, person, thing),
-                    (YES, NO),
-                    key=f"{person}?{thing}",
-                )
+                text, rules = f"{person}喜欢{thing}吗？", walk + yes_no(f'likes("{person}","{thing}")')
+                yield Query(text, rules, partial(self._looked_for, person, thing), (YES, NO), key=f"{person}?{thing}")
 
     def _closure(self, start: str) -> list[str]:
         """Things reached from `start`, in order: a list for writing questions, never the proof."""

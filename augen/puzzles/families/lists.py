@@ -64,21 +64,12 @@ class Lists:
         t = len(self.ops)
         digits = tuple(str(d) for d in dict.fromkeys((*self.start[::-1], *(v for _, v in self.ops), 1, 2, 3)))
         lengths = tuple(str(len(self.start) + d) for d in (1, 0, 2, -1))
-        return [
-            Query("最后的第一个数是几？", f"answer(V) :- elem({t},0,V).", self._traced, digits, key="first"),
-            Query(
-                "最后的末一个数是几？", f"answer(V) :- elem({t},N-1,V), len({t},N).", self._traced, digits, key="last"
-            ),
-            Query("最后有几个数？", f"answer(N) :- len({t},N).", self._counted, lengths, key="length"),
-            Query(
-                "最后的列表是什么？",
-                f"answer(P) :- whole({t},P).",
-                self._traced,
-                tuple(_shown(x) for x in self._near_misses()),
-                value=_unpacked,
-                key="list",
-            ),
-        ]
+        near = tuple(_shown(x) for x in self._near_misses())
+        last = f"answer(V) :- elem({t},N-1,V), len({t},N)."
+        yield Query("最后的第一个数是几？", f"answer(V) :- elem({t},0,V).", self._traced, digits, key="first")
+        yield Query("最后的末一个数是几？", last, self._traced, digits, key="last")
+        yield Query("最后有几个数？", f"answer(N) :- len({t},N).", self._counted, lengths, key="length")
+        yield Query("最后的列表是什么？", f"answer(P) :- whole({t},P).", self._traced, near, _unpacked, "list")
 
     def _traced(self, proof: Proof) -> str:
         return "\n".join(f"{t}.{_unpacked(packed)}" for t, packed in proof.steps)

@@ -55,9 +55,8 @@ class Ordering:
         for a, b in itertools.pairwise(names):
             both = f'pos("{a}",P), pos("{b}",Q)'
             rules = f'answer("{YES}") :- {both}, P<Q. answer("{NO}") :- {both}, P>Q.'
-            yield Query(
-                f"{a}比{b}{more}吗？", rules + _TOP_DOWN, partial(self._compared, a, b), (YES, NO), key=f"{a}?{b}"
-            )
+            write = partial(self._compared, a, b)
+            yield Query(f"{a}比{b}{more}吗？", rules + _TOP_DOWN, write, (YES, NO), key=f"{a}?{b}")
 
     def _ranked(self, text: str, rank: int, names: tuple[str, ...]) -> Query:
         rules = f"answer(X) :- pos(X,{rank})." + _TOP_DOWN

@@ -55,21 +55,12 @@ class Roads:
                 if outside:
                     offered = (*outside[:3], goal)
                     rules = begin + "".join(fact("offered", x) for x in offered)
-                    yield Query(
-                        f"从{start}能到下面哪里？",
-                        f'{rules}answer(X) :- reach("{start}",X), offered(X).',
-                        self._searched,
-                        offered,
-                        key=f"{start}:{goal}",
-                    )
+                    rules += f'answer(X) :- reach("{start}",X), offered(X).'
+                    yield Query(f"从{start}能到下面哪里？", rules, self._searched, offered, key=f"{start}:{goal}")
             for goal in (*order[2:], *outside[:2]):
-                yield Query(
-                    f"从{start}能到{goal}吗？",
-                    begin + yes_no(f'reach("{start}","{goal}")'),
-                    partial(self._looked_for, goal),
-                    (YES, NO),
-                    key=f"{start}?{goal}",
-                )
+                rules = begin + yes_no(f'reach("{start}","{goal}")')
+                write = partial(self._looked_for, goal)
+                yield Query(f"从{start}能到{goal}吗？", rules, write, (YES, NO), key=f"{start}?{goal}")
 
     def _breadth_first(self, start: str) -> list[str]:
         """Places from `start` in the order in which a search by levels meets them."""

@@ -86,9 +86,8 @@ class Stacks:
         rules = f'answer(N) :- N = #count{{X : on({last},X,"{FLOOR}")}}.'
         yield Query("最后一共有几堆？", rules, self._traced, around(len(final), key), key="piles")
         for t in range(last):
-            yield Query(
-                f"第{t + 1}个动作做得到吗？", yes_no(f"works({t})"), partial(self._until, t + 1), (YES, NO), key=f"{t}"
-            )
+            write = partial(self._until, t + 1)
+            yield Query(f"第{t + 1}个动作做得到吗？", yes_no(f"works({t})"), write, (YES, NO), key=f"{t}")
         skipped = "answer(N) :- N = #count{T : go(T,_,_), not works(T)}."
         yield Query("有几个动作做不到？", skipped, self._traced, ("1", "0", "2", "3", "4"), key="skipped")
 

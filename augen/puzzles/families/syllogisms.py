@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, put, yes_no
+from augen.puzzles.base import NO, YES, Query, nth, pick, pool, put, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 JOBS = ("画家", "教师", "医生", "歌手", "司机", "诗人", "律师", "厨师")
@@ -125,16 +125,11 @@ class Syllogisms:
     def queries(self) -> Iterator[Query]:
         asked: set[Statement] = set()
         for offer in self.offers:
-            texts = [self._said(s) for s in offer]
+            texts = tuple(self._said(s) for s in offer)
             said = "".join(self._offered(k, s) for k, s in enumerate(offer))
-            yield Query(
-                "下面哪句话一定成立？",
-                said + "answer(K) :- must(K).",
-                partial(self._weighed, offer),
-                tuple(texts),
-                lambda k, texts=texts: texts[int(k)],  # type: ignore[misc]
-                f"offer {texts}",
-            )
+            rules = said + "answer(K) :- must(K)."
+            write = partial(self._weighed, offer)
+            yield Query("下面哪句话一定成立？", rules, write, texts, partial(nth, texts), f"offer {[*texts]}")
             for s in offer[:2]:
                 opposite = (_OPPOSITE[s[0]], *s[1:])
                 if s in asked or opposite in asked:

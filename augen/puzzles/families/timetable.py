@@ -41,13 +41,8 @@ class Timetable:
         for x in names:
             if x != self.first:
                 yield Query(f"{x}是第几节？", f'answer(I) :- at(I,"{x}").', self._listed, places, key=x)
-        yield Query(
-            "最后一节是什么课？",
-            "answer(X) :- at(I,X), not at(I+1,_), place(I)." + f"place(1..{len(lessons)}).",
-            self._listed,
-            names,
-            key="last",
-        )
+        rules = f"answer(X) :- at(I,X), not at(I+1,_), place(I).place(1..{len(lessons)})."
+        yield Query("最后一节是什么课？", rules, self._listed, names, key="last")
 
     def _listed(self, proof: Proof) -> str:
         return "顺序：" + "，".join(f"{i}{x}" for i, x in proof.steps) + "，无。"
