@@ -1,1 +1,1 @@
-"""What a person calls by hand and no stage imports."""
+"""Commands for people and for make; no stage imports them."""

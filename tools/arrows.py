@@ -1,13 +1,14 @@
-"""A contract of import-linter: which folders of a package may import which, as a list of arrows.
+"""A contract for import-linter: a list of arrows that says which folders of a package may import which.
+
+It is checked by ``lint-imports``, which reads it from pyproject.toml::
 
     [[tool.importlinter.contracts]]
     name = "The house"
     type = "arrows"
-    everywhere = ["core"]                   # may be imported from anywhere, and import only those before it in this list
-    arrows = ["cook -> pantry stove"]       # `cook` may import these two, beside what may be imported everywhere
+    everywhere = ["core", "entries"]        # anybody may import these; each may import those before it
+    arrows = ["cook -> pantry stove"]       # `cook` may also import these two
 
-An import without an arrow breaks the contract, also inside a function; so do arrows that make a circle, a folder without
-a line, and a module that lies beside the folders.
+Every import counts, also one inside a function. Arrows must not form a circle, and every folder needs a line.
 """
 
 from graphlib import CycleError, TopologicalSorter
@@ -23,8 +24,9 @@ class ArrowsContract(Contract):
     def check(self, graph: Any, verbose: bool) -> ContractCheck:
         [root] = self.session_options["root_packages"]
         allowed = self._allowed()
-        faults = [f"{name}: has no line in the contract" for name in _folders(graph, root) - allowed.keys()]
-        faults += [f"{name}: no such folder" for name in allowed.keys() - _folders(graph, root)]
+        folders = {_folder(module, root) for module in graph.modules} - {""}
+        faults = [f"{name}: has no line in the contract" for name in folders - allowed.keys()]
+        faults += [f"{name}: no such folder" for name in allowed.keys() - folders]
         if circle := _circle(allowed):
             faults.append(f"these arrows make a circle: {' -> '.join(circle)}")
         for importer in graph.modules:
@@ -39,11 +41,9 @@ class ArrowsContract(Contract):
             output.print_error(fault)
 
     def _allowed(self) -> dict[str, set[str]]:
-        """For each folder those that it may import."""
-        allowed: dict[str, set[str]] = {}
+        """The folders that each folder may import."""
         everywhere: list[str] = [*self.everywhere]
-        for number, name in enumerate(everywhere):
-            allowed[name] = {*everywhere[:number]}
+        allowed = {name: {*everywhere[:number]} for number, name in enumerate(everywhere)}
         for line in self.arrows:
             name, _, targets = line.partition("->")
             allowed[name.strip()] = {*everywhere, *targets.split()}
@@ -53,10 +53,6 @@ class ArrowsContract(Contract):
 def _folder(module: str, root: str) -> str:
     """``a`` of ``root.a.b``; empty for the root itself."""
     return module.removeprefix(root).removeprefix(".").partition(".")[0]
-
-
-def _folders(graph: Any, root: str) -> set[str]:
-    return {_folder(module, root) for module in graph.modules} - {""}
 
 
 def _circle(allowed: dict[str, set[str]]) -> list[str]:

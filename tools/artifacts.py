@@ -1,9 +1,9 @@
-"""Whether what lies in the working tree is what dvc.lock says: every out is hashed anew.
+"""Compares the outs in the working tree with dvc.lock by hashing every file again.
 
-    python -m tools.artifacts    names each out that was altered, down to the file, and ends with 1 if there is one
+    python -m tools.artifacts    names each altered file, and ends with status 1 if there is one
 
-DVC believes what it has fetched: a file that somebody altered on a remote is checked out without a word, and `dvc
-status` calls it up to date, unless the remote has ``verify true`` (docs/SHARING.md). This looks at the bytes.
+Without ``verify true`` on the remote (docs/SHARING.md), DVC does not check what it fetches: a file that somebody
+altered there is checked out without a warning, and `dvc status` calls it up to date.
 """
 
 import hashlib
@@ -17,13 +17,11 @@ from ruamel.yaml import YAML
 from augen.core.errors import AugenError
 from augen.core.run import no_arguments
 
-Listing = list[dict[str, str]]  # md5 and relpath of each file of a folder, as DVC writes it
-
 
 def altered(root: Path) -> tuple[list[str], list[str]]:
-    """``(altered, absent)``: the files under `root` that are not those of dvc.lock, and the outs that are not there.
+    """``(altered, absent)``: files under `root` that differ from dvc.lock, and outs that are missing.
 
-    Raises AugenError where there is no dvc.lock that can be read.
+    Raises AugenError if there is no readable dvc.lock.
     """
     changed: list[str] = []
     absent: list[str] = []
@@ -32,9 +30,7 @@ def altered(root: Path) -> tuple[list[str], list[str]]:
         if not path.exists():
             absent.append(out["path"])
         elif path.is_dir():
-            found = _listing(path)
-            if _md5(_packed(found)) + ".dir" != out["md5"]:
-                changed += [f"{out['path']}{name}" for name in _differences(found, root, out["md5"])]
+            changed += [f"{out['path']}{name}" for name in _differences(path, root, out["md5"])]
         elif _md5(path.read_bytes()) != out["md5"]:
             changed.append(out["path"])
     return changed, absent
@@ -50,26 +46,25 @@ def _outs(lock: Path) -> list[dict[str, Any]]:
         raise AugenError(f"{lock}: not a lock file of DVC ({fault}); git checkout dvc.lock brings it back") from None
 
 
-def _listing(folder: Path) -> Listing:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    rows = [{"md5": _md5(path.read_bytes()), "relpath": path.relative_to(folder).as_posix()} for path in files]
-    return sorted(rows, key=lambda row: row["relpath"])
+def _differences(folder: Path, root: Path, expected: str) -> list[str]:
+    """The altered files of `folder` as ``/name``; one empty name, for the folder itself, if they cannot be told apart.
 
-
-def _differences(found: Listing, root: Path, expected: str) -> list[str]:
-    """The altered files as ``/name``; one empty name (the folder itself) where the true listing is not at hand."""
+    They can if DVC's cache still has the true listing of the folder, whose MD5 is `expected`.
+    """
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    rows = [
+        {"md5": _md5(path.read_bytes()), "relpath": name} for name, path in sorted(found.items())
+    ]  # as DVC lists it
+    if _md5(json.dumps(rows).encode()) + ".dir" == expected:
+        return []
     try:
         packed = (root / ".dvc/cache/files/md5" / expected[:2] / expected[2:]).read_bytes()
     except OSError:
         return [""]
     if _md5(packed) + ".dir" != expected:
         return [""]
-    old, new = ({row["relpath"]: row["md5"] for row in rows} for rows in (json.loads(packed), found))
+    old, new = ({row["relpath"]: row["md5"] for row in listing} for listing in (json.loads(packed), rows))
     return [f"/{name}" for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-
-
-def _packed(listing: Listing) -> bytes:
-    return json.dumps(listing, sort_keys=True).encode()
 
 
 def _md5(data: bytes) -> str:

@@ -1,4 +1,9 @@
-"""Says whether what was installed fits this machine: ``python -m tools.installed``, run by make after installing."""
+"""Checks that the installed packages work together on this machine.
+
+    python -m tools.installed    says what is wrong and what to do, and ends with status 1 in that case
+
+`make` runs it after installing.
+"""
 
 import importlib.util
 import sys
@@ -7,7 +12,7 @@ from augen.core.run import no_arguments
 
 
 def fault() -> str | None:
-    """What is wrong with the installation and what to do about it; None if nothing is."""
+    """What is wrong with the installation and what to do about it, or None."""
     try:
         import torch
     except (ImportError, OSError) as error:

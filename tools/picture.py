@@ -1,15 +1,17 @@
-"""The picture of a result: what each step gained, and accuracy over samples per question, as one SVG.
+"""Draws the result of the last run as one SVG, for a README: the gain of each step, and accuracy over samples.
 
-    python -m tools.picture docs/result.svg    from reports/metrics.json, reports/plots/accuracy_over_k.csv and
-                                                      params.yaml, which says what the model was given
+    python -m tools.picture docs/result.svg
 
-For a README: it shows the last run of `evaluate`, on a ground of its own, so that it reads on light and dark pages.
+It reads reports/metrics.json, reports/plots/accuracy_over_k.csv, and params.yaml for what the model was given. The
+picture has a background of its own, so it can be read on light and on dark pages.
 """
 
 import argparse
 import csv
+import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from augen.core.errors import AugenError
 from augen.core.files import read_json, write_text
 from augen.core.params import load
 from augen.evaluation.report import charts
+from augen.evaluation.report.charts import Rows, Spec, labels, layer, quantitative, whisker
 
-Rows = Sequence[Mapping[str, Any]]
 STEPS = {  # keys of "steps" in reports/metrics.json in words; others stand as they are
     "random": "random option",
     "best_constant": "best constant letter",
@@ -33,30 +35,21 @@ STEPS = {  # keys of "steps" in reports/metrics.json in words; others stand as t
 }
 BASELINES = ("random", "best_constant")
 LEFT_OUT = ("always_a",)  # beside the best constant letter
-COLOURS = {  # the roles of `charts`, as the light report page has them
-    "series-1": "#2f6bd0",
-    "series-2": "#d9822b",
-    "series-3": "#1c9a76",
-    "series-4": "#9a5cc6",
-    "series-5": "#b03a6e",
-    "series-6": "#7a7f2a",
-    "muted": "#98a2a9",
-}
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', sans-serif"
-HEIGHT = 230
+ROLE = r"(series-\d|muted)"
 
 
-def specification(metrics: Mapping[str, Any], curve: Rows, setup: str) -> dict[str, Any]:
+def specification(metrics: Mapping[str, Any], curve: Rows, setup: str) -> Spec:
     """Both charts side by side, as Vega-Lite; `curve` has the rows of accuracy_over_k.csv.
 
     `setup` is what the model was given besides the question.
     """
     drawn = charts.accuracy_over_k(curve)
-    lines = {**drawn, "layer": drawn["layer"][:1]}  # the other layer answers to a pointer
+    lines = {**drawn, "layer": drawn["layer"][:1]}  # without the layer that answers to a pointer
     error = f"{metrics['questions']:,} held-out questions, ± one standard error clustered by problem"
     parts = [
-        {"title": "Accuracy after each step", "width": 340, "height": HEIGHT, **gains(metrics["steps"], setup)},
-        {"title": "Accuracy over samples per question", "width": 300, "height": HEIGHT, **lines},
+        {"title": "Accuracy after each step", "width": 340, "height": 230, **gains(metrics["steps"], setup)},
+        {"title": "Accuracy over samples per question", "width": 300, "height": 230, **lines},
     ]
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
@@ -76,8 +69,8 @@ def specification(metrics: Mapping[str, Any], curve: Rows, setup: str) -> dict[s
     }
 
 
-def gains(steps: Mapping[str, Mapping[str, float]], setup: str) -> dict[str, Any]:
-    """A row per step, from top to bottom: its accuracy, the number beside it, one standard error to both sides."""
+def gains(steps: Mapping[str, Mapping[str, float]], setup: str) -> Spec:
+    """A row per step, from top to bottom: its accuracy as a point and a number, ± one standard error as a line."""
     values = [
         {
             "step": STEPS.get(key, f"+ {key.replace('_', ' ')}").format(setup=setup),
@@ -89,39 +82,25 @@ def gains(steps: Mapping[str, Mapping[str, float]], setup: str) -> dict[str, Any
         for key, step in steps.items()
         if key not in LEFT_OUT
     ]
-    x = {"type": "quantitative", "title": "accuracy", "scale": {"zero": False, "nice": True}, "axis": {"tickCount": 6}}
-    colour = {"field": "kind", "scale": {"domain": ["series-1", "muted"], "range": ["series-1", "muted"]}}
-    y = {"field": "step", "type": "nominal", "sort": None, "title": None, "axis": {"ticks": False, "domain": False}}
+    x = quantitative("accuracy", title="accuracy", scale=charts.AROUND, axis={"tickCount": 6})
+    colour = charts.colours("kind", {role: role for role in ("series-1", "muted")}, legend=None)
+    number = {"field": "accuracy", "format": ".3f"}
     return {
         "data": {"values": values},
-        "encoding": {"y": y, "color": {**colour, "legend": None}},
+        "encoding": {"y": labels("step"), "color": colour},
         "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.4},
-                "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"x": {**x, "field": "accuracy"}},
-            },
-            {
-                "mark": {"type": "text", "dy": -10, "fontSize": 11},
-                "encoding": {
-                    "x": {**x, "field": "accuracy"},
-                    "text": {"field": "accuracy", "format": ".3f"},
-                },
-            },
+            layer("rule", whisker("x", x), strokeWidth=3, opacity=0.4),
+            layer("point", {"x": x}, filled=True, size=70, opacity=1),
+            layer("text", {"x": x, "text": number}, dy=-10, fontSize=11),
         ],
     }
 
 
-def _coloured(value: Any) -> Any:
-    """A copy of `value` in which colours stand for the names of roles."""
-    if isinstance(value, dict):
-        return {key: _coloured(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_coloured(each) for each in value]
-    return COLOURS.get(value, value) if isinstance(value, str) else value
+def _coloured(spec: Any) -> Any:
+    """`spec` with the colours of the light report page in the place of role names."""
+    light = Path(charts.__file__).with_name("page.css").read_text(encoding="utf-8").partition("@media")[0]
+    colours = dict(re.findall(f"--{ROLE}: (#\\w+)", light))
+    return json.loads(re.sub(f'"{ROLE}"', lambda role: f'"{colours[role[1]]}"', json.dumps(spec)))
 
 
 def picture(reports: Path, setup: str) -> str:

@@ -1,7 +1,7 @@
-"""The knobs of ``params.yaml``, checked: an unknown key, a wrong type or an impossible value is named.
+"""Reads and checks ``params.yaml``: every unknown key, wrong type and impossible value is reported by name.
 
-``params.yaml`` holds every value and documents each where it stands; there are no defaults in the code.
-A stage says which sections it reads, and can read no others, so that ``dvc.yaml`` can list exactly those::
+``params.yaml`` holds and documents every value; there are no defaults in the code. A stage loads the sections that
+``dvc.yaml`` lists for it, and cannot read any other::
 
     from augen.core.params import load
 
@@ -23,17 +23,18 @@ from augen.core.errors import AugenError
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Portion = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Amount = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Letter = Annotated[str, Field(pattern="^[A-Z]$")]
-Path_ = Annotated[str, Field(min_length=1)]
-# One name, or a list of names: always read as a list.
+Text = Annotated[str, Field(min_length=1)]
+# One name or a list of names; always read as a list.
 Names = Annotated[
-    list[Path_], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), Field(min_length=1)
+    list[Text], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), Field(min_length=1)
 ]
-Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
+Languages = Annotated[list[Text], Field(min_length=2, max_length=2)]
 
 
 class Section(BaseModel):
@@ -41,7 +42,7 @@ class Section(BaseModel):
 
 
 class Model(Section):
-    generator: Path_
+    generator: Text
     revision: str | None
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -49,27 +50,27 @@ class Model(Section):
 class Ray(Section):
     address: Annotated[str, Field(pattern=r"^[^:/\s]+:\d+$")] | None
     workers: Positive | None
-    gpus: Annotated[float, Field(ge=0, le=1)]
+    gpus: Share
     batch_size: Positive
 
 
 class Engine(Section):
     max_model_len: Positive
-    memory_share: Annotated[float, Field(gt=0, le=1)]
+    memory_share: Portion
     quantization: Literal["fp8"] | None
     batch_size: Positive
     ray: Ray
 
 
 class Prompt(Section):
-    solve: Annotated[str, Field(min_length=1)]
-    explain: Annotated[str, Field(min_length=1)]
+    solve: Text
+    explain: Text
     chat_template: bool
 
 
 class Rag(Section):
     k: Count
-    embedder: Path_
+    embedder: Text
 
 
 class Pretrain(Section):
@@ -92,8 +93,8 @@ class Pretrain(Section):
 
 
 class Prepare(Section):
-    train: Path_
-    test: Path_
+    train: Text
+    test: Text
     limit: Positive | None
     dev_fraction: Fraction
     synthetic: Count
@@ -107,7 +108,7 @@ class Baseline(Section):
 
 
 class ProviderLimits(Section):
-    """What all providers have: how fast, how many at once, how patient."""
+    """What all providers share: address, rates, concurrency, patience."""
 
     base_url: str | None
     requests_per_second: Rate | None
@@ -118,14 +119,14 @@ class ProviderLimits(Section):
 
 
 class Tencent(ProviderLimits):
-    base_url: Path_
-    region: Path_
+    base_url: Text
+    region: Text
     characters_per_request: Positive
     price: Amount
 
 
 class Price(Section):
-    model: Path_
+    model: Text
     prompt: Amount
     reply: Amount
 
@@ -145,13 +146,10 @@ class Providers(Section):
     openai: Chat
 
 
-Languages = Annotated[list[Path_], Field(min_length=2, max_length=2)]
-
-
 class Nmt(Section):
-    there: Path_
+    there: Text
     there_languages: Languages | None
-    back: Path_
+    back: Text
     back_languages: Languages | None
     beams: Positive
     batch_size: Positive
@@ -161,7 +159,7 @@ class Nmt(Section):
 
 class Llm(Section):
     provider: Literal["qianfan", "openai"]
-    models: list[Path_]
+    models: list[Text]
     attempts: Positive
     temperature: Temperature
     max_tokens: Positive
@@ -174,7 +172,7 @@ class Translate(Section):
     rate: Share
     min_length_ratio: Rate
     max_length_ratio: Rate
-    pivot: Path_
+    pivot: Text
     nmt: Nmt
     llm: Llm
 
@@ -188,16 +186,16 @@ class Translate(Section):
 
 
 class Reason(Section):
-    """What the writing of right and of wrong reasonings has in common."""
+    """What reason_true and reason_false share."""
 
     backend: Literal["local", "qianfan", "openai"]
-    models: list[Path_]
+    models: list[Text]
     attempts: Positive
     temperature: Temperature
     max_tokens: Positive
 
     @model_validator(mode="after")
-    def _somebody_to_ask(self) -> "Reason":
+    def _named_model(self) -> "Reason":
         if self.backend != "local" and not self.models:
             raise ValueError(f"backend {self.backend} needs at least one name in models")
         return self
@@ -230,13 +228,13 @@ class Drop(Section):
 class Filter(Section):
     drop: Drop
     max_chars: Positive
-    near_duplicates: Annotated[float, Field(gt=0, le=1)]
+    near_duplicates: Portion
     ngram: Positive
     shuffled: Count
 
 
 class Training(Section):
-    """What the scorer's and the adapter's training have in common."""
+    """What the training of the scorer and of the adapter share."""
 
     max_length: Positive
     held_out: Fraction
@@ -244,9 +242,9 @@ class Training(Section):
     batch_size: Positive
     gradient_accumulation: Positive
     learning_rate: Rate
-    scheduler: Scheduler
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"]
     warmup: Share
-    optimizer: Path_
+    optimizer: Text
     weight_decay: Amount
     max_grad_norm: Amount
     bf16: bool
@@ -255,12 +253,12 @@ class Training(Section):
     alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
     evaluations: Positive
-    report_to: list[Path_]
-    launch: Path_ | None
+    report_to: list[Text]
+    launch: Text | None
 
 
 class Scorer(Training):
-    base: Path_
+    base: Text
     input: Literal["full", "reasoning"]
     objective: Literal["classify", "pairwise"]
     tuning: Literal["full", "lora"]
@@ -279,10 +277,10 @@ class Finetune(Training):
 
 class Infer(Section):
     engine: Literal["auto", "vllm", "transformers", "ray", "openai"]
-    models: list[Path_]
+    models: list[Text]
     adapter: bool
     temperature: Temperature
-    top_p: Annotated[float, Field(gt=0, le=1)]
+    top_p: Portion
     max_tokens: Positive
     threshold: Share
     resample: Literal["slot", "question"]
@@ -326,7 +324,7 @@ class Params(Section):
 
 
 class _View:
-    """The named sections of `Params` and nothing else."""
+    """The sections of `Params` that a stage loads; any other raises AttributeError."""
 
     def __init__(self, params: Params, sections: tuple[str, ...]) -> None:
         self._params, self._sections = params, sections
@@ -338,13 +336,14 @@ class _View:
 
 
 def load(*sections: str, path: Path | str = "params.yaml") -> Params:
-    """Check the whole of `path` and return a view of the named top-level `sections`.
+    """Check the whole file and return its top-level `sections`.
 
-    Raises AugenError with one line per fault: file, key, what was found, what would be right.
+    Raises AugenError with one line per fault: file, key, what was found and what is allowed.
     """
     path = Path(path)
     try:
-        # DVC's own parser (YAML 1.2): 1e-5, as `dvc exp run -S` writes it, is a number and a key given twice a fault.
+        # DVC's own parser (YAML 1.2). It reads 1e-5, as `dvc exp run -S` writes it, as a number, and refuses a key
+        # that is given twice.
         raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AugenError(f"{path}: not found; run from the repository's root, where dvc.yaml is") from None
@@ -387,7 +386,7 @@ def _describe(error: Any, raw: dict[str, Any]) -> str:
 def _keys(location: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = Params
     for part in location:
-        if isinstance(part, str):  # a number is a place in a list, whose elements are of the type just found
+        if isinstance(part, str):  # a number is a position in a list, whose element type was just found
             found = model.model_fields[part].annotation
             model = cast(type[BaseModel], get_args(found)[0] if get_origin(found) is list else found)
     return list(model.model_fields)

@@ -12,12 +12,13 @@ is none where no small change leads to that answer.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from augen.entries import Entry, QuestionItem, letter_of
 from augen.prompts.sections import answer_line
 from augen.puzzles.solver import NotProved, Proof, Value, prove
 
+T = TypeVar("T")
 AUTHOR = "solver"
 YES, NO = "是", "否"
 
@@ -42,7 +43,7 @@ class World(Protocol):
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self: ...
     def problem(self) -> str: ...
     def program(self) -> str: ...
-    def queries(self) -> Sequence[Query]: ...
+    def queries(self) -> Iterable[Query]: ...
     def changed(self, rng: Random) -> Self: ...
 
 
@@ -124,6 +125,26 @@ def around(number: int, key: str, others: Iterable[int] | None = None, count: in
     row = sorted({number, *(range(max(0, number - count), number + count + 1) if others is None else others)})
     first = max(0, min(row.index(number) - sum(map(ord, key)) % count, len(row) - count))
     return tuple(str(n) for n in sorted(row[first : first + count], key=lambda n: (abs(n - number), -n)))
+
+
+def put(items: tuple[T, ...], i: int, item: T) -> tuple[T, ...]:
+    """`items` with another `item` at place `i`."""
+    return (*items[:i], item, *items[i + 1 :])
+
+
+def nth(texts: Sequence[str], number: Value) -> str:
+    """The text that an answer stands for, where it is the number of one."""
+    return texts[int(number)]
+
+
+def listed(names: Iterable[str]) -> str:
+    """``甲、乙``, or 无 for none."""
+    return "、".join(names) or "无"
+
+
+def numbered(names: Iterable[str]) -> str:
+    """``1甲，2乙``, or 无 for none: counted one by one."""
+    return "，".join(f"{i}{name}" for i, name in enumerate(names, start=1)) or "无"
 
 
 def pick(rng: Random, pool: Sequence[str], count: int) -> tuple[str, ...]:

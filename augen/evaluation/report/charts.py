@@ -1,7 +1,7 @@
-"""The curves of a run as Vega-Lite specifications. Colours are left to the page: each series names a role.
+"""The charts of the report page as Vega-Lite specifications.
 
-The page replaces a role such as ``series-1`` by the colour of the reader's scheme, light or dark, and hands the
-specification to Vega, whose script the page carries.
+A colour is the name of a role such as ``series-1``. The page replaces it by the colour of the reader's scheme, light or
+dark, and draws the chart with Vega, whose script it carries.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +36,48 @@ OUTCOMES = {
     "repeated": "drop-9",
     "unbalanced": "drop-10",
 }
+UNIT = {"domain": [0, 1]}
+AROUND = {"zero": False, "nice": True}  # a scale that shows the values' surroundings, not zero
+
+
+def quantitative(field: str, **more: Any) -> Spec:
+    return {"field": field, "type": "quantitative", **more}
+
+
+ACCURACY = quantitative("accuracy", title="accuracy", scale=AROUND)
+
+
+def labels(field: str, **axis: Any) -> Spec:
+    """A row per value of `field`, in the order of the data."""
+    axis = {"ticks": False, "domain": False, **axis}
+    return {"field": field, "type": "nominal", "sort": None, "title": None, "axis": axis}
+
+
+def colours(field: str, roles: Mapping[str, str], legend: Spec | None) -> Spec:
+    """The colour of each value of `field` by its role."""
+    scale = {"domain": list(roles), "range": list(roles.values())}
+    return {"field": field, "type": "nominal", "scale": scale, "legend": legend}
+
+
+def whisker(axis: str, channel: Spec) -> Spec:
+    """A line from the field ``low`` to the field ``high`` along `axis`, x or y."""
+    return {axis: {**channel, "field": "low"}, f"{axis}2": {"field": "high"}}
+
+
+def tooltip(*columns: tuple[str | None, ...]) -> list[Spec]:
+    """What a tooltip shows: a field and, where they are given, its title and its number format."""
+    keys = ("field", "title", "format")
+    return [{key: value for key, value in zip(keys, column, strict=False) if value} for column in columns]
+
+
+def layer(mark: str, encoding: Spec | None = None, rows: Rows | None = None, **style: Any) -> Spec:
+    """One mark on a chart; with `rows`, it has data of its own."""
+    data = {} if rows is None else {"data": {"values": list(rows)}}
+    return {**data, "mark": {"type": mark, **style}, **({"encoding": encoding} if encoding else {})}
+
+
+def only(field: str, value: str) -> Spec:
+    return {"transform": [{"filter": {"field": field, "equal": value}}]}
 
 
 def methods_of(curve: Rows) -> dict[str, tuple[str, str, list[int]]]:
@@ -44,232 +86,139 @@ def methods_of(curve: Rows) -> dict[str, tuple[str, str, list[int]]]:
     >>> list(methods_of([{"k": 1, "pass": 0.6, "majority": 0.6, "configured": 0.6, "by_length": 0.6}]))
     ['pass', 'majority', 'by_length', 'configured']
     """
-    present = [column for column in curve[0] if column != "k"]
-    others = [column for column in present if column not in METHODS]
+    others = [column for column in curve[0] if column not in {"k", *METHODS}]
     unnamed = {column: (column.replace("_", " "), MORE[i % len(MORE)], [1, 0]) for i, column in enumerate(others)}
-    known = {column: METHODS[column] for column in METHODS if column in present}
+    known = {column: METHODS[column] for column in METHODS if column in curve[0]}
     last = {"configured": known.pop("configured")} if "configured" in known else {}
     return known | unnamed | last
 
 
 def accuracy_over_k(curve: Rows) -> Spec:
-    """One line per method; the numbers of a k in one tooltip.
+    """One line per method; a tooltip shows all numbers of a k.
 
     Lines that coincide stay visible: each is thinner than the ones below it.
     """
     methods = methods_of(curve)
-    names = [name for name, _, _ in methods.values()]
+    names, roles, dashes = zip(*methods.values(), strict=True)
     values = [
-        {"k": row["k"], "method": name, "accuracy": row[key]} for key, (name, _, _) in methods.items() for row in curve
+        {"k": row["k"], "method": name, "accuracy": row[key]}
+        for key, name in zip(methods, names, strict=True)
+        for row in curve
     ]
-
-    def per_method(channel: Sequence[Any]) -> dict[str, Any]:
-        scale = {"type": "ordinal", "domain": names, "range": list(channel)}
-        legend = {"title": None, "symbolType": "stroke", "symbolSize": 160}  # the same for all channels, which share it
-        return {"field": "method", "type": "ordinal", "scale": scale, "legend": legend, "sort": None}
-
     votes = len(names) - 1
     widths = [1.8, *(2 + 1.5 * (votes - 1 - i) for i in range(votes))]
-    x = {"field": "k", "type": "quantitative", "axis": _whole(curve, "k", "samples per question (k)")}
-    y = {"field": "accuracy", "type": "quantitative", "title": "accuracy", "scale": {"zero": False, "nice": True}}
+    last = max(int(row["k"]) for row in curve)
+    whole = {"values": list(range(1, last + 1, max(1, last // 8))), "format": "d"}  # marks at whole numbers only
+
+    def per_method(channel: Sequence[Any]) -> Spec:
+        scale = {"type": "ordinal", "domain": list(names), "range": list(channel)}
+        legend = {"title": None, "symbolType": "stroke", "symbolSize": 160}  # equal for all channels: one legend
+        return {"field": "method", "type": "ordinal", "scale": scale, "legend": legend, "sort": None}
+
+    channels = {"color": per_method(roles), "strokeDash": per_method(dashes), "strokeWidth": per_method(widths)}
+    shown = {"condition": {"value": 0.5, "param": "hover", "empty": False}, "value": 0}
+    tips = tooltip(("k", "k"), *((name, None, ".3f") for name in names))
+    select = {"type": "point", "fields": ["k"], "nearest": True, "on": "pointerover", "clear": "pointerout"}
     return {
         "data": {"values": values},
-        "encoding": {"x": x},
+        "encoding": {"x": quantitative("k", axis={"title": "samples per question (k)", "grid": False, **whole})},
         "layer": [
-            {
-                "mark": {"type": "line", "point": len(curve) == 1, "interpolate": "linear"},
-                "encoding": {
-                    "y": y,
-                    "color": per_method([role for _, role, _ in methods.values()]),
-                    "strokeDash": per_method([dashes for _, _, dashes in methods.values()]),
-                    "strokeWidth": per_method(widths),
-                },
-            },
+            layer("line", {"y": ACCURACY, **channels}, point=len(curve) == 1, interpolate="linear"),
             {
                 "transform": [{"pivot": "method", "value": "accuracy", "groupby": ["k"]}],
-                "mark": {"type": "rule", "strokeWidth": 1},
-                "encoding": {
-                    "opacity": {"condition": {"value": 0.5, "param": "hover", "empty": False}, "value": 0},
-                    "tooltip": [
-                        {"field": "k", "title": "k"},
-                        *({"field": name, "format": ".3f"} for name in names),
-                    ],
-                },
-                "params": [
-                    {
-                        "name": "hover",
-                        "select": {
-                            "type": "point",
-                            "fields": ["k"],
-                            "nearest": True,
-                            "on": "pointerover",
-                            "clear": "pointerout",
-                        },
-                    }
-                ],
+                **layer("rule", {"opacity": shown, "tooltip": tips}, strokeWidth=1),
+                "params": [{"name": "hover", "select": select}],
             },
         ],
     }
 
 
 def accuracy_over_samples(curve: Rows, se: float) -> Spec:
-    """What more votes buy and what stopping early saves: a point per number of voters, which stands beside it.
+    """What more votes buy and what stopping early saves: a point per number of voters, labelled with that number.
 
-    `se` is the standard error of these accuracies: drawn at the last point of all votes, for the eye to compare with.
+    `se` is the standard error of these accuracies, drawn at the last point of all votes for comparison.
     """
     values = [
-        {"rule": RULES[key][0], "voters": row["voters"], "samples": row["samples"], "accuracy": row[key]}
+        {"rule": name, "voters": row["voters"], "samples": row["samples"], "accuracy": row[key]}
         for row in curve
-        for key in RULES
+        for key, (name, _) in RULES.items()
         if row.get(key) is not None
     ]
-    names, roles = zip(*RULES.values(), strict=True)
-    colour = {
-        "field": "rule",
-        "type": "nominal",
-        "scale": {"domain": list(names), "range": list(roles)},
-        "legend": {"title": None, "symbolOpacity": 1},
-    }
-    x = {"field": "samples", "type": "quantitative", "title": "samples per question (mean)", "scale": {"zero": False}}
-    y = {"field": "accuracy", "type": "quantitative", "title": "accuracy", "scale": {"zero": False, "nice": True}}
-    tooltip = [
-        {"field": "rule", "title": "rule"},
-        {"field": "voters"},
-        {"field": "samples", "title": "samples per question", "format": ".2f"},
-        {"field": "accuracy", "format": ".3f"},
+    all_votes = RULES["all_votes"][0]
+    tips = tooltip(("rule", "rule"), ("voters",), ("samples", "samples per question", ".2f"), ("accuracy", None, ".3f"))
+    layers = [
+        only("rule", all_votes) | layer("line", {"y": ACCURACY}, strokeWidth=1.4, opacity=0.5),
+        layer("point", {"y": ACCURACY, "tooltip": tips}, filled=True, size=60, opacity=1),
+        layer("text", {"y": ACCURACY, "text": {"field": "voters"}}, dy=-11, fontSize=11),
     ]
-    layers: list[Spec] = [
-        {
-            "transform": [{"filter": {"field": "rule", "equal": names[0]}}],
-            "mark": {"type": "line", "strokeWidth": 1.4, "opacity": 0.5},
-            "encoding": {"y": y},
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
-            "encoding": {"y": y, "tooltip": tooltip},
-        },
-        {
-            "mark": {"type": "text", "dy": -11, "fontSize": 11},
-            "encoding": {"y": y, "text": {"field": "voters"}},
-        },
-    ]
-    last = next((value for value in reversed(values) if value["rule"] == names[0]), None)
+    last = next((value for value in reversed(values) if value["rule"] == all_votes), None)
     if last and not isnan(se):
         span = {**last, "low": last["accuracy"] - se, "high": last["accuracy"] + se}
-        ends = {"y": {**y, "field": "low"}, "y2": {"field": "high"}}
-        mark = {"type": "rule", "strokeWidth": 2, "opacity": 0.3}
-        layers.insert(0, {"data": {"values": [span]}, "mark": mark, "encoding": ends})
+        layers.insert(0, layer("rule", whisker("y", ACCURACY), [span], strokeWidth=2, opacity=0.3))
+    x = quantitative("samples", title="samples per question (mean)", scale={"zero": False})
+    colour = colours("rule", dict(RULES.values()), {"title": None, "symbolOpacity": 1})
     return {"data": {"values": values}, "encoding": {"x": x, "color": colour}, "layer": layers}
 
 
 def roc(points: Rows, threshold: Mapping[str, Any] | None) -> Spec:
-    """The curve over the diagonal of chance; on it, where `threshold` is given, the point at which `infer` accepts."""
-    x = {
-        "field": "false_positive_rate",
-        "type": "quantitative",
-        "title": "wrong samples accepted (false positive rate)",
-        "scale": {"domain": [0, 1]},
-    }
-    y = {
-        "field": "true_positive_rate",
-        "type": "quantitative",
-        "title": "right samples accepted",
-        "scale": {"domain": [0, 1]},
-    }
-    tooltip = [
-        {"field": "false_positive_rate", "title": "wrong accepted", "format": ".3f"},
-        {"field": "true_positive_rate", "title": "right accepted", "format": ".3f"},
-    ]
-    layers: list[Spec] = [
-        _diagonal("false_positive_rate", "true_positive_rate"),
-        {"data": {"values": list(points)}, "mark": {"type": "line", "color": "series-1", "strokeWidth": 2.2}},
-        {
-            "data": {"values": list(points)},
-            "mark": {"type": "point", "opacity": 0, "size": 80, "filled": True},
-            "encoding": {"tooltip": tooltip},
-        },
+    """The ROC curve above the diagonal of chance, with a point at the `threshold` of `infer` if it is given."""
+    false, true = "false_positive_rate", "true_positive_rate"
+    tips = tooltip((false, "wrong accepted", ".3f"), (true, "right accepted", ".3f"))
+    layers = [
+        _diagonal(false, true),
+        layer("line", None, points, color="series-1", strokeWidth=2.2),
+        layer("point", {"tooltip": tips}, points, opacity=0, size=80, filled=True),
     ]
     if threshold:
-        mark = {"type": "point", "filled": True, "size": 80, "opacity": 1, "color": "series-2"}
-        layers.append({"data": {"values": [dict(threshold)]}, "mark": mark, "encoding": {"tooltip": tooltip}})
+        style = {"filled": True, "size": 80, "opacity": 1, "color": "series-2"}
+        layers.append(layer("point", {"tooltip": tips}, [threshold], **style))
+    x = quantitative(false, title="wrong samples accepted (false positive rate)", scale=UNIT)
+    y = quantitative(true, title="right samples accepted", scale=UNIT)
     return {"layer": layers, "encoding": {"x": x, "y": y}}
 
 
 def calibration(bins: Rows) -> Spec:
-    """The share of right samples over their mean score, a point per bin, as large as the bin is full."""
-    x = {"field": "mean_score", "type": "quantitative", "title": "mean score", "scale": {"domain": [0, 1]}}
-    y = {"field": "share_right", "type": "quantitative", "title": "share of right samples", "scale": {"domain": [0, 1]}}
+    """The share of right samples over their mean score: a point per bin, larger for more samples."""
     points = {
-        "size": {
-            "field": "samples",
-            "type": "quantitative",
-            "scale": {"range": [20, 420], "zero": True},
-            "legend": None,
-        },
-        "tooltip": [
-            {"field": "mean_score", "title": "mean score", "format": ".3f"},
-            {"field": "share_right", "title": "share right", "format": ".3f"},
-            {"field": "samples"},
-        ],
+        "size": quantitative("samples", scale={"range": [20, 420], "zero": True}, legend=None),
+        "tooltip": tooltip(("mean_score", "mean score", ".3f"), ("share_right", "share right", ".3f"), ("samples",)),
     }
-    return {
-        "layer": [
-            _diagonal("mean_score", "share_right"),
-            {
-                "data": {"values": list(bins)},
-                "mark": {"type": "point", "filled": True, "color": "series-1", "opacity": 0.85},
-                "encoding": points,
-            },
-        ],
-        "encoding": {"x": x, "y": y},
-    }
+    x = quantitative("mean_score", title="mean score", scale=UNIT)
+    y = quantitative("share_right", title="share of right samples", scale=UNIT)
+    layers = [
+        _diagonal("mean_score", "share_right"),
+        layer("point", points, bins, filled=True, color="series-1", opacity=0.85),
+    ]
+    return {"layer": layers, "encoding": {"x": x, "y": y}}
 
 
 def families(rows: Rows) -> Spec:
-    """Accuracy of each puzzle family, best first, with one standard error to both sides, beside the plain model's."""
-    axis = {"ticks": False, "domain": False, "labelLimit": 200}
-    y = {"field": "label", "type": "nominal", "sort": None, "title": None, "axis": axis}
-    x = {"field": "accuracy", "type": "quantitative", "title": "accuracy", "scale": {"domain": [0, 1]}}
-    names = ["as handed in", "plain model, one sample"]
-    colour = {
-        "field": "what",
-        "type": "nominal",
-        "scale": {"domain": names, "range": ["series-1", "muted"]},
-        "legend": {"title": None, "symbolOpacity": 1},
-    }
-    tooltip = [
-        {"field": "family"},
-        {"field": "what", "title": " "},
-        {"field": "accuracy", "format": ".3f"},
-        {"field": "questions"},
-    ]
+    """Accuracy of each puzzle family, best first, ± one standard error, and that of the plain model."""
+    ours, plain = "as handed in", "plain model, one sample"
     values = [
         {**row, "label": f"{row['family']} ({row['questions']})", "what": what, "accuracy": value}
         for row in rows
-        for what, value in zip(names, (row["accuracy"], row["plain"]), strict=True)
+        for what, value in ((ours, row["accuracy"]), (plain, row["plain"]))
     ]
+    x = {**ACCURACY, "scale": UNIT}
+    colour = colours("what", {ours: "series-1", plain: "muted"}, {"title": None, "symbolOpacity": 1})
+    tips = tooltip(("family",), ("what", " "), ("accuracy", None, ".3f"), ("questions",))
     return {
         "data": {"values": values},
         "height": 26 * len(rows),
-        "encoding": {"y": y, "color": colour},
+        "encoding": {"y": labels("label", labelLimit=200), "color": colour},
         "layer": [
-            {
-                "transform": [{"filter": {"field": "what", "equal": names[0]}}],
-                "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.45},
-                "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"x": x, "tooltip": tooltip},
-            },
+            only("what", ours) | layer("rule", whisker("x", x), strokeWidth=2, opacity=0.45),
+            layer("point", {"x": x, "tooltip": tips}, filled=True, size=70, opacity=1),
         ],
     }
 
 
 def filter_yields(rows: Rows, files: Mapping[str, str]) -> Spec:
-    """What share of the questions of every file was kept, and of what was dropped for each cause.
+    """For every file, the share of its questions that was kept and the share that was dropped for each cause.
 
-    `files` says what each file holds. They are of very different sizes, so bars are shares; the numbers stand above.
+    `files` says what each file holds. The bars show shares because the files differ much in size; the numbers stand
+    above them.
     """
     present = [outcome for outcome in OUTCOMES if any(row["outcome"] == outcome for row in rows)]
     totals: dict[str, int] = {}
@@ -287,48 +236,18 @@ def filter_yields(rows: Rows, files: Mapping[str, str]) -> Spec:
     ]
     # Above the bars, not beside them: on a phone nothing would be left for the bars.
     above = {"labelAlign": "left", "labelPadding": 0, "labelOffset": -17, "labelLimit": 600, "zindex": 1}
-    axis = {"ticks": False, "domain": False, **above}
-    return {
-        "data": {"values": values},
-        "height": 46 * len(totals),
-        "mark": {"type": "bar", "height": 15, "yOffset": 6},
-        "encoding": {
-            "y": {"field": "label", "type": "nominal", "sort": None, "title": None, "axis": axis},
-            "x": {
-                "field": "share",
-                "type": "quantitative",
-                "title": "share of the questions",
-                "stack": "zero",
-                "axis": {"format": "%"},
-                "scale": {"domain": [0, 1]},
-            },
-            "color": {
-                "field": "outcome",
-                "type": "nominal",
-                "scale": {"domain": present, "range": [OUTCOMES[outcome] for outcome in present]},
-                "legend": {"title": None},
-                "sort": None,
-            },
-            "order": {"field": "order"},
-            "tooltip": [
-                {"field": "label", "title": "of"},
-                {"field": "outcome"},
-                {"field": "questions", "format": ","},
-                {"field": "share", "format": ".1%"},
-            ],
-        },
+    roles = {outcome: OUTCOMES[outcome] for outcome in present}
+    encoding = {
+        "y": labels("label", **above),
+        "x": quantitative("share", title="share of the questions", stack="zero", axis={"format": "%"}, scale=UNIT),
+        "color": {**colours("outcome", roles, {"title": None}), "sort": None},
+        "order": {"field": "order"},
+        "tooltip": tooltip(("label", "of"), ("outcome",), ("questions", None, ","), ("share", None, ".1%")),
     }
+    bars = layer("bar", encoding, values, height=15, yOffset=6)
+    return {**bars, "height": 46 * len(totals)}
 
 
 def _diagonal(x: str, y: str) -> Spec:
-    return {
-        "data": {"values": [{x: 0, y: 0}, {x: 1, y: 1}]},
-        "mark": {"type": "line", "color": "muted", "strokeWidth": 1, "strokeDash": [4, 4]},
-    }
-
-
-def _whole(rows: Rows, column: str, title: str) -> Spec:
-    """An axis that is marked at whole numbers only."""
-    last = max(int(row[column]) for row in rows)
-    step = max(1, last // 8)
-    return {"title": title, "values": list(range(1, last + 1, step)), "format": "d", "grid": False}
+    ends = [{x: 0, y: 0}, {x: 1, y: 1}]
+    return layer("line", None, ends, color="muted", strokeWidth=1, strokeDash=[4, 4])

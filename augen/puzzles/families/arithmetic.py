@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -187,24 +187,15 @@ class Arithmetic:
     def program(self) -> str:
         return "".join(fact("num", x, v) for x, v in self.numbers)
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         numbers = dict(self.numbers)
         for name in self.rules:
             rule = RULES[name]
             write = partial(self._followed, rule)
-            found.append(
-                Query(
-                    f"{rule.name.format(**numbers)}是多少？",
-                    rule.program + "answer(V) :- value(V).",
-                    write,
-                    self._near(rule),
-                    key=name,
-                )
-            )
+            text, rules = f"{rule.name.format(**numbers)}是多少？", rule.program + "answer(V) :- value(V)."
+            yield Query(text, rules, write, self._near(rule), key=name)
             for text, rules, options in rule.asks:
-                found.append(Query(text.format(**numbers), rule.program + rules, write, options, key=f"{name}?"))
-        return found
+                yield Query(text.format(**numbers), rule.program + rules, write, options, key=f"{name}?")
 
     def _near(self, rule: Rule) -> tuple[str, ...]:
         """Results with one number misread, the nearest first."""

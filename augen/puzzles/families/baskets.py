@@ -1,13 +1,13 @@
 """Shopping baskets: who bought what, at which prices; what is not written down was not bought."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -53,23 +53,15 @@ class Baskets:
         items = [fact("item", p, i, x) for p, goods in self.baskets for i, x in enumerate(goods)]
         return "".join(items + [fact("price", x, n) for x, n in self.prices]) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         people = tuple(p for p, _ in self.baskets)
         goods = tuple(x for x, _ in self.prices)
-        found = []
         for x in goods:
             buyers = sum(x in basket for _, basket in self.baskets)
             numbers = around(buyers, self.baskets[0][0] + x)
             who = f'step(0,P) :- bought(P,"{x}").'
-            found.append(
-                Query(
-                    f"有几个人买了{x}？",
-                    who + f'answer(N) :- buyers("{x}",N).',
-                    partial(self._buyers, x),
-                    numbers,
-                    key=x,
-                )
-            )
+            rules = who + f'answer(N) :- buyers("{x}",N).'
+            yield Query(f"有几个人买了{x}？", rules, partial(self._buyers, x), numbers, key=x)
             for y in goods:
                 if y == x:
                     continue
@@ -77,20 +69,17 @@ class Baskets:
                 write = partial(self._both, x, y)
                 if x < y:
                     rules = both + f'answer(P) :- bought(P,"{x}"), bought(P,"{y}").'
-                    found.append(Query(f"谁既买了{x}又买了{y}？", rules, write, people, key=f"{x}&{y}"))
+                    yield Query(f"谁既买了{x}又买了{y}？", rules, write, people, key=f"{x}&{y}")
                 if any(x in basket for _, basket in self.baskets) and (x, y) in self.asked:
                     rules = both + f'odd :- bought(P,"{x}"), not bought(P,"{y}").' + yes_no("not odd")
-                    found.append(Query(f"买了{x}的人都买了{y}吗？", rules, write, (YES, NO), key=f"{x}<{y}"))
+                    yield Query(f"买了{x}的人都买了{y}吗？", rules, write, (YES, NO), key=f"{x}<{y}")
         for p, basket in self.baskets:
             rules = f'answer(T) :- total("{p}",T). step(I,X,C) :- item("{p}",I,X), price(X,C).'
-            found.append(
-                Query(f"{p}一共花了多少元？", rules, partial(self._paid, p), self._sums(basket), key=f"total {p}")
-            )
+            yield Query(f"{p}一共花了多少元？", rules, partial(self._paid, p), self._sums(basket), key=f"total {p}")
         most = "step(T,P) :- total(P,T). answer(P) :- total(P,T), T = #max{U : total(_,U)}."
-        found.append(Query("谁花的钱最多？", most, self._ranked, people, key="spender"))
+        yield Query("谁花的钱最多？", most, self._ranked, people, key="spender")
         liked = "step(N,X) :- buyers(X,N). answer(X) :- buyers(X,N), N = #max{M : buyers(_,M)}."
-        found.append(Query("买的人最多的是什么？", liked, self._ranked, goods, key="liked", most=4))
-        return found
+        yield Query("买的人最多的是什么？", liked, self._ranked, goods, key="liked", most=4)
 
     def _sums(self, basket: tuple[str, ...]) -> tuple[str, ...]:
         """The sum with one article forgotten or one too many, or one price misread."""
@@ -101,15 +90,15 @@ class Baskets:
 
     def _buyers(self, x: str, proof: Proof) -> str:
         names = [p for p, _ in self.baskets if (0, p) in proof.steps]
-        return f"买了{x}：{'，'.join(f'{i}{p}' for i, p in enumerate(names, 1)) or '无'}。"
+        return f"买了{x}：{numbered(names)}。"
 
     def _both(self, x: str, y: str, proof: Proof) -> str:
         first, second = ([p for p, _ in self.baskets if (i, p) in proof.steps] for i in (0, 1))
         both = [p for p in first if p in second]
         only = [p for p in first if p not in second]
         return (
-            f"买了{x}：{'、'.join(first) or '无'}\n买了{y}：{'、'.join(second) or '无'}\n"
-            f"两样都买了：{'、'.join(both) or '无'}\n买了{x}没买{y}：{'、'.join(only) or '无'}"
+            f"买了{x}：{listed(first)}\n买了{y}：{listed(second)}\n"
+            f"两样都买了：{listed(both)}\n买了{x}没买{y}：{listed(only)}"
         )
 
     def _paid(self, p: str, proof: Proof) -> str:
@@ -126,10 +115,9 @@ class Baskets:
         if rng.random() < 0.2:
             i = rng.randrange(len(self.prices))
             x, n = self.prices[i]
-            prices = (*self.prices[:i], (x, max(1, n + rng.choice((-2, -1, 1, 2)))), *self.prices[i + 1 :])
-            return replace(self, prices=prices)
+            return replace(self, prices=put(self.prices, i, (x, max(1, n + rng.choice((-2, -1, 1, 2))))))
         i = rng.randrange(len(self.baskets))
         p, basket = self.baskets[i]
         x = rng.choice([x for x, _ in self.prices])
         other = tuple(y for y in basket if y != x) if x in basket else (*basket, x)
-        return replace(self, baskets=(*self.baskets[:i], (p, other or basket), *self.baskets[i + 1 :]))
+        return replace(self, baskets=put(self.baskets, i, (p, other or basket)))

@@ -1,13 +1,13 @@
 """Events some days before or after each other: dates, weekdays, distances."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, put, yes_no
 from augen.puzzles.solver import Proof, Value, fact
 
 EVENTS = ("考试", "旅行", "婚礼", "会议", "比赛", "演出", "体检", "搬家", "聚餐", "面试")
@@ -67,32 +67,30 @@ class Calendar:
     def _names(self) -> list[str]:
         return [self.first, *(x for x, _, _ in self.events)]
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         names = tuple(sorted(self._names()))
         days = self._days()
         told = "step(D,X,100*M+N) :- on(X,M,N), day(X,D)."
-        found = []
         for x in names:
             if x != self.first:
                 near = tuple(_date(days[x] + d) for d in (-1, 1, *self._mirrored(x), 2, -2, 7, -7))
                 rules = told + f'answer(100*M+N) :- on("{x}",M,N).'
-                found.append(Query(f"{x}在几月几日？", rules, partial(self._told, x), near, _shown, f"date {x}"))
+                yield Query(f"{x}在几月几日？", rules, partial(self._told, x), near, _shown, f"date {x}")
                 weekdays = tuple(_weekday((self._weekday(days[x]) + d) % 7) for d in (1, 6, 2, 5, 3, 4))
                 rules = told + f'answer(W) :- weekday("{x}",W).'
                 write = partial(self._week, x)
-                found.append(Query(f"{x}是星期几？", rules, write, weekdays, _weekday, f"weekday {x}", 4))
+                yield Query(f"{x}是星期几？", rules, write, weekdays, _weekday, f"weekday {x}", 4)
         for x, y in itertools.combinations(names, 2):
             gap = abs(days[x] - days[y])
             summed = str(abs(days[x] + days[y] - 2 * self._start()))  # distances to the first event added up
             near = (summed, *around(gap, x + y)) if gap % 2 else around(gap, x + y)
             rules = told + f'answer(|D-E|) :- day("{x}",D), day("{y}",E).'
-            found.append(Query(f"{x}和{y}相隔几天？", rules, partial(self._gap, x, y), near, key=f"{x}-{y}"))
+            yield Query(f"{x}和{y}相隔几天？", rules, partial(self._gap, x, y), near, key=f"{x}-{y}")
             rules = told + f'first :- day("{x}",D), day("{y}",E), D<E.' + yes_no("first")
-            found.append(Query(f"{x}比{y}早吗？", rules, partial(self._both, x, y), (YES, NO), key=f"{x}<{y}"))
+            yield Query(f"{x}比{y}早吗？", rules, partial(self._both, x, y), (YES, NO), key=f"{x}<{y}")
         for word, extreme in (("早", "min"), ("晚", "max")):
             rules = told + f"answer(X) :- day(X,D), D = #{extreme}{{E : day(_,E)}}."
-            found.append(Query(f"哪件事最{word}？", rules, self._ordered, names, key=word))
-        return found
+            yield Query(f"哪件事最{word}？", rules, self._ordered, names, key=word)
 
     def _days(self) -> dict[str, int]:
         """Day of the year of each event: for distractors only, answers come from the solver."""
@@ -155,7 +153,7 @@ class Calendar:
         i = rng.randrange(len(self.events))
         x, y, n = self.events[i]
         other = -n if rng.random() < 0.3 and abs(n) < 14 else n + rng.choice((-2, -1, 1, 2))
-        return replace(self, events=(*self.events[:i], (x, y, other or 1), *self.events[i + 1 :]))
+        return replace(self, events=put(self.events, i, (x, y, other or 1)))
 
 
 def _date(day: int) -> str:

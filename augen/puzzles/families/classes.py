@@ -1,12 +1,12 @@
 """Kinds of animals, what all of a kind can or cannot do, and what follows for each of them; a closed world."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, numbered, pick, pool, put, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -61,30 +61,20 @@ class Classes:
         facts += [fact("gives" if right else "denies", k, p) for k, p, right in self.rules]
         return "".join(facts + [fact("is", x, k) for x, k in self.members]) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         names = tuple(sorted(x for x, _ in self.members))
-        found = []
         for p in sorted({p for _, p, _ in self.rules}):
             step = f'step(0,X) :- can(X,"{p}").'
             write = partial(self._judged, p, names)
             for x in names:
                 rules = step + yes_no(f'can("{x}","{p}")')
-                found.append(Query(f"{x}会{p}吗？", rules, partial(self._judged, p, (x,)), (YES, NO), key=f"{x} {p}"))
-            found.append(
-                Query(f"下面谁会{p}？", step + f'answer(X) :- can(X,"{p}").', write, names, key=f"who {p}", most=4)
-            )
+                yield Query(f"{x}会{p}吗？", rules, partial(self._judged, p, (x,)), (YES, NO), key=f"{x} {p}")
+            yield Query(f"下面谁会{p}？", step + f'answer(X) :- can(X,"{p}").', write, names, key=f"who {p}", most=4)
             rules = step + f'answer(X) :- is(X,_), not can(X,"{p}").'
-            found.append(Query(f"下面谁不会{p}？", rules, write, names, key=f"who not {p}", most=4))
+            yield Query(f"下面谁不会{p}？", rules, write, names, key=f"who not {p}", most=4)
             count = step + f'answer(N) :- N = #count{{X : can(X,"{p}")}}.'
-            found.append(
-                Query(
-                    f"会{p}的有几只？",
-                    count,
-                    partial(self._counted, p),
-                    around(self._able(p), names[0] + p),
-                    key=f"count {p}",
-                )
-            )
+            numbers = around(self._able(p), names[0] + p)
+            yield Query(f"会{p}的有几只？", count, partial(self._counted, p), numbers, key=f"count {p}")
             for k in sorted({b for _, b in self.sub}):
                 if not any(k in self._kinds(x) for x, _ in self.members):
                     continue
@@ -95,8 +85,7 @@ class Classes:
                     f'answer("{some[0]}") :- yes, not no. answer("{some[1]}") :- yes, no.'
                     f'answer("{some[2]}") :- not yes.'
                 )
-                found.append(Query("下面哪句话对？", rules, partial(self._of_kind, k, p), some, key=f"all {k} {p}"))
-        return found
+                yield Query("下面哪句话对？", rules, partial(self._of_kind, k, p), some, key=f"all {k} {p}")
 
     def _able(self, p: str) -> int:
         """How many can do `p`: for distractors only, answers come from the solver."""
@@ -130,7 +119,7 @@ class Classes:
     def _counted(self, p: str, proof: Proof) -> str:
         names = [x for x, _ in self.members if (0, x) in proof.steps]
         judged = self._judged(p, [x for x, _ in self.members], proof)
-        return f"{judged}\n会{p}：{'，'.join(f'{i}{x}' for i, x in enumerate(names, 1)) or '无'}。"
+        return f"{judged}\n会{p}：{numbered(names)}。"
 
     def _of_kind(self, k: str, p: str, proof: Proof) -> str:
         names = [x for x, _ in self.members if (1, x) in proof.steps]
@@ -141,11 +130,10 @@ class Classes:
         kinds = sorted({k for pair in self.sub for k in pair})
         if rng.random() < 0.5:
             i = rng.randrange(len(self.members))
-            other = (self.members[i][0], rng.choice(kinds))
-            return replace(self, members=(*self.members[:i], other, *self.members[i + 1 :]))
+            return replace(self, members=put(self.members, i, (self.members[i][0], rng.choice(kinds))))
         i = rng.randrange(len(self.rules))
         k, p, right = self.rules[i]
         rule = (k, p, not right) if rng.random() < 0.5 else (rng.choice(kinds), p, right)
         if rule[:2] in {(a, b) for a, b, _ in self.rules[:i] + self.rules[i + 1 :]}:
             return self  # one kind would have two rules about one ability
-        return replace(self, rules=(*self.rules[:i], rule, *self.rules[i + 1 :]))
+        return replace(self, rules=put(self.rules, i, rule))

@@ -1,12 +1,12 @@
 """Courses that need others first, and who may take what next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -64,8 +64,7 @@ class Courses:
             facts += [fact("student", student), *(fact("done", student, c) for c in finished)]
         return "".join(facts) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         before = dict(self.before)
         for student, finished in self.done:
             allowed = f'step(0,C) :- may("{student}",C).'
@@ -73,32 +72,31 @@ class Courses:
                 if c not in finished:
                     rules = allowed + yes_no(f'may("{student}","{c}")')
                     write = partial(self._checked, student, (c,))
-                    found.append(Query(f"{student}现在可以学{c}吗？", rules, write, (YES, NO), key=f"{student} {c}"))
+                    yield Query(f"{student}现在可以学{c}吗？", rules, write, (YES, NO), key=f"{student} {c}")
             rules = allowed + f'answer(C) :- may("{student}",C).'
             write = partial(self._checked, student, None)
-            found.append(Query(f"{student}现在可以学哪一门新课？", rules, write, self.courses, key=student, most=4))
+            yield Query(f"{student}现在可以学哪一门新课？", rules, write, self.courses, key=student, most=4)
             rules = allowed + f'answer(N) :- N = #count{{C : may("{student}",C)}}.'
             free = [c for c in self.courses if c not in finished and set(before.get(c, ())) <= set(finished)]
             numbers = around(len(free), student + self.courses[0])
-            found.append(Query(f"{student}现在可以选几门新课？", rules, write, numbers, key=f"count {student}"))
+            yield Query(f"{student}现在可以选几门新课？", rules, write, numbers, key=f"count {student}")
         terms = "step(T,C) :- by(T,C), not by(T-1,C). "
         for c in before:
             direct = len(before[c])
             near = (str(direct), *around(len(self._all_before(c)) - 1, c))
             rules = f'answer(N) :- N = #count{{A : needs("{c}",A)}}. step(0,A) :- needs("{c}",A).'
             text = f"要学{c}，一共要先学完几门课（直接或间接）？"
-            found.append(Query(text, rules, partial(self._climbed, c), near, key=f"needs {c}"))
+            yield Query(text, rules, partial(self._climbed, c), near, key=f"needs {c}")
             rules = terms + f'answer(T) :- by(T,"{c}"), not by(T-1,"{c}").'
             text = f"从零开始，每学期课数不限，{c}最早在第几学期学？"
-            found.append(Query(text, rules, self._terms, around(self._term(c), c), key=f"term {c}"))
+            yield Query(text, rules, self._terms, around(self._term(c), c), key=f"term {c}")
             above = self._all_before(c)
             outside = [a for a in self.courses if a not in above]
             for a in (*sorted(above - {c, *before[c]}), *outside[:2]):
                 if a != c:
                     rules = f'step(0,A) :- needs("{c}",A).' + yes_no(f'needs("{c}","{a}")')
                     text = f"要学{c}，必须先学完{a}吗？"
-                    found.append(Query(text, rules, partial(self._climbed, c), (YES, NO), key=f"{c}>{a}"))
-        return found
+                    yield Query(text, rules, partial(self._climbed, c), (YES, NO), key=f"{c}>{a}")
 
     def _checked(self, student: str, courses: Sequence[str] | None, proof: Proof) -> str:
         before, done = dict(self.before), dict(self.done)[student]
@@ -107,7 +105,7 @@ class Courses:
             need = before.get(c, ())
             missing = [a for a in need if a not in done]
             verdict = "可以" if (0, c) in proof.steps else "不可以"
-            lines.append(f"{c}要先学：{'、'.join(need) or '无'}，还缺：{'、'.join(missing) or '无'}，{verdict}")
+            lines.append(f"{c}要先学：{listed(need)}，还缺：{listed(missing)}，{verdict}")
         return "\n".join(lines)
 
     def _climbed(self, c: str, proof: Proof) -> str:
@@ -117,8 +115,8 @@ class Courses:
         order = [c]
         for here in order:
             order += [a for a in before.get(here, ()) if a not in order and a in met]
-        lines = [f"{here}要先学：{'、'.join(before.get(here, ())) or '无'}" for here in order]
-        return "\n".join(lines) + "\n一共：" + ("，".join(f"{i}{a}" for i, a in enumerate(order[1:], 1)) or "无") + "。"
+        lines = [f"{here}要先学：{listed(before.get(here, ()))}" for here in order]
+        return "\n".join(lines) + f"\n一共：{numbered(order[1:])}。"
 
     def _terms(self, proof: Proof) -> str:
         terms: dict[int, list[str]] = {}
@@ -133,13 +131,13 @@ class Courses:
             student, finished = self.done[i]
             c = rng.choice(self.courses)
             other = tuple(x for x in finished if x != c) if c in finished else (*finished, c)
-            return replace(self, done=(*self.done[:i], (student, other or finished), *self.done[i + 1 :]))
+            return replace(self, done=put(self.done, i, (student, other or finished)))
         i = rng.randrange(len(self.before))
         c, need = self.before[i]
         a = rng.choice([x for x in self.courses if x != c and c not in self._all_before(x)])
         kind = rng.random()
         other = tuple(x for x in need if x != a) if a in need else ((*need, a) if kind < 0.6 else (a,))
-        return replace(self, before=(*self.before[:i], (c, other or need), *self.before[i + 1 :]))
+        return replace(self, before=put(self.before, i, (c, other or need)))
 
     def _term(self, c: str) -> int:
         """The first term for `c`: for distractors only, answers come from the solver."""

@@ -1,13 +1,13 @@
 """A river, a small boat, and things that must not be left alone with each other: a search."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, nth, pool, put, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, Value, fact
 
@@ -108,53 +108,28 @@ class Crossing:
         eats = [fact("eats", 1 << a, 1 << b) for a, b in self.eats]
         return "".join(loads + eats) + fact("boat", 1 << len(self.things)) + f"#const longest={LONGEST}." + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
-        loads = range(len(self._loads()))
-        near = self._near_lengths()
-        found = [
-            Query(
-                "最少要划船过河几次（来回各算一次）？",
-                _SHORTEST,
-                self._crossed,
-                tuple(str(n) for n in near),
-                key="least",
-                most=4,
-            ),
-            Query(
-                "第一次必须带什么过河？",
-                "answer(K) :- move(0,Z,K), not bad(Z). step(K,Z) :- move(0,Z,K).",
-                self._first,
-                tuple(self._load(k) for k in loads),
-                self._load,
-                "first",
-            ),
-        ]
+    def queries(self) -> Iterator[Query]:
+        least = "最少要划船过河几次（来回各算一次）？"
+        yield Query(least, _SHORTEST, self._crossed, tuple(map(str, self._near_lengths())), key="least", most=4)
+        rules = "answer(K) :- move(0,Z,K), not bad(Z). step(K,Z) :- move(0,Z,K)."
+        loads = tuple(self._load(k) for k in range(len(self._loads())))
+        yield Query("第一次必须带什么过河？", rules, self._first, loads, self._load, "first")
         offered = "".join(fact("plan", p, i, k) for p, plan in enumerate(self.plans) for i, k in enumerate(plan))
-        texts = [self._told(plan) for plan in self.plans]
-        found.append(
-            Query(
-                "下面哪个顺序能让大家都平安过河？",
-                _FOLLOW + offered + "answer(P) :- works(P).",
-                self._followed,
-                tuple(texts),
-                lambda p: texts[int(p)],
-                "plan",
-                4,
-            )
-        )
+        texts = tuple(self._told(plan) for plan in self.plans)
+        rules = _FOLLOW + offered + "answer(P) :- works(P)."
+        yield Query("下面哪个顺序能让大家都平安过河？", rules, self._followed, texts, partial(nth, texts), "plan", 4)
         for p, plan in enumerate(self.plans[:3]):
             single = "".join(fact("plan", p, i, k) for i, k in enumerate(plan))
             text = f"按“{self._told(plan)}”的顺序能让大家都平安过河吗？"
             rules = _FOLLOW + single + yes_no(f"works({p})")
-            found.append(Query(text, rules, self._followed, (YES, NO), key=f"plan {p}"))
+            yield Query(text, rules, self._followed, (YES, NO), key=f"plan {p}")
         plan = self.plans[0]
         for n in sorted({2, len(plan) // 2, len(plan) - 1} - {0, 1, len(plan)}):
             part = "".join(fact("plan", 0, i, k) for i, k in enumerate(plan[:n]))
             text = f"开始时“{self._told(plan[:n])}”，这之后左岸有什么？"
             rules = _FOLLOW + part + f"answer(S) :- at(0,{n},S)."
             states = self._misplaced(plan[:n])
-            found.append(Query(text, rules, partial(self._followed, trips=n), states, self._left, f"after {n}", 4))
-        return found
+            yield Query(text, rules, partial(self._followed, trips=n), states, self._left, f"after {n}", 4)
 
     def _load(self, k: Value) -> str:
         return self._named(self._loads()[int(k)], "和") or "什么都不带"
@@ -263,7 +238,7 @@ class Crossing:
         if rng.random() < 0.5:
             load = rng.randrange(len(self._loads()))
             i = rng.randrange(min(map(len, self.plans)))
-            return replace(self, plans=tuple((*plan[:i], load, *plan[i + 1 :]) for plan in self.plans))
+            return replace(self, plans=tuple(put(plan, i, load) for plan in self.plans))
         if rng.random() < 0.3:
             return replace(self, eats=tuple(e for e in self.eats if rng.random() < 0.5))
         i = rng.randrange(len(self.eats))

@@ -1,11 +1,11 @@
 """A dial of ten digits that is turned up and down: addition and subtraction modulo ten."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import Query
+from augen.puzzles.base import Query, put
 from augen.puzzles.solver import Proof, fact
 
 PARITY = ("双数", "单数")
@@ -36,21 +36,18 @@ class Dial:
     def program(self) -> str:
         return fact("at", 0, self.start) + "".join(fact("turn", t, n) for t, n in enumerate(self.turns)) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         last = len(self.turns)
-        found = [self._digit("最后是几？", last)]
-        found += [self._digit(f"第{t}步后是几？", t) for t in range(2, last)]
+        yield self._digit("最后是几？", last)
+        yield from (self._digit(f"第{t}步后是几？", t) for t in range(2, last))
         parity = "".join(f'answer("{word}") :- at({last},V), V\\2={rest}.' for rest, word in enumerate(PARITY))
-        found.append(
-            Query(
-                "最后是单数还是双数？",
-                parity,
-                lambda proof: f"{self._turned(proof, last)}\n最后是{proof.steps[-1][1]}。",
-                PARITY,
-                key="parity",
-            )
+        yield Query(
+            "最后是单数还是双数？",
+            parity,
+            lambda proof: f"{self._turned(proof, last)}\n最后是{proof.steps[-1][1]}。",
+            PARITY,
+            key="parity",
         )
-        return found
 
     def _digit(self, text: str, t: int) -> Query:
         forgotten = [(self.start + sum(self.turns[:t]) + d) % 10 for d in (-self.turns[t - 1], 1, -1, 2, -2)]
@@ -72,6 +69,5 @@ class Dial:
         """Another start, or one turn is another."""
         if rng.random() < 0.3:
             return replace(self, start=rng.randrange(10))
-        turns = list(self.turns)
-        turns[rng.randrange(len(turns))] = rng.choice((-1, 1)) * rng.randrange(1, 6)
-        return replace(self, turns=tuple(turns))
+        turn = rng.choice((-1, 1)) * rng.randrange(1, 6)
+        return replace(self, turns=put(self.turns, rng.randrange(len(self.turns)), turn))

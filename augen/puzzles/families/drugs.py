@@ -1,11 +1,12 @@
 """Symptoms, the drugs that help, and who must not take which."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, listed, numbered, pick, pool, put, yes_no
 from augen.puzzles.families.words import DRUGS, PERSON_POOLS, SYMPTOMS
 from augen.puzzles.solver import Proof, fact
 
@@ -43,57 +44,36 @@ class Drugs:
             facts += [fact("has", person, symptom), *(fact("allergic", person, d) for d in avoid)]
         return "".join(facts) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         drugs = tuple(sorted(d for d, _ in self.helps))
-        found = []
         for person, symptom, _ in self.patients:
             step = f'step(0,D) :- has("{person}",S), helps(D,S). step(1,D) :- safe("{person}",D).'
-            found.append(
-                Query(
-                    f"{person}该吃什么药？",
-                    step + f'answer(D) :- safe("{person}",D).',
-                    lambda proof, p=person: self._checked(proof, p),  # type: ignore[misc]
-                    drugs,
-                    key=f"drug {person}",
-                )
-            )
+            rules = step + f'answer(D) :- safe("{person}",D).'
+            yield Query(f"{person}该吃什么药？", rules, partial(self._checked, person), drugs, key=f"drug {person}")
             for drug in drugs:
-                found.append(
-                    Query(
-                        f"{person}能吃{drug}治{symptom}吗？",
-                        step + yes_no(f'safe("{person}","{drug}")'),
-                        lambda proof, p=person, d=drug: (
-                            self._checked(proof, p)  # type: ignore[misc]
-                            + f"\n{'有' if (1, d) in proof.steps else '没有'}{d}。"
-                        ),
-                        (YES, NO),
-                        key=f"{person} {drug}",
-                    )
-                )
-            found.append(
-                Query(
-                    f"有几种药能治{person}的病？",
-                    step + f'answer(N) :- N = #count{{D : safe("{person}",D)}}.',
-                    lambda proof, p=person: (
-                        self._checked(proof, p)  # type: ignore[misc]
-                        + f"\n数一数：{'，'.join(f'{i}{d}' for i, d in enumerate(self._safe(proof), 1)) or '无'}。"
-                    ),
-                    tuple(str(n) for n in (1, 2, 0, 3, 4)),
-                    key=f"count {person}",
-                )
-            )
-        return found
+                text, rules = f"{person}能吃{drug}治{symptom}吗？", step + yes_no(f'safe("{person}","{drug}")')
+                write = partial(self._looked_for, person, drug)
+                yield Query(text, rules, write, (YES, NO), key=f"{person} {drug}")
+            text, rules = f"有几种药能治{person}的病？", step + f'answer(N) :- N = #count{{D : safe("{person}",D)}}.'
+            numbers = ("1", "2", "0", "3", "4")
+            yield Query(text, rules, partial(self._counted, person), numbers, key=f"count {person}")
 
     def _safe(self, proof: Proof) -> list[str]:
         return [d for d, _ in self.helps if (1, d) in proof.steps]
 
-    def _checked(self, proof: Proof, person: str) -> str:
+    def _looked_for(self, person: str, drug: str, proof: Proof) -> str:
+        return f"{self._checked(person, proof)}\n{'有' if (1, drug) in proof.steps else '没有'}{drug}。"
+
+    def _counted(self, person: str, proof: Proof) -> str:
+        return f"{self._checked(person, proof)}\n数一数：{numbered(self._safe(proof))}。"
+
+    def _checked(self, person: str, proof: Proof) -> str:
         """The drugs that help, those the person must avoid, and what is left."""
         symptom, avoid = next((s, a) for p, s, a in self.patients if p == person)
         helping = [d for d, _ in self.helps if (0, d) in proof.steps]
         return (
-            f"{person}{symptom}\n治{symptom}：{'、'.join(helping) or '无'}\n"
-            f"不能吃：{'、'.join(avoid)}\n剩下：{'、'.join(self._safe(proof)) or '无'}"
+            f"{person}{symptom}\n治{symptom}：{listed(helping)}\n"
+            f"不能吃：{'、'.join(avoid)}\n剩下：{listed(self._safe(proof))}"
         )
 
     def changed(self, rng: Random) -> Self:
@@ -102,11 +82,8 @@ class Drugs:
             i = rng.randrange(len(self.patients))
             person, symptom, avoid = self.patients[i]
             drugs = [d for d, _ in self.helps]
-            patients = list(self.patients)
-            patients[i] = (person, symptom, pick(rng, drugs, len(avoid)))
-            return replace(self, patients=tuple(patients))
+            return replace(self, patients=put(self.patients, i, (person, symptom, pick(rng, drugs, len(avoid)))))
         i = rng.randrange(len(self.helps))
         symptoms = sorted({s for _, many in self.helps for s in many} | {s for _, s, _ in self.patients})
-        helps = list(self.helps)
-        helps[i] = (helps[i][0], pick(rng, symptoms, min(len(helps[i][1]), len(symptoms))))
-        return replace(self, helps=tuple(helps))
+        drug, old = self.helps[i]
+        return replace(self, helps=put(self.helps, i, (drug, pick(rng, symptoms, min(len(old), len(symptoms))))))

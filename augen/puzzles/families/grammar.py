@@ -1,13 +1,13 @@
 """A small grammar: which strings of words are sentences."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, yes_no
+from augen.puzzles.base import NO, YES, Query, nth, pick, put, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
@@ -129,32 +129,20 @@ class Grammar:
         facts = [fact("rule", *rule) for rule in self.rules]
         return "".join(facts + [fact("class", w, c) for c, words in self.words for w in words]) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         for g, group in enumerate(self.groups):
             shown = tuple(_shown(text) for text in group)
-            found.append(
-                Query(
-                    "下面哪一串是句子？",
-                    self._texts(group) + "answer(S) :- sentence(S).",
-                    partial(self._parsed, group),
-                    shown,
-                    lambda s, shown=shown: shown[int(s)],  # type: ignore[misc]
-                    f"which {g}",
-                    4,
-                )
-            )
+            rules = self._texts(group) + "answer(S) :- sentence(S)."
+            write = partial(self._parsed, group)
+            yield Query("下面哪一串是句子？", rules, write, shown, partial(nth, shown), f"which {g}", 4)
             for text in group[:3]:
                 rules = self._texts((text,)) + yes_no("sentence(0)")
                 write = partial(self._parsed, (text,))
-                found.append(Query(f"“{_shown(text)}”是句子吗？", rules, write, (YES, NO), key=_shown(text)))
+                yield Query(f"“{_shown(text)}”是句子吗？", rules, write, (YES, NO), key=_shown(text))
         for word in dict.fromkeys(self.groups[0][0][:2]):
             rules = f'answer(C) :- class("{word}",C). step(0,C) :- class("{word}",C).'
             classes = tuple(c for c, _ in self.words)
-            found.append(
-                Query(f"“{word}”是哪一类词？", rules, partial(self._classed, word), classes, key=f"class {word}")
-            )
-        return found
+            yield Query(f"“{word}”是哪一类词？", rules, partial(self._classed, word), classes, key=f"class {word}")
 
     def _texts(self, texts: Sequence[tuple[str, ...]]) -> str:
         words = [fact("word", s, i, w) for s, text in enumerate(texts) for i, w in enumerate(text)]
@@ -197,7 +185,7 @@ class Grammar:
         rule = (a, c, b) if c and rng.random() < 0.5 else (a, b, rng.choice(["", *names]))
         if a in rule[1:] and not rule[2]:
             return self  # a part of itself and of nothing else
-        return replace(self, rules=(*self.rules[:i], rule, *self.rules[i + 1 :]))
+        return replace(self, rules=put(self.rules, i, rule))
 
 
 def _shown(text: Sequence[str]) -> str:

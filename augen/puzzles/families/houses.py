@@ -1,13 +1,13 @@
 """People in a row of houses, with pets and drinks: who lives where, from clues."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import Query, pick, pool
+from augen.puzzles.base import Query, pick, pool, put
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, fact
 
@@ -116,26 +116,22 @@ class Houses:
             facts.append(f'clue({kind},"{a}",{b}).' if isinstance(b, int) else f'link({kind},"{a}","{b}").')
         return "".join(facts) + fact("houses", len(self.groups[0])) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         places = tuple(str(p) for p in range(1, len(self.groups[0]) + 1))
-        found = []
         for group in self.groups:
             for x in group:
                 rules = f'answer(P) :- pos("{x}",P).'
-                found.append(Query(f"{self._who(x)}在第几间？", rules, self._found, places, key=f"where {x}", most=4))
+                yield Query(f"{self._who(x)}在第几间？", rules, self._found, places, key=f"where {x}", most=4)
         for p in places:
             for c, (verb, group) in enumerate(zip(self.verbs, self.groups, strict=True)):
                 text = f"第{p}间的人{verb}什么？" if verb else f"第{p}间住着谁？"
                 rules = f"answer(V) :- pos(V,{p}), value(V,{c})."
-                found.append(Query(text, rules, self._found, tuple(sorted(group)), key=f"{p} {verb}"))
+                yield Query(text, rules, self._found, tuple(sorted(group)), key=f"{p} {verb}")
         for (c, group), (d, other) in itertools.permutations(enumerate(self.groups), 2):
             for x in group:
                 text = f"{self._who(x)}{self.verbs[d]}什么？" if self.verbs[d] else f"谁{self.verbs[c]}{x}？"
                 rules = f'answer(V) :- pos("{x}",P), pos(V,P), value(V,{d}).'
-                found.append(
-                    Query(text, rules, partial(self._joined, x), tuple(sorted(other)), key=f"{x} {self.verbs[d]}")
-                )
-        return found
+                yield Query(text, rules, partial(self._joined, x), tuple(sorted(other)), key=f"{x} {self.verbs[d]}")
 
     def _found(self, proof: Proof) -> str:
         houses: dict[int, list[str]] = {}
@@ -218,7 +214,7 @@ class Houses:
                 other = (kind, rng.choice(self.groups[self._group(a)]), rng.choice(self.groups[self._group(b)]))
             if other[1] == other[2] or (other[1] not in values):
                 continue
-            world = replace(self, clues=(*self.clues[:i], other, *self.clues[i + 1 :]))
+            world = replace(self, clues=put(self.clues, i, other))
             if other != self.clues[i] and world._solved():
                 return world
         return self

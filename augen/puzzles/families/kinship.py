@@ -1,11 +1,12 @@
 """A small family: who is what to whom, two relations put together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import Query, pick, pool
+from augen.puzzles.base import Query, pick, pool, put
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -75,35 +76,22 @@ class Kinship:
             if y == other and x != z and (first, second) in TOGETHER
         ]
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         names = tuple(sorted({p for a, _, b in self.facts for p in (a, b)}))
         for x, first, y, second, z in self._chains():
             relation = TOGETHER[first, second]
             kin = tuple(dict.fromkeys(r for pair, r in TOGETHER.items() if first in pair or second in pair))
-            chain = f'step(A,B) :- rel("{x}",A,Y), rel(Y,B,"{z}").'
-            found.append(
-                Query(
-                    f"{x}是{z}的什么人？",
-                    f'answer(R) :- kin("{x}",R,"{z}").' + chain,
-                    lambda proof, x=x, y=y, z=z: self._joined(proof, x, y, z),  # type: ignore[misc]
-                    kin,
-                    key=f"{x} to {z}",
-                )
+            write = partial(self._joined, x, y, z)
+            rules = f'answer(R) :- kin("{x}",R,"{z}"). step(A,B) :- rel("{x}",A,Y), rel(Y,B,"{z}").'
+            yield Query(f"{x}是{z}的什么人？", rules, write, kin, key=f"{x} to {z}")
+            rules = (
+                f'answer(X) :- kin(X,"{relation}","{z}").'
+                f'step(A,B) :- rel(X,A,Y), rel(Y,B,"{z}"), together(A,B,"{relation}").'
             )
-            found.append(
-                Query(
-                    f"谁是{z}的{relation}？",
-                    f'answer(X) :- kin(X,"{relation}","{z}").'
-                    f'step(A,B) :- rel(X,A,Y), rel(Y,B,"{z}"), together(A,B,"{relation}").',
-                    lambda proof, x=x, y=y, z=z: self._joined(proof, x, y, z),  # type: ignore[misc]
-                    tuple(n for n in names if n != z),
-                    key=f"{relation} of {z}",
-                )
-            )
-        return found
+            others = tuple(n for n in names if n != z)
+            yield Query(f"谁是{z}的{relation}？", rules, write, others, key=f"{relation} of {z}")
 
-    def _joined(self, proof: Proof, x: str, y: str, z: str) -> str:
+    def _joined(self, x: str, y: str, z: str, proof: Proof) -> str:
         first, second = proof.steps[0]
         result = TOGETHER[str(first), str(second)]
         return f"{x}是{y}的{first}\n{y}是{z}的{second}\n{second}的{first}是{result}\n{x}是{z}的{result}"
@@ -111,6 +99,5 @@ class Kinship:
     def changed(self, rng: Random) -> Self:
         """One relation is another one."""
         i = rng.randrange(len(self.facts))
-        facts = list(self.facts)
-        facts[i] = (facts[i][0], rng.choice(_FIRST), facts[i][2])
-        return replace(self, facts=tuple(facts))
+        a, _, b = self.facts[i]
+        return replace(self, facts=put(self.facts, i, (a, rng.choice(_FIRST), b)))

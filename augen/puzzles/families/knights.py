@@ -1,12 +1,13 @@
 """Knights always tell the truth, knaves always lie; each says of one other what that one is."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import Query, pick, pool
+from augen.puzzles.base import Query, numbered, pick, pool, put
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -50,40 +51,20 @@ class Knights:
     def _people(self) -> list[str]:
         return list(dict.fromkeys([self.known[0], *(x for a, b, _ in self.says for x in (a, b))]))
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         people = self._people()
-        found = [
-            Query(
-                f"{x}是骑士还是骗子？",
-                f'answer(K) :- is("{x}",K).',
-                lambda proof, x=x: self._followed(proof, x),  # type: ignore[misc]
-                (KNIGHT, KNAVE),
-                key=f"is {x}",
-            )
-            for x in people
-            if x != self.known[0]
-        ]
+        for x in people:
+            if x != self.known[0]:
+                rules = f'answer(K) :- is("{x}",K).'
+                write = partial(self._followed, last=x)
+                yield Query(f"{x}是骑士还是骗子？", rules, write, (KNIGHT, KNAVE), key=f"is {x}")
         for kind in (KNIGHT, KNAVE):
-            found.append(
-                Query(
-                    f"有几个{kind}？",
-                    f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.',
-                    lambda proof, kind=kind: self._numbered(proof, kind),  # type: ignore[misc]
-                    tuple(str(n) for n in range(len(people), -1, -1)),
-                    key=f"count {kind}",
-                )
-            )
-            found.append(
-                Query(
-                    f"谁是{kind}？",
-                    # a single choice: only the question whose offered people include exactly one of the kind
-                    "".join(fact("offered", x) for x in sorted(people)) + f'answer(X) :- is(X,"{kind}"), offered(X).',
-                    self._followed,
-                    tuple(sorted(people)),
-                    key=f"who {kind}",
-                )
-            )
-        return found
+            rules = f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.'
+            numbers = tuple(str(n) for n in range(len(people), -1, -1))
+            yield Query(f"有几个{kind}？", rules, partial(self._numbered, kind), numbers, key=f"count {kind}")
+            # Asked only if exactly one is of this kind: other worlds have several answers.
+            rules = "".join(fact("offered", x) for x in sorted(people)) + f'answer(X) :- is(X,"{kind}"), offered(X).'
+            yield Query(f"谁是{kind}？", rules, self._followed, tuple(sorted(people)), key=f"who {kind}")
 
     def _followed(self, proof: Proof, last: str | None = None) -> str:
         """From the person who is known along what each says of the next, up to `last`."""
@@ -98,15 +79,9 @@ class Knights:
             here = other
         return "\n".join(lines)
 
-    def _numbered(self, proof: Proof, kind: str) -> str:
+    def _numbered(self, kind: str, proof: Proof) -> str:
         names = [x for x in self._people() if (x, kind) in proof.steps]
-        order = self._chain_order(names)
-        return (
-            self._followed(proof)
-            + f"\n{kind}："
-            + ("，".join(f"{i}{x}" for i, x in enumerate(order, 1)) or "无")
-            + "。"
-        )
+        return f"{self._followed(proof)}\n{kind}：{numbered(self._chain_order(names))}。"
 
     def _chain_order(self, names: Sequence[str]) -> list[str]:
         about = {a: b for a, b, _ in self.says}
@@ -124,6 +99,5 @@ class Knights:
         i = rng.randrange(len(self.says) + 1)
         if i == len(self.says):
             return replace(self, known=(self.known[0], flip[self.known[1]]))
-        says = list(self.says)
-        says[i] = (says[i][0], says[i][1], flip[says[i][2]])
-        return replace(self, says=tuple(says))
+        a, b, kind = self.says[i]
+        return replace(self, says=put(self.says, i, (a, b, flip[kind])))

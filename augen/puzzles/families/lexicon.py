@@ -1,14 +1,14 @@
 """A made-up language: a table of words, the order of a sentence, and what is added to words."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, yes_no
-from augen.puzzles.solver import Proof, Value, fact
+from augen.puzzles.base import NO, YES, Query, nth, pick, yes_no
+from augen.puzzles.solver import Proof, fact
 
 NOUNS = ("猫", "狗", "鸟", "鱼", "马", "羊", "老师", "孩子")
 VERBS = ("追", "怕", "找", "等", "帮", "喜欢")
@@ -106,37 +106,28 @@ class Lexicon:
             for role, (word, adjective, mark) in zip("sov", meaning, strict=True)
         ]
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         for m, (meaning, texts) in enumerate(zip(self.meanings, self.texts, strict=True)):
             said, shown = _chinese(meaning), tuple(_shown(text) for text in texts)
             tokens = f"step(I,W) :- at({m},I,W)."
             write = partial(self._spoken, meaning)
             rules = self._given(texts) + f"answer(T) :- says(T,{m})." + tokens
-            found.append(Query(f"“{said}”怎么说？", rules, write, shown, partial(_nth, shown), f"say {m}", 4))
+            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(nth, shown), f"say {m}", 4)
             for t, text in enumerate(texts[:2]):
                 rules = self._given([text]) + yes_no(f"says(0,{m})") + tokens
                 question = f"“{said}”可以说成“{shown[t]}”吗？"
-                found.append(Query(question, rules, write, (YES, NO), key=f"may {m} {t}"))
+                yield Query(question, rules, write, (YES, NO), key=f"may {m} {t}")
             others = [meaning, *self._near_meanings(meaning)][:5]
             rules = "".join(f for n, other in enumerate(others) for f in self._meaning(100 + n, other))
             rules += self._given(texts[:1]) + "answer(M-100) :- says(0,M), M >= 100. step(I,W) :- given(0,I,W)."
             meant = tuple(_chinese(other) for other in others)
             question = f"“{shown[0]}”是什么意思？"
-            found.append(Query(question, rules, self._understood, meant, partial(_nth, meant), f"mean {m}"))
+            yield Query(question, rules, self._understood, meant, partial(nth, meant), f"mean {m}")
         for chinese, foreign in self.words[:2]:
             rest = tuple(f for c, f in self.words if c != chinese)
             rules = f'answer(W) :- word("{chinese}",W). step(0,W) :- word("{chinese}",W).'
-            found.append(
-                Query(
-                    f"“{chinese}”用这种语言怎么说？",
-                    rules,
-                    partial(self._looked_up, chinese),
-                    (foreign, *rest),
-                    key=chinese,
-                )
-            )
-        return found
+            question = f"“{chinese}”用这种语言怎么说？"
+            yield Query(question, rules, partial(self._looked_up, chinese), (foreign, *rest), key=chinese)
 
     def _given(self, texts: Sequence[Text]) -> str:
         given = [fact("given", t, i, w) for t, text in enumerate(texts) for i, w in enumerate(text, start=1)]
@@ -220,10 +211,6 @@ def _parts(meaning: Meaning) -> list[str]:
     subject, other, verb = meaning
     nouns = [adjective + word + ("们" if plural else "") for word, adjective, plural in (subject, other)]
     return [*nouns, ("不" if verb[2] else "") + verb[0]]
-
-
-def _nth(texts: Sequence[str], number: Value) -> str:
-    return texts[int(number)]
 
 
 def _chinese(meaning: Meaning) -> str:

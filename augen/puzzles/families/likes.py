@@ -1,12 +1,13 @@
 """Who likes what, by rules: who likes one thing likes another; nobody likes what cannot be derived."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, pick, pool, put, yes_no
 from augen.puzzles.families.words import FRUIT, PERSON_POOLS, SPORTS
 from augen.puzzles.solver import Proof, fact
 
@@ -39,37 +40,24 @@ class Likes:
         facts = [fact("likes", p, x) for p, x in self.facts] + [fact("rule", a, b) for a, b in self.rules]
         return "".join(facts) + "likes(P,Y) :- likes(P,X), rule(X,Y)."
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         for person, start in self.facts:
             walk = f'step(0,"{start}"). step(I+1,Y) :- step(I,X), rule(X,Y).'
             closed = self._closure(start)
             outside = tuple(x for x in self.things if x not in closed)
             for thing in closed[1:]:
-                offered = "".join(fact("offered", x) for x in (*outside[:3], thing))
-                found.append(
-                    Query(
-                        f"{person}喜欢下面哪一个？",
-                        f'{walk}{offered}answer(X) :- likes("{person}",X), offered(X).',
-                        lambda proof, p=person: self._walked(p, proof),  # type: ignore[misc]
-                        (*outside[:3], thing),
-                        key=f"{person}:{thing}",
-                    )
+                options = (*outside[:3], thing)
+                rules = (
+                    walk
+                    + "".join(fact("offered", x) for x in options)
+                    + f'answer(X) :- likes("{person}",X), offered(X).'
+                )
+                yield Query(
+                    f"{person}喜欢下面哪一个？", rules, partial(self._walked, person), options, key=f"{person}:{thing}"
                 )
             for thing in (*closed[1:], *outside[:2]):
-                found.append(
-                    Query(
-                        f"{person}喜欢{thing}吗？",
-                        walk + yes_no(f'likes("{person}","{thing}")'),
-                        lambda proof, p=person, x=thing: (
-                            self._walked(p, proof)  # type: ignore[misc]
-                            + f"\n{'有' if x in {s[1] for s in proof.steps} else '没有'}{x}。"
-                        ),
-                        (YES, NO),
-                        key=f"{person}?{thing}",
-                    )
-                )
-        return found
+                text, rules = f"{person}喜欢{thing}吗？", walk + yes_no(f'likes("{person}","{thing}")')
+                yield Query(text, rules, partial(self._looked_for, person, thing), (YES, NO), key=f"{person}?{thing}")
 
     def _closure(self, start: str) -> list[str]:
         """Things reached from `start`, in order: a list for writing questions, never the proof."""
@@ -82,17 +70,19 @@ class Likes:
     def _walked(self, person: str, proof: Proof) -> str:
         return f"{person}：{'→'.join(str(x) for _, x in proof.steps)}→无。"
 
+    def _looked_for(self, person: str, thing: str, proof: Proof) -> str:
+        there = thing in {x for _, x in proof.steps}
+        return f"{self._walked(person, proof)}\n{'有' if there else '没有'}{thing}。"
+
     def changed(self, rng: Random) -> Self:
         """One rule leads elsewhere, or one person starts elsewhere."""
         if rng.random() < 0.5:
             i = rng.randrange(len(self.facts))
-            facts = list(self.facts)
-            facts[i] = (facts[i][0], rng.choice(self.things))
-            return replace(self, facts=tuple(facts))
+            return replace(self, facts=put(self.facts, i, (self.facts[i][0], rng.choice(self.things))))
         i = rng.randrange(len(self.rules))
-        rules = list(self.rules)
-        rules[i] = (rules[i][0], rng.choice([x for x in self.things if x != rules[i][0]]))
-        return replace(self, rules=tuple(rules)) if _acyclic(rules) else self
+        start = self.rules[i][0]
+        rules = put(self.rules, i, (start, rng.choice([x for x in self.things if x != start])))
+        return replace(self, rules=rules) if _acyclic(rules) else self
 
 
 def _acyclic(rules: Sequence[tuple[str, str]]) -> bool:

@@ -1,11 +1,11 @@
 """A short list of digits that is changed step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import Query
+from augen.puzzles.base import Query, put
 from augen.puzzles.solver import Proof, Value, fact
 
 _PROGRAM = """
@@ -60,29 +60,16 @@ class Lists:
         ops = [f"op({t},{op},{v})." for t, (op, v) in enumerate(self.ops)]
         return "".join(elements + ops) + fact("len", 0, len(self.start)) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         t = len(self.ops)
         digits = tuple(str(d) for d in dict.fromkeys((*self.start[::-1], *(v for _, v in self.ops), 1, 2, 3)))
         lengths = tuple(str(len(self.start) + d) for d in (1, 0, 2, -1))
-        return [
-            Query("最后的第一个数是几？", f"answer(V) :- elem({t},0,V).", self._traced, digits, key="first"),
-            Query(
-                "最后的末一个数是几？",
-                f"answer(V) :- elem({t},N-1,V), len({t},N).",
-                self._traced,
-                digits,
-                key="last",
-            ),
-            Query("最后有几个数？", f"answer(N) :- len({t},N).", self._counted, lengths, key="length"),
-            Query(
-                "最后的列表是什么？",
-                f"answer(P) :- whole({t},P).",
-                self._traced,
-                tuple(_shown(x) for x in self._near_misses()),
-                value=_unpacked,
-                key="list",
-            ),
-        ]
+        near = tuple(_shown(x) for x in self._near_misses())
+        last = f"answer(V) :- elem({t},N-1,V), len({t},N)."
+        yield Query("最后的第一个数是几？", f"answer(V) :- elem({t},0,V).", self._traced, digits, key="first")
+        yield Query("最后的末一个数是几？", last, self._traced, digits, key="last")
+        yield Query("最后有几个数？", f"answer(N) :- len({t},N).", self._counted, lengths, key="length")
+        yield Query("最后的列表是什么？", f"answer(P) :- whole({t},P).", self._traced, near, _unpacked, "list")
 
     def _traced(self, proof: Proof) -> str:
         return "\n".join(f"{t}.{_unpacked(packed)}" for t, packed in proof.steps)
@@ -105,13 +92,13 @@ class Lists:
     def changed(self, rng: Random) -> Self:
         """One operation or one digit is another."""
         i = rng.randrange(len(self.ops))
-        ops = list(self.ops)
-        same = [op for op, growth in _GROWTH.items() if growth == _GROWTH[ops[i][0]]]
-        ops[i] = (rng.choice(same), rng.randrange(10) if _GROWTH[ops[i][0]] == 1 else 0)
-        start = list(self.start)
+        same = [op for op, growth in _GROWTH.items() if growth == _GROWTH[self.ops[i][0]]]
+        op = rng.choice(same)
+        ops = put(self.ops, i, (op, rng.randrange(10) if _GROWTH[op] == 1 else 0))
         if rng.random() < 0.5:
-            start[rng.randrange(len(start))] = rng.randrange(10)
-        return replace(self, start=tuple(start), ops=tuple(ops))
+            digit = rng.randrange(10)
+            return replace(self, start=put(self.start, rng.randrange(len(self.start)), digit), ops=ops)
+        return replace(self, ops=ops)
 
 
 def _apply(start: Sequence[int], ops: Sequence[tuple[str, int]]) -> list[int]:

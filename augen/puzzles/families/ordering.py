@@ -1,8 +1,9 @@
 """People in a row by some quality; only neighbours are compared, in shuffled order."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
@@ -44,25 +45,18 @@ class Ordering:
         who = [fact("who", x) for x in sorted(self.people)]
         return "".join(who + [fact("over", a, b) for a, b, _ in self.over]) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         more, less = QUALITIES[self.quality]
         n = len(self.people)
         names = tuple(sorted(self.people))
-        found = [self._ranked(f"谁最{more}？", 1, names), self._ranked(f"谁最{less}？", n, names)]
-        found += [self._ranked(f"谁第{k}{more}？", k, names) for k in range(2, n)]
+        yield self._ranked(f"谁最{more}？", 1, names)
+        yield self._ranked(f"谁最{less}？", n, names)
+        yield from (self._ranked(f"谁第{k}{more}？", k, names) for k in range(2, n))
         for a, b in itertools.pairwise(names):
             both = f'pos("{a}",P), pos("{b}",Q)'
             rules = f'answer("{YES}") :- {both}, P<Q. answer("{NO}") :- {both}, P>Q.'
-            found.append(
-                Query(
-                    f"{a}比{b}{more}吗？",
-                    rules + _TOP_DOWN,
-                    lambda proof, a=a, b=b: self._compared(proof, a, b),  # type: ignore[misc]
-                    (YES, NO),
-                    key=f"{a}?{b}",
-                )
-            )
-        return found
+            write = partial(self._compared, a, b)
+            yield Query(f"{a}比{b}{more}吗？", rules + _TOP_DOWN, write, (YES, NO), key=f"{a}?{b}")
 
     def _ranked(self, text: str, rank: int, names: tuple[str, ...]) -> Query:
         rules = f"answer(X) :- pos(X,{rank})." + _TOP_DOWN
@@ -78,7 +72,7 @@ class Ordering:
         down = "，".join(f"{i}{x}" for i, x in proof.steps)
         return f"关系：{facts}。\n往上：{'<'.join(climb)}<无。\n往下：{down}，无。"
 
-    def _compared(self, proof: Proof, a: str, b: str) -> str:
+    def _compared(self, a: str, b: str, proof: Proof) -> str:
         place = {str(x): int(i) for i, x in proof.steps}
         sign = "<" if place[a] < place[b] else ">"
         return f"{self._chain(proof)}\n{a}是{place[a]}，{b}是{place[b]}，{place[a]}{sign}{place[b]}。"

@@ -1,11 +1,12 @@
 """One-way roads between places; which places can be reached."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, listed, pick, pool, put, yes_no
 from augen.puzzles.families.words import PLACES, STEMS
 from augen.puzzles.solver import Proof, fact
 
@@ -43,8 +44,7 @@ class Roads:
     def program(self) -> str:
         return "".join(fact("road", a, b) for a, b in self.roads) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         for start in self.places:
             order = self._breadth_first(start)
             if len(order) < 2:
@@ -55,29 +55,12 @@ class Roads:
                 if outside:
                     offered = (*outside[:3], goal)
                     rules = begin + "".join(fact("offered", x) for x in offered)
-                    found.append(
-                        Query(
-                            f"从{start}能到下面哪里？",
-                            f'{rules}answer(X) :- reach("{start}",X), offered(X).',
-                            self._searched,
-                            offered,
-                            key=f"{start}:{goal}",
-                        )
-                    )
+                    rules += f'answer(X) :- reach("{start}",X), offered(X).'
+                    yield Query(f"从{start}能到下面哪里？", rules, self._searched, offered, key=f"{start}:{goal}")
             for goal in (*order[2:], *outside[:2]):
-                found.append(
-                    Query(
-                        f"从{start}能到{goal}吗？",
-                        begin + yes_no(f'reach("{start}","{goal}")'),
-                        lambda proof, x=goal: (
-                            self._searched(proof)  # type: ignore[misc]
-                            + f"\n{'有' if x in {s[1] for s in proof.steps} else '没有'}{x}。"
-                        ),
-                        (YES, NO),
-                        key=f"{start}?{goal}",
-                    )
-                )
-        return found
+                rules = begin + yes_no(f'reach("{start}","{goal}")')
+                write = partial(self._looked_for, goal)
+                yield Query(f"从{start}能到{goal}吗？", rules, write, (YES, NO), key=f"{start}?{goal}")
 
     def _breadth_first(self, start: str) -> list[str]:
         """Places from `start` in the order in which a search by levels meets them."""
@@ -93,12 +76,16 @@ class Roads:
         lines = []
         for here in (x for x in self._breadth_first(start) if x in met):
             onward = [b for a, b in self.roads if a == here]
-            lines.append(f"{here}→{'、'.join(onward) or '无'}")
+            lines.append(f"{here}→{listed(onward)}")
         return "；".join(lines) + "。"
+
+    def _looked_for(self, goal: str, proof: Proof) -> str:
+        met = goal in {place for _, place in proof.steps}
+        return f"{self._searched(proof)}\n{'有' if met else '没有'}{goal}。"
 
     def changed(self, rng: Random) -> Self:
         """One road leads elsewhere."""
         i = rng.randrange(len(self.roads))
-        roads = list(self.roads)
-        roads[i] = (roads[i][0], rng.choice([x for x in self.places if x != roads[i][0]]))
-        return replace(self, roads=tuple(dict.fromkeys(roads)))
+        start = self.roads[i][0]
+        road = (start, rng.choice([x for x in self.places if x != start]))
+        return replace(self, roads=tuple(dict.fromkeys(put(self.roads, i, road))))

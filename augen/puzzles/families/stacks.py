@@ -1,12 +1,12 @@
 """Boxes in piles that are moved one by one; only what lies on top can be moved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes_no
 from augen.puzzles.solver import Proof, fact
 
 COLOURS = ("红箱", "黄箱", "蓝箱", "绿箱", "白箱", "黑箱", "紫箱", "灰箱")
@@ -66,41 +66,30 @@ class Stacks:
         facts = [fact("on", 0, x, below) for pile in self.piles for below, x in zip((FLOOR, *pile), pile, strict=False)]
         return "".join(facts + [fact("go", t, *move) for t, move in enumerate(self.moves)]) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         last = len(self.moves)
         boxes = tuple(sorted(x for pile in self.piles for x in pile))
         final = [list(pile) for pile in self.piles]
         for move in self.moves:
             final = _moved(final, *move)
         key = "".join(boxes)
-        found = []
         for x in boxes:
             rest = tuple(y for y in boxes if y != x)
             rules = f'answer(Y) :- on({last},"{x}",Y).'
-            found.append(
-                Query(f"最后{x}直接放在什么上面？", rules, self._traced, (*rest, FLOOR), key=f"under {x}", most=4)
-            )
+            yield Query(f"最后{x}直接放在什么上面？", rules, self._traced, (*rest, FLOOR), key=f"under {x}", most=4)
             rules = f'answer(Y) :- on({last},Y,"{x}").'
-            found.append(Query(f"最后什么直接压在{x}上面？", rules, self._traced, rest, key=f"over {x}"))
+            yield Query(f"最后什么直接压在{x}上面？", rules, self._traced, rest, key=f"over {x}")
             rules = f'answer(N) :- N = #count{{Y : above({last},Y,"{x}")}}.'
             above = next(len(pile) - 1 - pile.index(x) for pile in final if x in pile)
             numbers = around(above, key + x)
-            found.append(Query(f"最后{x}上面一共有几个？", rules, self._traced, numbers, key=f"count {x}"))
+            yield Query(f"最后{x}上面一共有几个？", rules, self._traced, numbers, key=f"count {x}")
         rules = f'answer(N) :- N = #count{{X : on({last},X,"{FLOOR}")}}.'
-        found.append(Query("最后一共有几堆？", rules, self._traced, around(len(final), key), key="piles"))
+        yield Query("最后一共有几堆？", rules, self._traced, around(len(final), key), key="piles")
         for t in range(last):
-            found.append(
-                Query(
-                    f"第{t + 1}个动作做得到吗？",
-                    yes_no(f"works({t})"),
-                    partial(self._until, t + 1),
-                    (YES, NO),
-                    key=f"{t}",
-                )
-            )
+            write = partial(self._until, t + 1)
+            yield Query(f"第{t + 1}个动作做得到吗？", yes_no(f"works({t})"), write, (YES, NO), key=f"{t}")
         skipped = "answer(N) :- N = #count{T : go(T,_,_), not works(T)}."
-        found.append(Query("有几个动作做不到？", skipped, self._traced, ("1", "0", "2", "3", "4"), key="skipped"))
-        return found
+        yield Query("有几个动作做不到？", skipped, self._traced, ("1", "0", "2", "3", "4"), key="skipped")
 
     def _traced(self, proof: Proof) -> str:
         return self._until(len(self.moves), proof)
@@ -134,7 +123,7 @@ class Stacks:
         move = (rng.choice(boxes), y) if rng.random() < 0.5 else (x, rng.choice([*boxes, FLOOR]))
         if move[0] == move[1]:
             return self
-        return replace(self, moves=(*self.moves[:i], move, *self.moves[i + 1 :]))
+        return replace(self, moves=put(self.moves, i, move))
 
 
 def _below(piles: list[list[str]], x: str) -> str:

@@ -1,13 +1,13 @@
 """All, none, some: which statement must hold whatever else is the case."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, nth, pick, pool, put, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 JOBS = ("画家", "教师", "医生", "歌手", "司机", "诗人", "律师", "厨师")
@@ -122,22 +122,14 @@ class Syllogisms:
             facts += [fact("member", 100 + j, self._bit(term)), fact("class", self._bit(term))]
         return "".join(facts) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         asked: set[Statement] = set()
         for offer in self.offers:
-            texts = [self._said(s) for s in offer]
+            texts = tuple(self._said(s) for s in offer)
             said = "".join(self._offered(k, s) for k, s in enumerate(offer))
-            found.append(
-                Query(
-                    "下面哪句话一定成立？",
-                    said + "answer(K) :- must(K).",
-                    partial(self._weighed, offer),
-                    tuple(texts),
-                    lambda k, texts=texts: texts[int(k)],  # type: ignore[misc]
-                    f"offer {texts}",
-                )
-            )
+            rules = said + "answer(K) :- must(K)."
+            write = partial(self._weighed, offer)
+            yield Query("下面哪句话一定成立？", rules, write, texts, partial(nth, texts), f"offer {[*texts]}")
             for s in offer[:2]:
                 opposite = (_OPPOSITE[s[0]], *s[1:])
                 if s in asked or opposite in asked:
@@ -146,14 +138,13 @@ class Syllogisms:
                 write = partial(self._weighed, (s, opposite))
                 both = self._offered(0, s) + self._offered(1, opposite)
                 rules = both + yes_no("must(0)")
-                found.append(Query(f"“{self._said(s)}”一定成立吗？", rules, write, (YES, NO), key=f"must {s}"))
+                yield Query(f"“{self._said(s)}”一定成立吗？", rules, write, (YES, NO), key=f"must {s}")
                 rules = both + (
                     'answer("一定对") :- must(0). answer("一定错") :- must(1).'
                     'answer("不能确定") :- not must(0), not must(1).'
                 )
                 three = ("不能确定", "一定对", "一定错")
-                found.append(Query(f"“{self._said(s)}”这句话对吗？", rules, write, three, key=f"true {s}"))
-        return found
+                yield Query(f"“{self._said(s)}”这句话对吗？", rules, write, three, key=f"true {s}")
 
     def _offered(self, k: int, statement: Statement) -> str:
         form, a, b = statement
@@ -205,7 +196,7 @@ class Syllogisms:
         i = rng.randrange(len(self.premises))
         form, a, b = self.premises[i]
         other = (form, b, a) if rng.random() < 0.4 else (rng.choice(FORMS), a, b)
-        return replace(self, premises=(*self.premises[:i], other, *self.premises[i + 1 :]))
+        return replace(self, premises=put(self.premises, i, other))
 
 
 def _turned(statement: Statement) -> Statement:

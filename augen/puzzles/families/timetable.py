@@ -1,7 +1,7 @@
 """Lessons of a day: one is fixed, each other follows right after another."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
@@ -33,25 +33,16 @@ class Timetable:
     def program(self) -> str:
         return fact("first", self.first) + "".join(fact("after", a, b) for a, b, _ in self.after) + _PROGRAM
 
-    def queries(self) -> Sequence[Query]:
+    def queries(self) -> Iterator[Query]:
         lessons = [self.first, *(b for _, b, _ in self.after)]
         names, places = tuple(sorted(lessons)), tuple(str(i) for i in range(len(lessons), 0, -1))
-        found = []
         for i in range(2, len(lessons) + 1):
-            found.append(Query(f"第{i}节是什么课？", f"answer(X) :- at({i},X).", self._listed, names, key=str(i)))
+            yield Query(f"第{i}节是什么课？", f"answer(X) :- at({i},X).", self._listed, names, key=str(i))
         for x in names:
             if x != self.first:
-                found.append(Query(f"{x}是第几节？", f'answer(I) :- at(I,"{x}").', self._listed, places, key=x))
-        found.append(
-            Query(
-                "最后一节是什么课？",
-                "answer(X) :- at(I,X), not at(I+1,_), place(I)." + f"place(1..{len(lessons)}).",
-                self._listed,
-                names,
-                key="last",
-            )
-        )
-        return found
+                yield Query(f"{x}是第几节？", f'answer(I) :- at(I,"{x}").', self._listed, places, key=x)
+        rules = f"answer(X) :- at(I,X), not at(I+1,_), place(I).place(1..{len(lessons)})."
+        yield Query("最后一节是什么课？", rules, self._listed, names, key="last")
 
     def _listed(self, proof: Proof) -> str:
         return "顺序：" + "，".join(f"{i}{x}" for i, x in proof.steps) + "，无。"

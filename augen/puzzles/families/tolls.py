@@ -1,12 +1,12 @@
 """Roads in both directions with tolls: the cheapest way from place to place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, yes_no
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes_no
 from augen.puzzles.solver import Proof, fact
 
 TOWNS = ("青城", "白城", "红城", "黑城", "金城", "银城", "新城", "古城")
@@ -53,8 +53,7 @@ class Tolls:
         """No cheapest way costs more."""
         return (len(self.places) - 1) * max(c for _, _, c in self.roads)
 
-    def queries(self) -> Sequence[Query]:
-        found = []
+    def queries(self) -> Iterator[Query]:
         named = sorted({p for a, b, _ in self.roads for p in (a, b)})
         for start in named:
             begin = fact("start", start)
@@ -68,23 +67,22 @@ class Tolls:
                     numbers = (*self._misses(start, goal), *around(costs[goal], start + goal))
                     rules = begin + f'answer(C) :- cost("{goal}",C).'
                     text = f"从{start}到{goal}最少要多少元？"
-                    found.append(Query(text, rules, told, numbers, key=f"{start}-{goal}", most=4))
+                    yield Query(text, rules, told, numbers, key=f"{start}-{goal}", most=4)
                     rules = begin + f'answer(X) :- from("{goal}",X).'
                     last = tuple(p for p in named if p != goal)
                     text = f"从{start}到{goal}，最便宜的走法在到{goal}之前最后经过哪里？"
-                    found.append(Query(text, rules, told, last, key=f"{start}->{goal}"))
+                    yield Query(text, rules, told, last, key=f"{start}->{goal}")
                     limit = max(1, costs[goal] + (1, 0, -1, 2, -2)[(costs[goal] + named.index(goal)) % 5])
                     rules = begin + f'enough :- cost("{goal}",C), C <= {limit}.' + yes_no("enough")
                     text = f"带{limit}元够从{start}到{goal}的过路费吗？"
-                    found.append(Query(text, rules, told, (YES, NO), key=f"{start}<{goal}"))
+                    yield Query(text, rules, told, (YES, NO), key=f"{start}<{goal}")
                 else:
                     rules = begin + f'reached :- cost("{goal}",_).' + yes_no("reached")
-                    found.append(Query(f"从{start}能到{goal}吗？", rules, self._all, (YES, NO), key=f"{start}?{goal}"))
+                    yield Query(f"从{start}能到{goal}吗？", rules, self._all, (YES, NO), key=f"{start}?{goal}")
             if len(inner) > 2:
                 rules = begin + "answer(X) :- cost(X,C), C = #max{D : cost(_,D)}."
                 text = f"从{start}出发，到哪里的最少费用最高？"
-                found.append(Query(text, rules, self._all, tuple(inner), key=f"far {start}", most=4))
-        return found
+                yield Query(text, rules, self._all, tuple(inner), key=f"far {start}", most=4)
 
     def _cheapest(self, start: str) -> dict[str, int]:
         """Least cost to each place: for distractors only, answers come from the solver."""
@@ -124,7 +122,7 @@ class Tolls:
         """One road costs somewhat more or less, is missing, or leads elsewhere."""
         i = rng.randrange(len(self.roads))
         a, b, c = self.roads[i]
-        rest = (*self.roads[:i], *self.roads[i + 1 :])
+        rest = self.roads[:i] + self.roads[i + 1 :]
         kind = rng.random()
         if kind < 0.1:
             return replace(self, roads=rest)
@@ -133,4 +131,4 @@ class Tolls:
             free = [p for p in self.places if p != a and frozenset((a, p)) not in taken]
             return replace(self, roads=(*rest, (a, rng.choice(free), c))) if free else self
         other = (a, b, max(1, c + rng.choice((-2, -1, 1, 2))))
-        return replace(self, roads=(*self.roads[:i], other, *self.roads[i + 1 :]))
+        return replace(self, roads=put(self.roads, i, other))
