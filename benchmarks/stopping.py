@@ -20,8 +20,9 @@ from augen.answering.rounds import Rounds, Sampling, questions_of, run_rounds, s
 from augen.core.params import load
 from augen.entries import Entry
 from augen.evaluation.replay import ORDERS, Knobs, Outcome, Recorded, outcome, recorded_of
+from augen.generation.base import EngineSettings
 from augen.generation.engines import open_engine
-from augen.generation.sampler import Identity, Sampler
+from augen.generation.sampler import EngineSampler, Identity
 from augen.metrics.stats import paired_difference
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
@@ -44,14 +45,11 @@ def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, Questions]:
     )
     rounds = Rounds(VOTES[-1], max_resample=0, threshold=0.0, resample="slot", adaptive=False)
     source = Source(folder / "samples.jsonl", "infer", rounds.voters, 0, 0.0, adaptive=False)
-    adapter = Path("models/adapter")
+    settings = EngineSettings(p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
+    identity = Identity("vllm", "benchmark", p.model.dtype, None, "benchmark")
     with (
         Store(folder / "store.sqlite") as store,
-        Sampler(
-            store,
-            lambda: open_engine("auto", p.model.generator, dtype=p.model.dtype, adapter=adapter),
-            Identity("vllm", "benchmark", p.model.dtype, None, "benchmark"),
-        ) as sampler,
+        EngineSampler(store, lambda: open_engine("auto", settings), identity) as sampler,
     ):
         history = run_rounds(questions_of(entries, "dev"), sampling, rounds, sampler, unscored)
     with source.path.open("w", encoding="utf-8") as file:

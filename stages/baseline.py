@@ -9,17 +9,17 @@ from augen.core.files import write_lines
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries import read_jsonl
-from augen.generation.local import local_sampler
-from augen.prompts.window import Window
+from augen.generation.open import Generator, open_sampler
 
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "baseline")
     questions = questions_of(read_jsonl("data/dev.jsonl", answers="required"), "dev")
     print(f"{len(questions):,} dev questions, {p.baseline.samples} samples of the plain generator for each", flush=True)
+    generator = Generator(p.model, p.engine, p.prompt)
     sampling = Sampling(
         instruction=p.prompt.solve,
-        window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
+        window=generator.window("local"),
         seed=p.seed,
         temperature=p.baseline.temperature,
         top_p=1.0,
@@ -27,7 +27,7 @@ def main() -> None:
         adapter=False,
     )
     once = Rounds(p.baseline.samples, max_resample=0, threshold=0.0, resample="slot", adaptive=False)
-    with local_sampler(p.model, p.engine) as sampler:
+    with open_sampler("baseline", "local", generator) as sampler:
         history = run_rounds(questions, sampling, once, sampler, unscored)
     write_lines("data/baseline.jsonl", samples_jsonl(history))
     right = sum(d.answer == q.item.answer for q, drawn in zip(questions, history, strict=True) for d in drawn)

@@ -23,7 +23,7 @@ from augen.core.files import write_lines
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries import read_jsonl, write_jsonl
-from augen.generation.open import open_sampler
+from augen.generation.open import Generator, open_sampler
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
@@ -41,15 +41,16 @@ def main() -> None:
     )
     rounds = Rounds(p.voters, p.max_resample, p.infer.threshold, p.infer.resample, p.infer.adaptive, p.infer.certainty)
     adapter = Path("models/adapter") if p.infer.adapter else None
+    generator = Generator(p.model, p.engine, p.prompt, adapter)
     with (
         Store(default_path()) as store,
-        open_sampler(p.infer, p.model, p.engine, p.prompt, p.providers, adapter) as (sampler, window),
+        open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
     ):
         examples = stored_examples(Path("models/index"), p.rag.embedder, asked, p.rag.k, store)
         questions = questions_of(dev, "dev", examples[:count]) + questions_of(test, "test", examples[count:])
         sampling = Sampling(
             instruction=p.prompt.solve,
-            window=window,
+            window=generator.window(p.infer.engine),
             seed=p.seed,
             temperature=p.infer.temperature,
             top_p=p.infer.top_p,

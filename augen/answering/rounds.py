@@ -2,7 +2,7 @@
 
 Decisions are `augen.voting.scalar`'s (which slots to draw, which answer wins); here data only move::
 
-    asked → draws (voting.next_draws) → prompts → completions (Draws) → answers, scores → draws …
+    asked → draws (voting.next_draws) → prompts → completions (Sampler) → answers, scores → draws …
 """
 
 import json
@@ -15,8 +15,7 @@ from typing import Literal
 from augen.answers import parse_answer
 from augen.core.seeds import seed_of
 from augen.entries import Entry, QuestionItem, Solution, letter_of, question_id
-from augen.generation.base import Completion, Request
-from augen.generation.sampler import Draws
+from augen.generation.base import Completion, Request, Sampler
 from augen.prompts.sections import Example, solve_prompt
 from augen.prompts.window import Window
 from augen.voting.scalar import UNKNOWN_CERTAINTY, Decision, Sample, decide, next_draws
@@ -138,7 +137,7 @@ def questions_of(
 
 
 def run_rounds(
-    questions: Sequence[Asked], sampling: Sampling, rounds: Rounds, sampler: Draws, score: ScoreMany
+    questions: Sequence[Asked], sampling: Sampling, rounds: Rounds, sampler: Sampler, score: ScoreMany
 ) -> list[list[Drawn]]:
     """All samples of every question, in the order of `questions`, by round and slot.
 
@@ -170,7 +169,7 @@ def run_rounds(
 
 
 def _complete(
-    questions: Sequence[Asked], draws: Sequence[tuple[int, int, int]], sampling: Sampling, sampler: Draws, label: str
+    questions: Sequence[Asked], draws: Sequence[tuple[int, int, int]], sampling: Sampling, sampler: Sampler, label: str
 ) -> list[Completion]:
     """The completion of each ``(question, slot, round)``; an empty one where the question does not fit."""
     requests = [sampling.request(questions[q], slot, round_) for q, slot, round_ in draws]
