@@ -23,8 +23,8 @@ from augen.core.run import no_arguments
 from augen.entries import Entry
 from augen.entries.jsonl import read_jsonl
 from augen.generation.base import Request
+from augen.generation.open import open_sampler
 from augen.generation.served.errors import SlowDown
-from augen.generation.served.sampler import chat_sampler
 from augen.generation.served.tencent import Tencent
 from augen.prompts.sections import explain_prompt
 from augen.rewriting import Draft, texts_of
@@ -98,7 +98,7 @@ def send(provider: Tencent, texts: Sequence[str], source: str, target: str) -> l
     payloads = [{"text": text, "source": source, "target": target} for text in texts]
     while True:
         try:
-            return [value["text"] for value in provider.send(payloads)]
+            return [answer["text"] for answer in provider.send(payloads)]
         except SlowDown:
             time.sleep(0.1)
 
@@ -117,7 +117,7 @@ def reasoning(entries: Sequence[Entry]) -> None:
         changes = {f"providers.qianfan.{name}": value for name, value in limits.items()}
         p = params(chat_changes("qianfan", server.url) | changes)
         started = time.monotonic()
-        with chat_sampler("qianfan", p.providers, MODELS, "reasoning") as sampler:
+        with open_sampler("reasoning", "qianfan", providers=p.providers, models=MODELS) as sampler:
             completions = sampler.draw(requests, "reasoning")
         seconds = time.monotonic() - started
     rate = len(completions) / seconds * 60

@@ -41,10 +41,10 @@ from augen.core.cores import cores
 from augen.core.params import load
 from augen.entries import Question, Solution, letter_of
 from augen.entries import questions as questions_in
-from augen.generation.base import Engine, Request
+from augen.generation.base import Engine, EngineSettings, Request
 from augen.generation.engines import open_engine
 from augen.generation.engines.vllm import VllmEngine
-from augen.generation.sampler import Identity, Sampler
+from augen.generation.sampler import EngineSampler, Identity
 from augen.metrics.stats import cluster_mean, paired_difference
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
@@ -86,13 +86,13 @@ class Bench:
         else:
             untrained_scorer(self.scorer_folder)
         self.scorer = Scorer(self.scorer_folder)
-        self.opened = partial(open_engine, generator=generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN)
-        engine = self.opened("vllm")
+        self.ray = p.engine.ray.model_copy(update={"workers": cores()})
+        self.settings = EngineSettings(generator, dtype=p.model.dtype, max_model_len=MAX_MODEL_LEN, ray=self.ray)
+        engine = open_engine("vllm", self.settings)
         assert isinstance(engine, VllmEngine)
         self.engine = engine
         self.llm: Any = engine._model(adapter=False)
         self.default_llm: Any = default_vllm(generator, p.model.dtype)
-        self.ray = p.engine.ray.model_dump() | {"workers": cores()}
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
         self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
@@ -109,11 +109,11 @@ class Bench:
     @contextmanager
     def one_each(self) -> Iterator[Engine]:
         """Engines on all cores, just loaded: they have seen prompts of other questions only."""
-        engine: Any = self.opened("ray", ray=self.ray)
-        others = questions_in(puzzle_entries(self.ray["workers"] * self.ray["batch_size"], "others", "other"), "dev")
+        engine: Any = open_engine("ray", self.settings)
+        others = questions_in(puzzle_entries(cores() * self.ray.batch_size, "others", "other"), "dev")
         try:
             loaded = 0
-            while loaded < self.ray["workers"]:  # each has answered something
+            while loaded < cores():  # each has answered something
                 list(engine.generate([self.request(asked, 1) for asked in others]))
                 loaded = len(engine._idle)
             yield engine
@@ -163,7 +163,7 @@ class Bench:
         rounds = Rounds(self.questions, [()] * len(self.questions), self.prompting, settings)
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
-            sampler = Sampler(store, lambda: engine, identity)  # not closed: the engine is used again
+            sampler = EngineSampler(store, lambda: engine, identity)  # not closed: the engine is used again
             found = rounds.run(sampler, stored_scores(self.scorer_folder, store))
             usage = sampler.usage
         letters = map(letter_of, found.codes("dev"))

@@ -28,7 +28,7 @@ from augen.answers import parse_answer
 from augen.core.arrays import Bools, Floats
 from augen.core.params import load
 from augen.entries import Question, Solution, questions
-from augen.generation.base import Request
+from augen.generation.base import EngineSettings, Request
 from augen.generation.engines import open_engine
 from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import Estimate, cluster_mean
@@ -66,7 +66,8 @@ class Written:
 
 def written(every: Sequence[Question], p: Any) -> list[Written]:
     """`p.voters` texts of each question."""
-    engine = open_engine("auto", p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
+    settings = EngineSettings(p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
+    engine = open_engine("auto", settings)
     wanted = [asked for asked in every for _ in range(p.voters)]
     requests = [
         Request(

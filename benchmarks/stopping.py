@@ -22,8 +22,9 @@ from augen.core.params import load
 from augen.entries import Entry
 from augen.entries import questions as questions_of
 from augen.evaluation.replay import ORDERS, Outcome, outcome
+from augen.generation.base import EngineSettings
 from augen.generation.engines import open_engine
-from augen.generation.sampler import Identity, Sampler
+from augen.generation.sampler import EngineSampler, Identity
 from augen.metrics.stats import paired_difference
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
@@ -48,14 +49,11 @@ def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, DevQuestions
     settings = VotingSettings(VOTES[-1])
     samples = SampleFile(folder / "samples.jsonl", "infer", settings)
     asked = questions_of(entries, "dev")
-    adapter = Path("models/adapter")
+    engine = EngineSettings(p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
+    identity = Identity("vllm", "benchmark", p.model.dtype, None, "benchmark")
     with (
         Store(folder / "store.sqlite") as store,
-        Sampler(
-            store,
-            lambda: open_engine("auto", p.model.generator, dtype=p.model.dtype, adapter=adapter),
-            Identity("vllm", "benchmark", p.model.dtype, None, "benchmark"),
-        ) as sampler,
+        EngineSampler(store, lambda: open_engine("auto", engine), identity) as sampler,
     ):
         found = Rounds(asked, [()] * len(asked), prompting, settings).run(sampler, unscored)
     with samples.path.open("w", encoding="utf-8") as file:

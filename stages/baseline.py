@@ -11,8 +11,7 @@ from augen.core.params import load
 from augen.core.run import run
 from augen.entries import questions
 from augen.entries.jsonl import read_jsonl
-from augen.generation.local import local_sampler
-from augen.prompts.window import Window
+from augen.generation.open import Generator, open_sampler
 from augen.voting.samples import sample_lines
 from augen.voting.settings import VotingSettings
 
@@ -21,9 +20,10 @@ def main() -> None:
     p = load("seed", "model", "engine", "prompt", "baseline")
     asked = questions(read_jsonl("data/dev.jsonl", answers="required"), "dev")
     print(f"{len(asked):,} dev questions, {p.baseline.samples} samples of the plain generator for each", flush=True)
+    generator = Generator(p.model, p.engine, p.prompt)
     prompting = Prompting(
         instruction=p.prompt.solve,
-        window=Window(p.model, p.prompt.chat_template, p.engine.max_model_len),
+        window=generator.window("local"),
         seed=p.seed,
         temperature=p.baseline.temperature,
         top_p=1.0,
@@ -31,7 +31,7 @@ def main() -> None:
         adapter=False,
     )
     settings = VotingSettings(p.baseline.samples)
-    with local_sampler(p.model, p.engine) as sampler:
+    with open_sampler("baseline", "local", generator) as sampler:
         found = Rounds(asked, [()] * len(asked), prompting, settings).run(sampler, unscored)
     write_lines("data/baseline.jsonl", sample_lines(found.every_sample, settings.threshold))
     right = sum(s.answer == q.item.answer for q, drawn in zip(asked, found.samples, strict=True) for s in drawn)

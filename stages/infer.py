@@ -16,7 +16,7 @@ from augen.core.params import load
 from augen.core.run import run
 from augen.entries import questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
-from augen.generation.open import open_sampler
+from augen.generation.open import Generator, open_sampler
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
@@ -37,15 +37,16 @@ def main() -> None:
     )
     settings = VotingSettings.of(p)
     adapter = Path("models/adapter") if p.infer.adapter else None
+    generator = Generator(p.model, p.engine, p.prompt, adapter)
     with (
         Store(default_path()) as store,
-        open_sampler(p.infer, p.model, p.engine, p.prompt, p.providers, adapter) as (sampler, window),
+        open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
     ):
         looked_up = [(q.problem, q.item, q.problem_id) for q in asked]
         examples = stored_examples(Path("models/index"), p.rag.embedder, looked_up, p.rag.k, store)
         prompting = Prompting(
             instruction=p.prompt.solve,
-            window=window,
+            window=generator.window(p.infer.engine),
             seed=p.seed,
             temperature=p.infer.temperature,
             top_p=p.infer.top_p,

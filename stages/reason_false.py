@@ -18,7 +18,7 @@ from augen.reasoning.writer import author_of, open_writer
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_false")
     written, own, failures = {}, list[Entry](), list[Failure]()
-    opened = open_writer("reason_false", p.reason_false, p.model, p.engine, p.prompt, p.providers, p.seed)
+    opened = open_writer("reason_false", p.reason_false, p)
     author = author_of(p.reason_false, p.model)
     print(f"wrong reasonings by {author}, {p.reason_false.attempts} attempts at most for each question", flush=True)
     with opened as (writer, sampler):

@@ -1,7 +1,7 @@
 """Rewrites the training problems: data/entries_raw.pkl → data/entries_aug.pkl.
 
-The copies tell the same puzzles in other words; copies whose meaning may have moved are dropped. The account is
-reports/translate.json: kept and dropped by cause, an example of each.
+The copies tell the same puzzles in other words; copies whose meaning may have changed are dropped.
+reports/translate.json counts the kept and the dropped by cause, with an example of each.
 
     dvc repro translate
 """
@@ -10,7 +10,7 @@ from augen.core.files import write_json
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.pickles import dump_pickle, load_pickle
-from augen.rewriting import KEPT, Account, rewrite
+from augen.rewriting import KEPT, Tally, rewrite
 from augen.rewriting.backends import open_rewriter
 
 
@@ -21,14 +21,14 @@ def main() -> None:
     entries = every[: p.limit]
     if p.backend == "none":
         dump_pickle("data/entries_aug.pkl", [])
-        write_json("reports/translate.json", Account().as_dict())
+        write_json("reports/translate.json", Tally().as_dict())
         print("translate.backend is none: no copies")
         return
 
     limited = f"the first {len(entries):,} of {len(every):,}" if len(entries) < len(every) else f"{len(entries):,}"
     print(f"{limited} problems to rewrite with {p.backend}, copies of each: {p.copies}", flush=True)
     with open_rewriter("translate", params) as rewriter:
-        copies, account = rewrite(
+        copies, tally = rewrite(
             entries,
             rewriter,
             copies=p.copies,
@@ -36,9 +36,9 @@ def main() -> None:
             max_length_ratio=p.max_length_ratio,
         )
     dump_pickle("data/entries_aug.pkl", copies)
-    write_json("reports/translate.json", account.as_dict())
+    write_json("reports/translate.json", tally.as_dict())
 
-    counts = account.counts
+    counts = tally.counts
     dropped = ", ".join(f"{count:,} {cause}" for cause, count in sorted(counts.items()) if cause != KEPT)
     print(f"{counts[KEPT]:,} of {len(entries) * p.copies:,} copies kept" + (f"; dropped: {dropped}" if dropped else ""))
     print("data/entries_aug.pkl; reports/translate.json has an example of each cause")

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from augen.core import params
 from augen.generation.base import Completion, Request
-from augen.generation.sampler import Identity, Sampler
+from augen.generation.sampler import EngineSampler, Identity
 from augen.prompts.window import Window
+from augen.reasoning.write import Writer
 from augen.store.responses import Store
 
 IDENTITY = Identity("fake", "sha256:generator", "float32", None, None)
@@ -52,13 +54,20 @@ class FakeEngine:
         pass
 
 
+def a_writer(window: Window | None, author: str, seed: int = 1, **settings: Any) -> Writer:
+    """Who writes reasonings; `settings` are fields of params.Reason."""
+    prompt = params.Prompt(solve="解答。", explain="解释。", chat_template=False)
+    given = {"backend": "local", "models": [], "attempts": 3, "temperature": 0.3, "max_tokens": 64, **settings}
+    return Writer(prompt, params.Reason(**given), window, author, seed)
+
+
 @contextmanager
-def sampler_of(engine: FakeEngine, folder: Path) -> Iterator[Sampler]:
+def sampler_of(engine: FakeEngine, folder: Path) -> Iterator[EngineSampler]:
     """A sampler of `engine`; samplers with the same `folder` share their store."""
 
     def opened() -> FakeEngine:
         engine.opened += 1
         return engine
 
-    with Store(folder / "responses.sqlite") as store, Sampler(store, opened, IDENTITY) as sampler:
+    with Store(folder / "responses.sqlite") as store, EngineSampler(store, opened, IDENTITY) as sampler:
         yield sampler

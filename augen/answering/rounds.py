@@ -13,8 +13,7 @@ import numpy as np
 
 from augen.answering.questions import Examples, Prompting
 from augen.entries import Question, Solution
-from augen.generation.base import Completion
-from augen.generation.sampler import Draws
+from augen.generation.base import Completion, Sampler
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample
 from augen.voting.settings import VotingSettings
@@ -66,7 +65,7 @@ class Rounds:
         self._samples: list[list[Sample]] = [[] for _ in questions]
         self._first_logprobs: list[float] = []  # of the first sample of each question, in ascending order
 
-    def run(self, sampler: Draws, score: ScoreMany) -> Answering:
+    def run(self, sampler: Sampler, score: ScoreMany) -> Answering:
         """Draw until no slot is open.
 
         A question that is too long for the generator even without examples gets empty samples, which have no answer.
@@ -96,7 +95,7 @@ class Rounds:
         round_ = np.count_nonzero(drawn[question, slot], axis=1)
         return list(zip(question.tolist(), (slot + 1).tolist(), round_.tolist(), strict=True))
 
-    def _complete(self, draws: Sequence[Draw], sampler: Draws, label: str) -> list[Completion]:
+    def _complete(self, draws: Sequence[Draw], sampler: Sampler, label: str) -> list[Completion]:
         """The completion of each draw; an empty one where the question does not fit."""
         requests = [
             self._prompting.request(self._questions[q], self._examples[q], slot, round_) for q, slot, round_ in draws

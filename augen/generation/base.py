@@ -1,9 +1,11 @@
-"""What every engine takes and gives, and what all of them do alike."""
+"""Requests and completions, the engines and samplers that turn one into the other, and what all engines share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from augen.core import params
 from augen.core.errors import AugenError
 
 
@@ -15,8 +17,12 @@ class Request:
     seed: int  # 0 ≤ seed < 2**63
     temperature: float  # 0 to 2; 0: greedy, the seed then has no effect
     top_p: float  # 1: no cut
-    max_tokens: int  # at most so many new tokens
+    max_tokens: int  # new tokens, at most
     adapter: bool = False  # sample with the LoRA adapter that the engine was opened with
+
+
+# A request, and which of the samples with this request is meant: {"slot": 1, "round": 0} or {"attempt": 0}.
+IndexedRequest = tuple[Request, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -25,20 +31,51 @@ class Completion:
 
     text: str
     tokens: int  # generated, the end-of-text token included
-    finish: Literal["stop", "length"]  # stop: the model ended its text; length: max_tokens were reached
+    finish: Literal["stop", "length"]  # stop: the model ended its text; length: it reached max_tokens
     author: str | None = None  # which model wrote it, where a sampler asks several
     refused: str | None = None  # why there is no text, where a provider will not write one
-    # Mean log-probability of the tokens, by the model's own distribution (temperature 1, no cut); None: not told. Texts
-    # that are equal are the same completion, whatever rounding makes of this.
+    # Mean log-probability of the tokens under the model's own distribution (temperature 1, no cut); None: unknown.
+    # Rounding changes it a little, so completions with equal texts are equal whatever it is.
     logprob: float | None = field(default=None, compare=False)
+
+
+class Sampler(Protocol):
+    """Writes texts on request and keeps them: `EngineSampler` with a local engine, `ChatSampler` with served models."""
+
+    def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
+        """The completion of each request, in order, with a progress bar called `label` on stderr.
+
+        Equal requests with equal indices are one sample; requests that differ in either never share one. What has
+        arrived is stored, also when an error ends the call.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the device's memory. A later ``draw`` takes it again."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an engine is opened with; the fields are those of `model` and `engine` in params.yaml."""
+
+    generator: str  # directory of the model, or its id on the Hugging Face hub
+    revision: str | None = None  # commit, tag or branch of a hub model
+    dtype: str = "float32"  # of weights and activations, by torch's name: float32, bfloat16, float16
+    adapter: Path | None = None  # directory of a LoRA adapter, for requests with ``adapter=True``
+    max_model_len: int = 1024  # tokens of a prompt and its completion together, at most
+    memory_share: float = 0.7  # share of the GPU's memory that vllm takes; on a CPU its cache takes 1 GiB
+    quantization: str | None = None  # vllm alone: fp8
+    batch_size: int = 64  # requests that the transformers engine runs at once; vllm finds its own
+    ray: params.Ray | None = None  # ray alone
 
 
 class Engine(Protocol):
     """A loaded generator.
 
-    The same request gives the same completion whatever stands beside it in the call and in whichever order,
-    up to rounding: kernels add numbers in another order in a batch of another shape, and where two tokens are
-    almost equally likely that can tip the choice.
+    The same request gives the same completion, whatever other requests are in the call and in whatever order. Only
+    rounding can change that: kernels add numbers in another order in a batch of another shape, which can tip the
+    choice between two tokens that are almost equally likely.
     """
 
     name: str
@@ -52,7 +89,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the memory, that of the device too. To be used no more; closing twice does no harm."""
+        """Free the memory, the device's too. The engine cannot be used again; closing twice does no harm."""
         ...
 
 
@@ -67,10 +104,9 @@ def load_tokenizer(generator: str, revision: str | None) -> Any:
 
 
 def tokenize(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each prompt, with the special tokens of the tokenizer; a list per prompt.
+    """Token ids of each prompt, with the tokenizer's special tokens.
 
-    A prompt that a chat template has wrapped begins with the beginning-of-text token already, where the model
-    has one; it does not get a second.
+    A prompt wrapped in a chat template may begin with the beginning-of-text token; it does not get a second one.
     """
     start = tokenizer.bos_token
     return [
@@ -88,7 +124,7 @@ def check_requests(
 ) -> None:
     """Raise AugenError if one of `requests`, whose prompts have `prompt_tokens`, can never be answered.
 
-    Too long prompts are not cut here: which part (a worked example) can go, only their writer knows.
+    Prompts that are too long are not cut here: only the caller knows which part, such as a worked example, can go.
     """
     if not has_adapter and any(request.adapter for request in requests):
         raise AugenError("a sample is to be drawn with the adapter, but the engine was opened without one")

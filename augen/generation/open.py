@@ -1,30 +1,115 @@
-"""Where the samples of `infer` come from, as ``infer.engine`` says: a local engine, or models that somebody serves."""
+"""Where samples come from: the generator on a local engine, or models that a provider serves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from augen.core import params
-from augen.generation.local import local_sampler
-from augen.generation.sampler import Releasable
-from augen.generation.served.sampler import chat_sampler
+from augen.generation.base import EngineSettings, Sampler
+from augen.generation.engines import open_engine, resolve
+from augen.generation.sampler import EngineSampler, Identity
+from augen.generation.served.account import Answer
+from augen.generation.served.opening import open_runner
+from augen.generation.served.runner import Provider
+from augen.generation.served.sampler import ChatSampler
 from augen.prompts.window import ServedWindow, Window
+from augen.store.identity import content_hash, model_identity
+from augen.store.responses import Store, default_path
+
+SERVED = ("openai", "qianfan")
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The generator of params.yaml, with the adapter that its requests may ask for."""
+
+    model: params.Model
+    engine: params.Engine
+    prompt: params.Prompt
+    adapter: Path | None = None
+
+    def window(self, source: str) -> Window:
+        """What fits into a prompt, where `source` (as in ``open_sampler``) runs or serves this generator."""
+        kind = ServedWindow if source in SERVED else Window
+        return kind(self.model, self.prompt.chat_template, self.engine.max_model_len)
 
 
 @contextmanager
 def open_sampler(
-    infer: params.Infer,
-    model: params.Model,
-    engine: params.Engine,
-    prompt: params.Prompt,
-    providers: params.Providers,
-    adapter: Path | None,
-) -> Iterator[tuple[Releasable, Window]]:
-    """What the samples are drawn from, and what fits into a prompt for it."""
-    if infer.engine == "openai":
-        window = ServedWindow(model, prompt.chat_template, engine.max_model_len)
-        with chat_sampler("openai", providers, infer.models, "infer", prompt.chat_template) as served:
-            yield served, window
+    stage: str,
+    source: str,
+    generator: Generator | None = None,
+    providers: params.Providers | None = None,
+    models: Sequence[str] = (),
+) -> Iterator[Sampler]:
+    """What `stage` samples from.
+
+    Args:
+        source: ``local`` or the name of an engine, for `generator`; or a provider, ``openai`` or ``qianfan``, for
+            `models`. The account of a provider is printed and kept as that of `stage`.
+        generator: for a provider: the generator that the served models stand for. They get the prompts that it
+            would get, while other models get each prompt as a user's message.
+    """
+    if source in SERVED:
+        assert providers
+        chat = generator is None or generator.prompt.chat_template
+        with _open_served(stage, source, providers, models, chat) as served:
+            yield served
     else:
-        with local_sampler(model, engine, infer.engine, adapter) as local:
-            yield local, Window(model, prompt.chat_template, engine.max_model_len)
+        assert generator
+        with _open_local("auto" if source == "local" else source, generator) as local:
+            yield local
+
+
+@contextmanager
+def _open_local(engine: str, generator: Generator) -> Iterator[EngineSampler]:
+    """Nothing is loaded until a sample is missing in the store."""
+    model, adapter = generator.model, generator.adapter
+    settings = EngineSettings(**dict(model), **dict(generator.engine), adapter=adapter)
+    identity = Identity(
+        engine=resolve(engine),
+        generator=model_identity(model.generator, model.revision),
+        dtype=model.dtype,
+        quantization=settings.quantization,
+        adapter=content_hash(adapter) if adapter else None,
+    )
+    with (
+        Store(default_path()) as store,
+        EngineSampler(store, lambda: open_engine(engine, settings), identity) as sampler,
+    ):
+        yield sampler
+        used = sampler.usage
+        print(
+            f"{used.from_store:,} samples from the store, {used.drawn:,} drawn"
+            + (f": {used.tokens:,} tokens in {used.seconds:.0f} s" if used.drawn else "")
+        )
+
+
+@contextmanager
+def _open_served(
+    stage: str, provider: str, providers: params.Providers, models: Sequence[str], chat: bool
+) -> Iterator[ChatSampler]:
+    settings: params.Chat = getattr(providers, provider)
+    open_provider, base_url = _provider(provider, settings)
+    prices = {price.model: price for price in settings.prices}
+
+    def cost(answer: Answer) -> float | None:
+        if (price := prices.get(answer["author"])) is None:
+            return None
+        return (answer["prompt_tokens"] * price.prompt + answer["tokens"] * price.reply) / 1e6
+
+    with open_runner(stage, provider, open_provider, settings, cost) as runner:
+        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, models, chat)
+
+
+def _provider(name: str, settings: Any) -> tuple[Callable[[], Provider], str]:
+    """How to open the provider when it is needed, and the URL that it has."""
+    if name == "qianfan":
+        from augen.generation.served import qianfan
+
+        return lambda: qianfan.Qianfan(settings), qianfan.base_url(settings)
+    from augen.generation.served import openai
+
+    return lambda: openai.OpenAI(settings), openai.base_url(settings)

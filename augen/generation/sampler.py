@@ -1,49 +1,29 @@
-"""Draw samples from a local engine, each at most once: what the store holds is not drawn again.
+"""Samples of a local engine, each drawn at most once: what the store holds is not drawn again.
 
 ::
 
     identity = Identity(resolve("auto"), model_identity("models/tiny/generator"), "float32", None, None)
-    with Store(default_path()) as store, Sampler(store, lambda: open_engine("auto", …), identity) as sampler:
+    with Store(default_path()) as store, EngineSampler(store, lambda: open_engine("auto", …), identity) as sampler:
         completions = sampler.draw([(request, {"slot": 1, "round": 0}), …], "infer, round 0")
 
-The engine is opened for the first sample that is missing; when none is, no model is loaded. Each completion
-is stored as it arrives: after kill -9 at any point the next run asks only for the rest.
+The engine is opened when the first sample is missing; when all are stored, no model is loaded. Each completion is
+stored as it arrives: after kill -9 at any point the next run asks only for the rest.
 """
 
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
-from tqdm import tqdm
-
-from augen.generation.base import Completion, Engine, Request
+from augen.core.progress import progress
+from augen.generation.base import Completion, Engine, IndexedRequest, Request
 from augen.store.responses import Store, request_key
-
-Item = tuple[Request, Mapping[str, Any]]  # a request, and which of the samples with this request it is
-
-
-class Draws(Protocol):
-    """What writes texts on request: `Sampler` with a local engine, `ChatSampler` with a served model."""
-
-    def draw(self, items: Sequence[Item], label: str) -> list[Completion]:
-        """The completion of each item, in the order of `items`."""
-        ...
-
-
-class Releasable(Draws, Protocol):
-    """Draws that may hold a device."""
-
-    def close(self) -> None:
-        """Free the device's memory. A later ``draw`` takes it again."""
-        ...
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What besides the request decides a completion; see augen.store.identity for the two model fields."""
+    """What decides a completion besides the request; augen.store.identity makes the two model fields."""
 
     engine: str  # resolved: vllm or transformers, never auto or ray
     generator: str
@@ -54,12 +34,12 @@ class Identity:
 
 @dataclass
 class Usage:
-    """What a Sampler has done so far."""
+    """What an EngineSampler has done so far."""
 
     from_store: int = 0  # samples
     drawn: int = 0  # samples
-    tokens: int = 0  # generated for the drawn ones
-    seconds: float = 0.0  # spent on drawing, the loading of the model included
+    tokens: int = 0  # generated for the drawn samples
+    seconds: float = 0.0  # spent on drawing and on loading the model
 
 
 def sample_key(request: Request, index: Mapping[str, Any], identity: Identity) -> str:
@@ -78,8 +58,8 @@ def sample_key(request: Request, index: Mapping[str, Any], identity: Identity) -
     )
 
 
-class Sampler:
-    """Draws through the store; keeps its engine open from one ``draw`` to the next until it is closed."""
+class EngineSampler:
+    """A `Sampler` of a local engine, which stays open from one ``draw`` to the next until it is closed."""
 
     def __init__(self, store: Store, open_engine: Callable[[], Engine], identity: Identity) -> None:
         self.identity = identity
@@ -88,35 +68,26 @@ class Sampler:
         self._open_engine = open_engine
         self._engine: Engine | None = None
 
-    def draw(self, items: Sequence[Item], label: str) -> list[Completion]:
-        """The completion of each item, in the order of `items`, with a progress bar called `label` on stderr.
-
-        An item is a request with its sample index (slot and round, or attempt): items that agree in both are
-        one sample, and items that differ in either never share one. Raises what the engine and the store
-        raise; completions that had arrived by then are stored.
-        """
-        keys, found = self._look_up(items)
-        missing = _first_items(keys, items, found)
-        engine = self._opened() if missing else None
-        if engine and engine.name != self.identity.engine:
-            # "auto" had to take another engine than expected; samples of the two are different samples.
-            self.identity = replace(self.identity, engine=engine.name)
-            keys, found = self._look_up(items)
-            missing = _first_items(keys, items, found)
-
-        self.usage.from_store += len(items) - len(missing)
-        with _progress(label, total=len(items), stored=len(items) - len(missing)) as bar:
-            if engine and missing:
-                self._draw_missing(engine, missing, found, bar)
+    def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
+        """See ``Sampler.draw``. Raises what the engine and the store raise."""
+        found: dict[str, dict[str, Any]] = {}
+        drawn_before = self.usage.drawn
+        tried = None
+        while tried != self.identity:  # twice where the engine turns out to be another one than expected
+            tried = self.identity
+            keys = [sample_key(request, index, tried) for request, index in requests]
+            by_key = {key: request for key, (request, _) in zip(keys, requests, strict=True)}
+            found = self._store.fill(by_key, lambda missing: self._drawn(missing, label, len(requests)))
+        self.usage.from_store += len(requests) - (self.usage.drawn - drawn_before)
         return [Completion(**found[key]) for key in keys]
 
     def close(self) -> None:
-        """Free the engine's memory. A later ``draw`` opens it again."""
+        """See ``Sampler.close``: frees the engine's memory. A later ``draw`` opens it again."""
         if self._engine is not None:
             self._engine.close()
             self._engine = None
 
-    def __enter__(self) -> "Sampler":
+    def __enter__(self) -> "EngineSampler":
         return self
 
     def __exit__(
@@ -124,64 +95,43 @@ class Sampler:
     ) -> None:
         self.close()
 
-    def _look_up(self, items: Sequence[Item]) -> tuple[list[str], dict[str, dict[str, Any]]]:
-        keys = [sample_key(request, index, self.identity) for request, index in items]
-        return keys, self._store.get_many(keys)
+    def _drawn(self, missing: dict[str, Request], label: str, total: int) -> Iterator[dict[str, dict[str, Any]]]:
+        """Draw `missing`, whose keys come from the store; yields each completion by its key as it arrives.
 
-    def _opened(self) -> Engine:
-        if self._engine is None:
-            started = time.perf_counter()
-            self._engine = self._open_engine()
-            self.usage.seconds += time.perf_counter() - started
-        return self._engine
-
-    def _draw_missing(
-        self, engine: Engine, missing: dict[str, Request], found: dict[str, dict[str, Any]], bar: "tqdm[Any]"
-    ) -> None:
-        """Draw `missing` (by key), store each as it arrives, and add it to `found`."""
-        keys = list(missing)
+        Yields nothing if "auto" had to open another engine than expected, whose samples are others: `identity` then
+        names that one.
+        """
         started = time.perf_counter()
-        tokens = 0
+        if self._engine is None:
+            self._engine = self._open_engine()
+        opened = time.perf_counter()
+        self.usage.seconds += opened - started
+        engine = self._engine
+        if engine.name != self.identity.engine:
+            self.identity = replace(self.identity, engine=engine.name)
+            return
+        keys = list(missing)
+        stored = total - len(keys)
+        arrived = tokens = 0
         try:
-            for index, completion in engine.generate(list(missing.values())):
-                found[keys[index]] = asdict(completion)
-                self._store.put(keys[index], found[keys[index]])
-                self.usage.drawn += 1
-                tokens += completion.tokens
-                bar.set_postfix_str(
-                    f"{bar.initial} from the store, {tokens / (time.perf_counter() - started):.0f} tokens/s",
-                    refresh=False,
-                )
-                bar.update()
+            with progress(label, total, unit="sample", initial=stored) as bar:
+                bar.set_postfix_str(f"{stored} from the store")
+                for index, completion in engine.generate(list(missing.values())):
+                    yield {keys[index]: asdict(completion)}
+                    arrived += 1
+                    tokens += completion.tokens
+                    rate = tokens / (time.perf_counter() - opened)
+                    bar.set_postfix_str(f"{stored} from the store, {rate:.0f} tokens/s", refresh=False)
+                    bar.update()
         except Exception as error:  # out of memory, a dead engine: shown below its traceback
-            stored = sum(key in found for key in keys)
             error.add_note(
-                f"{stored:,} of {len(keys):,} samples of this round had arrived and are stored; `dvc repro` goes on "
+                f"{arrived:,} of {len(keys):,} samples of this round had arrived and are stored; `dvc repro` goes on "
                 "from there (where memory ran out: lower engine.batch_size or engine.memory_share)"
             )
             raise
         finally:
+            self.usage.drawn += arrived
             self.usage.tokens += tokens
-            self.usage.seconds += time.perf_counter() - started
-        if lost := [key for key in keys if key not in found]:
-            raise RuntimeError(f"{engine.name} returned {len(keys) - len(lost)} completions for {len(keys)} requests")
-
-
-def _first_items(keys: Sequence[str], items: Sequence[Item], found: Mapping[str, Any]) -> dict[str, Request]:
-    """The requests that are not in `found`, one per key, in input order."""
-    return {key: request for key, (request, _) in zip(keys, items, strict=True) if key not in found}
-
-
-def _progress(label: str, total: int, stored: int) -> "tqdm[Any]":
-    """A bar that starts at what is stored; in a log file (no terminal) one line every half minute."""
-    bar = tqdm(
-        total=total,
-        initial=stored,
-        desc=label,
-        unit="sample",
-        file=sys.stderr,
-        mininterval=0.2 if sys.stderr.isatty() else 30.0,
-        dynamic_ncols=True,
-    )
-    bar.set_postfix_str(f"{stored} from the store")
-    return bar
+            self.usage.seconds += time.perf_counter() - opened
+        if arrived < len(keys):
+            raise RuntimeError(f"{engine.name} returned {arrived} completions for {len(keys)} requests")

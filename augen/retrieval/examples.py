@@ -124,11 +124,10 @@ def stored_examples(
         )
         for problem, item, entry_id in questions
     ]
-    found = store.get_many(keys)
-    missing = {key: question for key, question in zip(keys, questions, strict=True) if key not in found}
-    if missing:
+
+    def search(missing: dict[str, tuple[str, QuestionItem, str]]) -> list[dict[str, dict[str, list[int]]]]:
         nearest = Retriever(rows, vectors, Embedder(embedder)).nearest(list(missing.values()), k)
-        new = {key: {"rows": numbers} for key, numbers in zip(missing, nearest, strict=True)}
-        store.put_many(new)
-        found |= new
+        return [{key: {"rows": numbers} for key, numbers in zip(missing, nearest, strict=True)}]
+
+    found = store.fill(dict(zip(keys, questions, strict=True)), search)
     return [[rows[row].example for row in reversed(found[key]["rows"])] for key in keys]

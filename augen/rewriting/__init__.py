@@ -1,9 +1,9 @@
 """Rewritten copies of problems: same logic, other words.
 
-Every backend is one callable from drafts to texts (`Rewriter`); what they share lives here: which texts
-of an entry are handed over, how the copy is put together, which entries are left alone, and the guards
-(`augen.rewriting.guards`) that throw away a copy whose meaning may have moved. A translator only has to
-send ``draft.texts`` there and back; it may pack the texts of several drafts into one request.
+Every backend is a callable from drafts to texts (`Rewriter`). What all backends share is here: which texts of an entry
+are rewritten, how the copy is put together, which entries are left alone, and the guards (`augen.rewriting.guards`)
+that drop a copy whose meaning may have changed. A translator only has to send ``draft.texts`` there and back; it may
+pack the texts of several drafts into one request.
 """
 
 from collections import Counter
@@ -19,10 +19,9 @@ KEPT = "kept"
 
 @dataclass(frozen=True)
 class Draft:
-    """One copy to be written: its id (``train_012~1``) and the texts of its origin, to be rewritten as one.
+    """One copy to be written: its id (``train_012~1``) and the texts of its origin, to be rewritten together.
 
-    A backend that draws at random derives its seed from `id`, so that a copy does not depend on which
-    other copies are made.
+    A backend that draws at random takes its seed from `id`, so a copy does not depend on which other copies are made.
     """
 
     id: str
@@ -30,10 +29,11 @@ class Draft:
 
 
 @dataclass
-class Account:
-    """How many copies were kept and dropped, by cause, and of each cause the first copy's first changed text.
+class Tally:
+    """How many copies were kept and dropped, by cause, and an example of each cause.
 
-    Where nothing changed it is the problem, and there is no text after.
+    The example is the first text that changed in the first such copy; where none changed, the problem with an empty
+    text after it.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class Account:
             self.examples[cause] = {"problem": before.id, "text": name, "before": old, "after": new}
 
     def as_dict(self) -> dict[str, object]:
-        """Plain values for a JSON file, causes in alphabetical order."""
+        """For a JSON file, causes in alphabetical order."""
         return {"counts": dict(sorted(self.counts.items())), "examples": dict(sorted(self.examples.items()))}
 
 
@@ -64,18 +64,18 @@ def rewrite(
     copies: int,
     min_length_ratio: float,
     max_length_ratio: float,
-) -> tuple[list[Entry], Account]:
-    """Up to `copies` rewritten copies of each entry, and the account of what was kept and dropped.
+) -> tuple[list[Entry], Tally]:
+    """Up to `copies` rewritten copies of each entry, and the tally of what was kept and dropped.
 
-    Causes: ``about_translation`` (counted once per entry: its words are its subject), ``unchanged``,
-    ``repeated`` (equal to an earlier copy of the same entry) and those of `guards.compare`; a copy with
-    several counts under the first. Copies stand in the order of their origins; answers and authors stay.
+    Causes: ``about_translation`` (counted once per entry: its words are its subject), ``unchanged``, ``repeated``
+    (equal to an earlier copy of the same entry) and those of `guards.compare`. A copy with several causes counts under
+    the first. Copies are in the order of their origins; answers and authors stay.
     """
-    account = Account()
+    tally = Tally()
     origins: list[Entry] = []
     for entry in entries:
         if is_about_translation(entry):
-            account.drop("about_translation", entry, entry)
+            tally.drop("about_translation", entry, entry)
         else:
             origins += [entry] * copies
     drafts = [Draft(f"{entry.id}~{i % copies + 1}", texts_of(entry)) for i, entry in enumerate(origins)]
@@ -86,18 +86,18 @@ def rewrite(
         copy = with_texts(entry, texts, id=draft.id)
         cause = _cause(entry, copy, seen, min_length_ratio, max_length_ratio)
         if cause is None:
-            account.counts[KEPT] += 1
+            tally.counts[KEPT] += 1
             kept.append(copy)
             seen.add((entry.id, *texts))
         else:
-            account.drop(cause, entry, copy)
-    return kept, account
+            tally.drop(cause, entry, copy)
+    return kept, tally
 
 
 def texts_of(entry: Entry) -> tuple[str, ...]:
-    """What a backend may rewrite: the problem, then of each question its text, options and reasoning.
+    """The texts that a backend may rewrite: the problem, then each question's text, options and reasoning.
 
-    The answer line that ends a reasoning is not among them: no backend can damage it.
+    The answer line that ends a reasoning is left out, so that no backend can damage it.
     """
     texts = [entry.problem]
     for item in entry.questions:

@@ -9,7 +9,7 @@ from augen.rewriting import Rewriter
 
 @contextmanager
 def open_rewriter(stage: str, p: params.Params) -> Iterator[Rewriter]:
-    """The backend, ready to be used; whatever it opens is closed again. Only its own modules are imported."""
+    """The backend, ready for use; what it opens is closed afterwards. Only its own modules are imported."""
     settings = p.translate
     match settings.backend:
         case "tencent":
@@ -24,13 +24,13 @@ def open_rewriter(stage: str, p: params.Params) -> Iterator[Rewriter]:
             with Store(default_path()) as store:
                 yield Nmt(settings.nmt, store)
         case "llm":
+            from augen.generation.open import open_sampler
             from augen.generation.served.failures import keep_failures
-            from augen.generation.served.sampler import chat_sampler
-            from augen.rewriting.llm import LlmRewriter, Sampling
+            from augen.rewriting.llm import LlmRewriter
 
             llm = settings.llm
-            with chat_sampler(llm.provider, p.providers, llm.models, stage) as sampler:
-                rewriter = LlmRewriter(sampler, Sampling(p.seed, llm.attempts, llm.temperature, llm.max_tokens))
+            with open_sampler(stage, llm.provider, providers=p.providers, models=llm.models) as sampler:
+                rewriter = LlmRewriter(sampler, llm, p.seed)
                 yield rewriter
             keep_failures(stage, rewriter.failures)
         case _:

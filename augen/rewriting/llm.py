@@ -1,16 +1,15 @@
-"""Rewriting by a chat model: all texts of a problem in one request, so that they are rewritten alike.
+"""Rewriting by a chat model: all texts of a problem in one request, so that a word is rewritten alike in all of them.
 
-The texts go as a JSON list and come back as one. A reply that holds no list of as many texts is asked for again;
-where no attempt gave one the draft stays as it is, and is dropped as unchanged.
+The texts are sent as a JSON list, and the reply is one too. Where it holds no list of as many texts, the model is
+asked again. If no attempt gives such a list, the draft stays as it is, and is dropped as unchanged.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from augen.core import params
 from augen.core.seeds import seed_of
-from augen.generation.base import Request
-from augen.generation.sampler import Draws
+from augen.generation.base import Request, Sampler
 from augen.generation.served.failures import Failure
 from augen.rewriting import Draft
 
@@ -29,36 +28,26 @@ PROMPT = """\
 """
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How the model is asked."""
-
-    seed: int
-    attempts: int
-    temperature: float
-    max_tokens: int
-
-
 class LlmRewriter:
     """A `Rewriter` that draws from `sampler`; `failures` lists the drafts that no attempt rewrote."""
 
-    def __init__(self, sampler: Draws, sampling: Sampling) -> None:
-        self._sampler, self._sampling = sampler, sampling
+    def __init__(self, sampler: Sampler, settings: params.Llm, seed: int) -> None:
+        self._sampler, self._settings, self._seed = sampler, settings, seed
         self.failures: list[Failure] = []
 
     def __call__(self, drafts: Sequence[Draft], /) -> Iterator[Sequence[str]]:
         rewritten: dict[str, list[str]] = {}
         waiting = list(drafts)
-        for attempt in range(self._sampling.attempts):
+        for attempt in range(self._settings.attempts):
             if not waiting:
                 break
-            items = [(self._request(draft, attempt), {"attempt": attempt}) for draft in waiting]
-            completions = self._sampler.draw(items, f"rewriting, attempt {attempt + 1} of {self._sampling.attempts}")
+            requests = [(self._request(draft, attempt), {"attempt": attempt}) for draft in waiting]
+            completions = self._sampler.draw(requests, f"rewriting, attempt {attempt + 1} of {self._settings.attempts}")
             for draft, completion in zip(waiting, completions, strict=True):
                 if texts := parse_texts(completion.text, len(draft.texts)):
                     rewritten[draft.id] = texts
             waiting = [draft for draft in waiting if draft.id not in rewritten]
-        self.failures += [Failure(d.id, "no list of as many texts", self._sampling.attempts) for d in waiting]
+        self.failures += [Failure(d.id, "no list of as many texts", self._settings.attempts) for d in waiting]
         for draft in drafts:
             yield rewritten.get(draft.id, draft.texts)
 
@@ -66,10 +55,10 @@ class LlmRewriter:
         texts = json.dumps(draft.texts, ensure_ascii=False, indent=0)
         return Request(
             prompt=PROMPT.format(count=len(draft.texts), texts=texts),
-            seed=seed_of(self._sampling.seed, "rewriting", draft.id, attempt),
-            temperature=self._sampling.temperature,
+            seed=seed_of(self._seed, "rewriting", draft.id, attempt),
+            temperature=self._settings.temperature,
             top_p=1.0,
-            max_tokens=self._sampling.max_tokens,
+            max_tokens=self._settings.max_tokens,
         )
 
 

@@ -1,20 +1,19 @@
 """Rewriting by local translation models into another language and back: Marian, M2M100, NLLB, mBART, …
 
-Any sequence-to-sequence model that transformers loads, one per direction (it may be the same one). Models of many
-languages are told source and target by codes in their own way: ``zh`` and ``ja`` for M2M100, ``zho_Hans`` and
-``jpn_Jpan`` for NLLB. Such models know sentences rather than pages, so long texts are translated in parts. Each
-part's translation is kept in the store; if all are there, no model is loaded.
+Any sequence-to-sequence model that transformers loads will do, one per direction (it may be the same one). A model of
+many languages gets source and target by its own codes: ``zh`` and ``ja`` for M2M100, ``zho_Hans`` and ``jpn_Jpan`` for
+NLLB. Such models know sentences rather than pages, so long texts are translated in parts. Each part's translation is
+kept in the store; if all are there, no model is loaded.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
-
 from augen.core import params
+from augen.core.device import device
 from augen.core.errors import AugenError
+from augen.core.progress import progress
 from augen.rewriting import Draft
 from augen.rewriting.packing import is_blank, parts
 from augen.store.identity import model_identity, refuse_pickled_weights
@@ -23,14 +22,14 @@ from augen.store.responses import Store, request_key
 
 @dataclass(frozen=True)
 class Direction:
-    """A model and, for models of many languages, the codes of source and target."""
+    """A model and, if it knows many languages, the codes of source and target."""
 
     model: str
     languages: tuple[str, str] | None
 
 
 class Nmt:
-    """A `Rewriter`: there with one model, back with another. Beam search or greedy, so the same text stays the same."""
+    """A `Rewriter`: there with one model, back with another. It never samples, so a text has one translation."""
 
     def __init__(self, settings: params.Nmt, store: Store) -> None:
         self._settings, self._store = settings, store
@@ -46,46 +45,44 @@ class Nmt:
             yield [rewritten[text] for text in draft.texts]
 
     def _translated(self, texts: Sequence[str], direction: Direction) -> list[str]:
-        """`texts` in the other language, from the store as far as it goes."""
+        """`texts` in the other language, put together from the translations of their parts."""
         in_parts = [parts(text, self._settings.max_chars) for text in texts]
-        wanted = list(dict.fromkeys(part for text in in_parts for part in text if not is_blank(part)))
-        keys = dict(zip(wanted, self._keys(wanted, direction), strict=True))
-        found = self._store.get_many(keys.values())
-        translations = {part: found[key]["text"] for part, key in keys.items() if key in found}
-        missing = sorted((part for part in wanted if part not in translations), key=len, reverse=True)
-        if missing:
-            translations |= self._translate(missing, keys, direction)
+        to_translate = list(dict.fromkeys(part for text in in_parts for part in text if not is_blank(part)))
+        keys = dict(zip(self._keys(to_translate, direction), to_translate, strict=True))
+        found = self._store.fill(keys, lambda missing: self._translate(missing, direction))
+        translations = {part: found[key]["text"] for key, part in keys.items()}
         return ["".join(translations.get(part, part) for part in text) for text in in_parts]
 
-    def _translate(self, missing: list[str], keys: dict[str, str], direction: Direction) -> dict[str, str]:
-        """Translate in batches of similar length, and store each batch as it is done."""
+    def _translate(self, missing: dict[str, str], direction: Direction) -> Iterator[dict[str, dict[str, str]]]:
+        """Translate `missing`, by key, in batches of similar length; yields each batch when it is done."""
         model, tokenizer, forced = _load(direction)
-        translations: dict[str, str] = {}
-        for start in tqdm(range(0, len(missing), self._settings.batch_size), desc=direction.model, file=sys.stderr):
-            batch = missing[start : start + self._settings.batch_size]
-            inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True)  # (B, T)
-            outputs = model.generate(
-                **inputs.to(model.device),
-                do_sample=False,
-                num_beams=self._settings.beams,
-                max_new_tokens=self._settings.max_new_tokens,
-                **forced,
-            )
-            texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
-            self._store.put_many({keys[part]: {"text": text} for part, text in zip(batch, texts, strict=True)})
-            translations.update(zip(batch, texts, strict=True))
-        return translations
+        size = self._settings.batch_size
+        longest_first = sorted(missing.items(), key=lambda pair: len(pair[1]), reverse=True)
+        with progress(direction.model, len(missing), unit="text") as bar:
+            for start in range(0, len(missing), size):
+                keys, batch = zip(*longest_first[start : start + size], strict=True)
+                inputs = tokenizer(list(batch), return_tensors="pt", padding=True, truncation=True)  # (B, T)
+                outputs = model.generate(
+                    **inputs.to(model.device),
+                    do_sample=False,
+                    num_beams=self._settings.beams,
+                    max_new_tokens=self._settings.max_new_tokens,
+                    **forced,
+                )
+                texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
+                yield {key: {"text": text} for key, text in zip(keys, texts, strict=True)}
+                bar.update(len(batch))
 
     def _keys(self, texts: Sequence[str], direction: Direction) -> list[str]:
-        """A translation is known by model, languages, search and text."""
-        known_by = {
+        """The keys of the translations of `texts`: everything that can change them."""
+        identity = {
             "kind": "nmt",
             "model": model_identity(direction.model),
             "languages": direction.languages,
             "beams": self._settings.beams,
             "max_new_tokens": self._settings.max_new_tokens,
         }
-        return [request_key({**known_by, "text": text}) for text in texts]
+        return [request_key({**identity, "text": text}) for text in texts]
 
 
 def _direction(model: str, languages: list[str] | None) -> Direction:
@@ -93,8 +90,7 @@ def _direction(model: str, languages: list[str] | None) -> Direction:
 
 
 def _load(direction: Direction) -> tuple[Any, Any, dict[str, int]]:
-    """Model, tokenizer, and what forces the target language."""
-    import torch
+    """Model, tokenizer, and the option of ``generate`` that forces the target language."""
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     source, target = direction.languages or (None, None)
@@ -105,7 +101,7 @@ def _load(direction: Direction) -> tuple[Any, Any, dict[str, int]]:
         model = AutoModelForSeq2SeqLM.from_pretrained(direction.model, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:  # a language that the tokenizer does not know is a KeyError
         raise AugenError(f"translate.nmt: cannot load {direction.model}: {error}") from error
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model.to(device()).eval()
     if target is None:
         return model, tokenizer, {}
     # M2M100 writes a language as __ja__, NLLB and mBART as the code itself.

@@ -1,10 +1,10 @@
-"""As many texts into one request as its limit of characters allows; texts that are longer than it, in parts.
+"""Packs as many texts into a request as its limit of characters allows, and cuts longer texts into parts.
 
-Nothing here is lost or moved: ``"".join(parts(text, limit)) == text``, and packs hold all items in their order.
+Nothing is lost or moved: ``"".join(parts(text, limit)) == text``, and packs hold all items in their order.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ _OUTER_SPACE = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 
 
 def parts(text: str, limit: int) -> list[str]:
-    """`text` in parts of at most `limit` characters: white space alone, or without white space at either end.
+    """`text` in parts of at most `limit` characters. A part is white space only, or has none at either end.
 
     >>> parts("甲比乙高。乙比丙高。\\n谁最高？", 10)
     ['甲比乙高。乙比丙高。', '\\n', '谁最高？']
@@ -24,7 +24,7 @@ def parts(text: str, limit: int) -> list[str]:
 
 
 def is_blank(part: str) -> bool:
-    """Whether a part is white space, which nobody needs to translate."""
+    """Whether a part is white space only, and needs no translation."""
     return not part.strip()
 
 
@@ -43,7 +43,7 @@ def _pieces(text: str, limit: int) -> Iterator[str]:
 
 
 def _cut(text: str, limit: int) -> int:
-    """Where to cut: after the last sentence that ends within `limit`, else clause, else white space, else there."""
+    """Where to cut: after the last sentence that ends within `limit`, else clause, else white space, else at it."""
     for end in _ENDS:
         if cuts := [match.end() for match in end.finditer(text, 0, limit)]:
             return cuts[-1]
@@ -51,7 +51,7 @@ def _cut(text: str, limit: int) -> int:
 
 
 class Packer(Generic[T]):
-    """Fills one pack after the other, in order; a pack is handed out when the next item does not fit into it."""
+    """Fills one pack after the other, in order. A pack is complete when the next item does not fit into it."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -59,7 +59,7 @@ class Packer(Generic[T]):
         self._size = 0
 
     def add(self, item: T, size: int) -> list[T] | None:
-        """Put `item` into the pack; returns the finished one if a new one had to be begun.
+        """Put `item` into the current pack, or into a new one where it does not fit: then returns the complete one.
 
         Raises ValueError for an item that is larger than a whole pack.
         """
@@ -71,16 +71,6 @@ class Packer(Generic[T]):
         return full or None
 
     def rest(self) -> list[T]:
-        """The unfinished pack, which may be empty; the packer begins a new one."""
+        """The current pack, which may be empty; the packer begins a new one."""
         pack, self._pack, self._size = self._pack, [], 0
         return pack
-
-
-def pack(texts: Iterable[str], limit: int) -> Iterator[list[str]]:
-    """`texts` in packs of together at most `limit` characters."""
-    packer = Packer[str](limit)
-    for text in texts:
-        if full := packer.add(text, len(text)):
-            yield full
-    if rest := packer.rest():
-        yield rest

@@ -1,43 +1,33 @@
 """Rewriting by machine translation into another language and back (Tencent TMT).
 
-Every text is asked about once in a run, wherever it occurs (是 is an option of hundreds of questions), and known in
-the store by itself, not by the request in which it travelled: another selection of problems packs other requests,
-but pays only for texts that are new. The way back begins while the way there is still under way.
+Every text is sent once in a run, however often it occurs (是 is an option of hundreds of questions). Its key in the
+store is made of the text itself, not of the request that it was packed into: another selection of problems packs
+other requests, but pays only for new texts. The way back begins before the way there has ended.
 """
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 from augen.core import params
-from augen.generation.served.account import Value
+from augen.generation.served.account import Answer
 from augen.generation.served.opening import open_runner
-from augen.generation.served.runner import Item, Runner
+from augen.generation.served.runner import Call, Runner
 from augen.rewriting import Draft
 from augen.rewriting.packing import Packer, is_blank, parts
 from augen.store.responses import request_key
 
 LANGUAGE = "zh"
-CHUNK = 200  # texts looked up and packed at a time: the first requests leave before the last text is looked at
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One direction."""
-
-    source: str
-    target: str
+CHUNK = 200  # texts looked up and packed at a time, so that the first requests leave early
 
 
 class Translator:
     """A `Rewriter`: zh → pivot → zh. A draft with a refused text stays as it is, and so is dropped as unchanged."""
 
-    def __init__(self, runner: Runner, identity: dict[str, Any], pivot: str, characters_per_request: int) -> None:
+    def __init__(self, runner: Runner, endpoint: dict[str, str], pivot: str, characters_per_request: int) -> None:
         self._runner = runner
-        self._there = _Way(runner, identity, Leg(LANGUAGE, pivot), characters_per_request)
-        self._back = _Way(runner, identity, Leg(pivot, LANGUAGE), characters_per_request)
+        self._there = _Way(runner, {**endpoint, "source": LANGUAGE, "target": pivot}, characters_per_request)
+        self._back = _Way(runner, {**endpoint, "source": pivot, "target": LANGUAGE}, characters_per_request)
 
     def __call__(self, drafts: Sequence[Draft], /) -> Iterator[Sequence[str]]:
         texts = list(dict.fromkeys(text for draft in drafts for text in draft.texts))
@@ -51,7 +41,7 @@ class Translator:
         return None if there is None else self._back.translated(there)
 
     async def _round_trips(self, texts: Sequence[str]) -> None:
-        """Get every part of every text into the runner's values, in both directions."""
+        """Get every part of every text into the runner's answers, in both directions."""
         for start in range(0, len(texts), CHUNK):
             await self._there.ask(texts[start : start + CHUNK])
         self._there.finish()
@@ -71,22 +61,22 @@ class Translator:
 
 
 class _Way:
-    """One leg: fills requests in the order of the texts, starts each when it is full, puts texts together again."""
+    """One direction: packs texts into requests, starts each when it is full, puts translated texts together again."""
 
-    def __init__(self, runner: Runner, identity: dict[str, Any], leg: Leg, limit: int) -> None:
-        self._runner, self._identity, self._leg, self._limit = runner, identity, leg, limit
-        self._packer = Packer[Item](limit)
-        self._cut: dict[str, list[str | Item]] = {}  # of each text its parts; white space needs no item
+    def __init__(self, runner: Runner, identity: dict[str, str], limit: int) -> None:
+        self._runner, self._identity, self._limit = runner, identity, limit
+        self._packer = Packer[Call](limit)
+        self._cut: dict[str, list[str | Call]] = {}  # of each text its parts; white space needs no call
         self._tasks: dict[str, asyncio.Task[None] | None] = {}  # None: waits for its pack to be full
 
     async def ask(self, texts: Sequence[str]) -> None:
-        """Start a request for what is missing of `texts`, as far as it fills one."""
-        items = [item for text in texts for item in self._items(text)]
-        self._runner.look_up(items)
-        for item in items:
-            if item.key not in self._tasks and item.key not in self._runner.values:
-                self._tasks[item.key] = None
-                self._start(self._packer.add(item, item.characters))
+        """Start a request for what is missing of `texts`, as often as a pack is full."""
+        calls = [call for text in texts for call in self._calls(text)]
+        self._runner.look_up(calls)
+        for call in calls:
+            if call.key not in self._tasks and call.key not in self._runner.answers:
+                self._tasks[call.key] = None
+                self._start(self._packer.add(call, call.characters))
         await asyncio.sleep(0)  # let requests leave
 
     def finish(self) -> None:
@@ -94,11 +84,11 @@ class _Way:
         self._start(self._packer.rest())
 
     def is_answered(self, text: str) -> bool:
-        return all(item.key in self._runner.values for item in self._items(text))
+        return all(call.key in self._runner.answers for call in self._calls(text))
 
     async def answered(self, text: str) -> None:
-        for item in self._items(text):
-            if task := self._tasks.get(item.key):
+        for call in self._calls(text):
+            if task := self._tasks.get(call.key):
                 await task
 
     def translated(self, text: str) -> str | None:
@@ -107,29 +97,30 @@ class _Way:
         for part in self._parts(text):
             if isinstance(part, str):
                 out.append(part)
-            elif value := self._runner.values.get(part.key):
-                out.append(value["text"])
+            elif answer := self._runner.answers.get(part.key):
+                out.append(answer["text"])
             else:
                 return None
         return "".join(out)
 
-    def _start(self, pack: list[Item] | None) -> None:
+    def _start(self, pack: list[Call] | None) -> None:
         if pack:
             task = self._runner.start(pack)
-            self._tasks.update((item.key, task) for item in pack)
+            self._tasks.update((call.key, task) for call in pack)
 
-    def _items(self, text: str) -> list[Item]:
-        return [part for part in self._parts(text) if isinstance(part, Item)]
+    def _calls(self, text: str) -> list[Call]:
+        return [part for part in self._parts(text) if isinstance(part, Call)]
 
-    def _parts(self, text: str) -> list[str | Item]:
+    def _parts(self, text: str) -> list[str | Call]:
         if text not in self._cut:
             cut = parts(text, self._limit)
-            self._cut[text] = [part if is_blank(part) else self._item(part) for part in cut]
+            self._cut[text] = [part if is_blank(part) else self._call(part) for part in cut]
         return self._cut[text]
 
-    def _item(self, part: str) -> Item:
-        payload = {"text": part, "source": self._leg.source, "target": self._leg.target}
-        return Item(request_key({"kind": "translation", **self._identity, **payload}), payload, characters=len(part))
+    def _call(self, part: str) -> Call:
+        key = request_key({"kind": "translation", **self._identity, "text": part})
+        payload = {"text": part, "source": self._identity["source"], "target": self._identity["target"]}
+        return Call(key, payload, characters=len(part))
 
 
 @contextmanager
@@ -139,9 +130,9 @@ def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> I
 
     settings = providers.tencent
 
-    def price(value: Value) -> float:
-        return float(value["characters"]) * settings.price / 1e6
+    def cost(answer: Answer) -> float:
+        return float(answer["characters"]) * settings.price / 1e6
 
-    with open_runner(stage, NAME, lambda: Tencent(settings), settings, price) as runner:
-        identity = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
-        yield Translator(runner, identity, pivot, settings.characters_per_request)
+    with open_runner(stage, NAME, lambda: Tencent(settings), settings, cost) as runner:
+        endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
+        yield Translator(runner, endpoint, pivot, settings.characters_per_request)

@@ -9,8 +9,7 @@ become a score (`augen.scorer.calibration`)::
 
 import gc
 import json
-import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from augen.core.cores import cores, spread
+from augen.core.device import device
 from augen.core.errors import AugenError
+from augen.core.progress import progress
 from augen.entries import QuestionItem, Solution
 from augen.prompts.sections import PROBLEM, REASONING, question_block
 from augen.scorer.shared_prefix import Group, batches, groups_of
@@ -79,7 +80,7 @@ class Scorer:
             raise AugenError(
                 f"{folder}: cannot be loaded as a scorer ({fault}); run `dvc repro train_scorer`"
             ) from None
-        self.device = _device()
+        self.device = device()
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")
@@ -94,16 +95,13 @@ class Scorer:
         A batch has texts of similar length. Equal texts are read once, and so is the beginning that the texts of a
         question share. Without a GPU each core works on batches of its own.
         """
-        from tqdm import tqdm
-
         encoded = [tuple(self.format.encode(self.tokenizer, s.problem, s.question, s.reasoning)) for s in samples]
         questions = {row: _question(sample) for row, sample in zip(encoded, samples, strict=True)}
         rows = [list(row) for row in questions]
         found: dict[tuple[int, ...], float] = {}
-        interval = 0.2 if sys.stderr.isatty() else 30.0  # in a log file a line every half minute is enough
         todo = batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens)
         with (
-            tqdm(total=len(rows), desc=label, unit="text", disable=not rows, mininterval=interval) as bar,
+            progress(label, len(rows), unit="text") as bar,
             spread(min(cores(), len(todo))) if self.device.type == "cpu" and todo else nullcontext(map) as mapped,
         ):
             for members, read in mapped(partial(self._read, rows), todo):
@@ -191,30 +189,20 @@ def stored_scores(
 
     def score(samples: Sequence[Solution]) -> list[float]:
         keys = [request_key({"kind": "score", "scorer": identity, "sample": asdict(s)}) for s in samples]
-        found = store.get_many(keys)
-        missing = {key: sample for key, sample in zip(keys, samples, strict=True) if key not in found}
-        if missing:
-            if not loaded:
-                if make_room:
-                    make_room()
-                loaded.append(Scorer(folder))
-            values = loaded[0].scores(list(missing.values()))
-            new = {key: {"score": value} for key, value in zip(missing, values, strict=True)}
-            store.put_many(new)
-            if make_room:
-                loaded.pop().close()
-            found |= new
+        found = store.fill(dict(zip(keys, samples, strict=True)), compute)
         return [float(found[key]["score"]) for key in keys]
 
+    def compute(missing: dict[str, Solution]) -> Iterator[dict[str, dict[str, float]]]:
+        if not loaded:
+            if make_room:
+                make_room()
+            loaded.append(Scorer(folder))
+        scores = loaded[0].scores(list(missing.values()))
+        yield {key: {"score": score} for key, score in zip(missing, scores, strict=True)}
+        if make_room:
+            loaded.pop().close()
+
     return score
-
-
-def _device() -> "torch.device":
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def read_format(folder: Path) -> InputFormat:

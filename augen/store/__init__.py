@@ -1,1 +1,1 @@
-"""What was drawn or paid for is kept, known by its whole request and by the content of the model."""
+"""Responses that cost money or device time, stored by their whole request and by the content of the model."""

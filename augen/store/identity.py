@@ -1,7 +1,7 @@
-"""What a model is, as far as its samples depend on it: part of every key in the response store.
+"""The identity of a model, which is part of every key in the response store.
 
-A model on disk is known by its content, so that a retrained one, though it has the same path, gets new
-samples and a copied one keeps its own; a model on the hub by its id and revision.
+A model on disk is identified by its content: a retrained model gets new samples under the same path, and a copied
+model keeps its samples under another one. A model on the hub is identified by its id and revision.
 """
 
 import hashlib
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from augen.core.errors import AugenError
 
-# Weights, configuration, tokenizer and chat template: what is read when the model is loaded.
+# Weights, configuration, tokenizer and chat template: the files that are read when the model is loaded.
 CONTENT_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model", ".tiktoken", ".jinja"})
-# What a trainer leaves beside them, with paths and timings in it.
+# Files that a trainer leaves beside them, with paths and timings in them.
 LEFTOVERS = frozenset(
     {
         "training_args.bin",
@@ -22,20 +22,19 @@ LEFTOVERS = frozenset(
         "all_results.json",
     }
 )
-# Weights in these are pickles or hold them: programs, which could do anything while they are loaded.
+# Weights in these files are or contain pickles, that is programs: they could do anything while they are loaded.
 PICKLED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
 
 
 def model_identity(model: str, revision: str | None = None) -> str:
     """Identity of a generator: ``sha256:…`` of a directory's content, or ``id@revision`` on the hub.
 
-    A revision that can move (a branch) makes a moving model; pin a commit. Raises AugenError for a path under
-    which there is no model.
+    Pin a commit: the model behind a branch can change without notice. Raises AugenError for a path without a model.
     """
     path = Path(model)
     if path.is_dir():
         return content_hash(path)
-    # A hub id is "name" or "owner/name"; where the first part is a directory here, a path was meant.
+    # A hub id is "name" or "owner/name"; where the first part is a directory here, a path is meant.
     if path.is_absolute() or len(path.parts) > 2 or Path(path.parts[0]).is_dir():
         raise AugenError(f"{model}: no such model directory; dvc pull fetches it, dvc repro makes it")
     return f"{model}@{revision or 'main'}"
@@ -44,9 +43,9 @@ def model_identity(model: str, revision: str | None = None) -> str:
 def refuse_pickled_weights(model: str | Path, param: str) -> None:
     """Raise AugenError if `model` (of the param `param`) is a directory whose weights are not safetensors.
 
-    Says nothing about hub models: those are loaded with ``use_safetensors=True``.
+    Hub models are not checked here: they are loaded with ``use_safetensors=True``.
     """
-    # An embedder may have weights in folders of its own, named 1_Pooling, 2_Dense, …
+    # An embedder may have weights in subfolders named 1_Pooling, 2_Dense, …
     for folder in (Path(model), *sorted(Path(model).glob("[0-9]*_*"))):
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         pickled = [name for name in names if Path(name).suffix in PICKLED_SUFFIXES and name not in LEFTOVERS]
@@ -61,8 +60,8 @@ def refuse_pickled_weights(model: str | Path, param: str) -> None:
 def content_hash(directory: Path) -> str:
     """``sha256:…`` over names and bytes of the files in `directory` that make up a model or an adapter.
 
-    Other files (README, checkpoints in subdirectories, what the trainer wrote for itself) do not count, nor
-    does where the directory lies. Raises AugenError if there is no such file.
+    Neither other files count (README, checkpoints in subdirectories, a trainer's leftovers) nor the directory's path.
+    Raises AugenError if there is no such file.
     """
     files = sorted(
         path

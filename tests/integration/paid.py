@@ -24,6 +24,18 @@ KEYS = {
 }
 
 
+# What a chat provider makes of each fault of its server: the error's name, and how its text begins.
+CHAT_FAULTS = {
+    "429": "SlowDown: HTTP 429",
+    "500": "Transient: HTTP 500",
+    "reset": "Transient: connection",
+    "hang": "Transient: timeout",
+    "truncated": "Transient: broken reply",
+    "wrong_count": "Unusable: no text in the reply",
+    "empty": "Transient: broken reply",
+}
+
+
 def raw_params(changes: Mapping[str, Any]) -> dict[str, Any]:
     """params.yaml with `changes` by dotted key."""
     raw: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))

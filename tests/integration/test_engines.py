@@ -12,9 +12,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from augen.core import params
 from augen.core.errors import AugenError
 from augen.generation import engines
-from augen.generation.base import Completion, Engine, Request, tokenize
+from augen.generation.base import Completion, Engine, EngineSettings, Request, tokenize
 from augen.generation.engines import open_engine, resolve
 from augen.generation.engines.transformers import choose
 
@@ -38,8 +39,9 @@ SAMPLED = [replace(request, seed=seed, temperature=1.0) for seed, request in enu
     params=["transformers", pytest.param("vllm", marks=needs_vllm), pytest.param("ray", marks=needs_ray)],
 )
 def engine(request: pytest.FixtureRequest, tiny_model: Path, tiny_adapter: Path) -> Iterator[Engine]:
-    ray = {"address": None, "workers": 1, "gpus": 0, "batch_size": 4}
-    engine = open_engine(request.param, str(tiny_model), adapter=tiny_adapter, max_model_len=256, batch_size=4, ray=ray)
+    ray = params.Ray(address=None, workers=1, gpus=0, batch_size=4)
+    settings = EngineSettings(str(tiny_model), adapter=tiny_adapter, max_model_len=256, batch_size=4, ray=ray)
+    engine = open_engine(request.param, settings)
     assert engine.name == resolve(request.param)  # samples drawn by ray are those of its workers' engine
     yield engine
     engine.close()
@@ -178,7 +180,7 @@ def test_vllm_with_lora_kernels_does_as_with_the_adapter_merged(
     """The way of a GPU, on whatever there is here."""
 
     monkeypatch.setattr("augen.generation.engines.vllm.MERGE_ADAPTER", False)
-    engine = open_engine("vllm", str(tiny_model), adapter=tiny_adapter, max_model_len=256)
+    engine = open_engine("vllm", EngineSettings(str(tiny_model), adapter=tiny_adapter, max_model_len=256))
     try:
         texts = [completion.text for completion in complete(engine, with_adapter(GREEDY))]
     finally:
@@ -253,7 +255,7 @@ def test_an_unknown_engine() -> None:
     with pytest.raises(
         AugenError, match=r"infer\.engine: 'vlm' is no engine; take auto or one of vllm, transformers, ray"
     ):
-        open_engine("vlm", "model")
+        open_engine("vlm", EngineSettings("model"))
 
 
 def test_auto_goes_on_with_transformers_when_vllm_is_broken(
@@ -261,7 +263,7 @@ def test_auto_goes_on_with_transformers_when_vllm_is_broken(
 ) -> None:
     monkeypatch.setattr(engines, "resolve", lambda name: "vllm")
     monkeypatch.setitem(sys.modules, "augen.generation.engines.vllm", None)
-    engine = open_engine("auto", str(tiny_model))
+    engine = open_engine("auto", EngineSettings(str(tiny_model)))
     assert engine.name == "transformers"
     assert "vllm is installed but cannot be imported" in capsys.readouterr().err
     engine.close()
@@ -271,33 +273,33 @@ def test_auto_goes_on_with_transformers_when_vllm_is_broken(
 def test_a_named_engine_that_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, f"augen.generation.engines.{name}", None)
     with pytest.raises(AugenError, match=rf"infer\.engine: {name} cannot be imported .*install requirements.txt"):
-        open_engine(name, "model")
+        open_engine(name, EngineSettings("model"))
 
 
 @needs_ray
 def test_ray_wants_to_know_its_cluster() -> None:
     with pytest.raises(AugenError, match=r"engine\.ray: the ray engine needs its settings; see params\.yaml"):
-        open_engine("ray", "model")
+        open_engine("ray", EngineSettings("model"))
 
 
 def test_transformers_does_not_quantize(tiny_model: Path) -> None:
     with pytest.raises(AugenError, match=r"engine\.quantization: .* cannot do 'fp8'"):
-        open_engine("transformers", str(tiny_model), quantization="fp8")
+        open_engine("transformers", EngineSettings(str(tiny_model), quantization="fp8"))
 
 
 @pytest.mark.parametrize("name", ["transformers", pytest.param("vllm", marks=needs_vllm)])
 def test_a_model_that_is_not_there(name: str, tmp_path: Path) -> None:
     with pytest.raises(AugenError, match=rf"model\.generator: .*{tmp_path}/none"):
-        open_engine(name, f"{tmp_path}/none")
+        open_engine(name, EngineSettings(f"{tmp_path}/none"))
 
 
 def test_an_adapter_that_is_none(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(AugenError, match=f"{tmp_path}: not a LoRA adapter"):
-        open_engine("transformers", str(tiny_model), adapter=tmp_path)
+        open_engine("transformers", EngineSettings(str(tiny_model), adapter=tmp_path))
 
 
 def test_the_adapter_of_an_engine_without_one(tiny_model: Path) -> None:
-    engine = open_engine("transformers", str(tiny_model))
+    engine = open_engine("transformers", EngineSettings(str(tiny_model)))
     with pytest.raises(AugenError, match="the engine was opened without one"):
         complete(engine, with_adapter(GREEDY))
     engine.close()

@@ -64,15 +64,17 @@ def scorer() -> None:
 
 
 def generator() -> None:
+    from augen.generation.base import EngineSettings
     from augen.generation.engines import open_engine
 
-    open_engine("transformers", "models/generator")
+    open_engine("transformers", EngineSettings("models/generator"))
 
 
 def adapted() -> None:
+    from augen.generation.base import EngineSettings
     from augen.generation.engines import open_engine
 
-    open_engine("transformers", "models/tiny/generator", adapter=Path("models/adapter"))
+    open_engine("transformers", EngineSettings("models/tiny/generator", adapter=Path("models/adapter")))
 
 
 def embedder() -> None:

@@ -13,10 +13,19 @@ import pytest
 from augen.answers import parse_answer
 from augen.entries.pickles import load_pickle
 from augen.generation.base import Request
-from augen.generation.served.sampler import chat_sampler
+from augen.generation.open import open_sampler
 from demo.base import Settings
 from demo.chat import MODELS, QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY, QianfanServer
-from tests.integration.paid import KEYS, ROOT, Repository, assert_no_secrets, chat_changes, params, problems
+from tests.integration.paid import (
+    CHAT_FAULTS,
+    KEYS,
+    ROOT,
+    Repository,
+    assert_no_secrets,
+    chat_changes,
+    params,
+    problems,
+)
 
 
 @pytest.fixture
@@ -34,9 +43,9 @@ FAULTS = """
 import json, sys
 from augen.generation.served.errors import CallError, Misconfigured
 from augen.generation.served.qianfan import Qianfan
-from tests.integration.paid import chat_changes, params
-from tests.servers.base import Settings
-from tests.servers.chat import MODELS, QianfanServer
+from demo.base import Settings
+from demo.chat import MODELS, QianfanServer
+from tests.integration.paid import CHAT_FAULTS, chat_changes, params
 
 with QianfanServer(Settings(hang_s=5)) as server:
     changes = chat_changes("qianfan", server.url, **{"providers.qianfan.timeout_s": 0.5})
@@ -48,7 +57,7 @@ with QianfanServer(Settings(hang_s=5)) as server:
         except (CallError, Misconfigured) as error:
             return f"{type(error).__name__}: {error}"
     found = {"good": ask()}
-    for fault in ("429", "500", "reset", "hang", "truncated", "wrong_count", "empty"):
+    for fault in CHAT_FAULTS:
         server.settings.script.append(fault)
         found[fault] = ask()
     found["model"] = ask(model="no-such-model")
@@ -76,14 +85,8 @@ def test_every_fault_is_told_from_the_others() -> None:
     assert parse_answer(good["text"], 4) == "C"
     assert (good["author"], good["finish"]) == (MODELS[0], "stop")
     assert good["tokens"] > 0 and good["prompt_tokens"] > 0
-    expected = {
+    expected = CHAT_FAULTS | {
         "429": "SlowDown: HTTP 429 rpm_rate_limit_exceeded",
-        "500": "Passing: HTTP 500",
-        "reset": "Passing: connection",
-        "hang": "Passing: timeout",
-        "truncated": "Passing: broken reply",
-        "wrong_count": "Unusable: no text in the reply",
-        "empty": "Passing: broken reply",
         "model": "Misconfigured: qianfan: HTTP 401 invalid_model",
         "content": "Refused: HTTP 400 data_inspection_failed",
         "quota": "QuotaUsedUp: error 17",
@@ -153,7 +156,7 @@ def test_the_sdks_own_limiter_does_not_slow_us_down(tmp_path: Path, monkeypatch:
     with QianfanServer(Settings(requests_per_minute=60)) as server:
         p = params(changes(server))
         requests = [(Request(f"问题{n}", n, 0.3, 1.0, 64), {"attempt": 0}) for n in range(30)]
-        with chat_sampler("qianfan", p.providers, MODELS, "reason_true") as sampler:
+        with open_sampler("reason_true", "qianfan", providers=p.providers, models=MODELS) as sampler:
             completions = sampler.draw(requests, "test")
         assert len(completions) == 30
         assert server.arrivals[-1] - server.arrivals[0] < 8

@@ -6,7 +6,7 @@ The workers run the transformers engine, which loads in half the time of vLLM.
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ pytest.importorskip("ray", reason="ray is not installed")
 
 from ray.cluster_utils import Cluster
 
+from augen.core import params
 from augen.core.errors import AugenError
-from augen.generation.base import Completion, Engine, Request
+from augen.generation.base import Completion, Engine, EngineSettings, Request
 from augen.generation.engines import open_engine
 from augen.generation.engines.ray import OBJECTS, RayEngine
 
@@ -30,15 +31,7 @@ PROMPTS = (
     "### 题目\n路网：东城到西城有路，西城到南城有路。\n### 问题\n从东城能到南城吗？\nA: 能\nB: 不能\n### 分析过程\n",
 )
 REQUESTS = [Request(PROMPTS[seed % 2], seed, temperature=1.0, top_p=0.95, max_tokens=48) for seed in range(96)]
-OPTIONS: dict[str, Any] = {
-    "revision": None,
-    "dtype": "float32",
-    "adapter": None,
-    "max_model_len": 512,
-    "memory_share": 0.7,
-    "quantization": None,
-    "batch_size": 64,
-}
+ALONE = EngineSettings(GENERATOR, max_model_len=512)
 
 
 @dataclass
@@ -46,8 +39,9 @@ class Nodes:
     cluster: Cluster
     second: Any  # the node that may be stopped
 
-    def settings(self, **changed: Any) -> dict[str, Any]:
-        return {"address": self.cluster.address, "workers": None, "gpus": 0, "batch_size": 8} | changed
+    def engine(self, quantization: str | None = None, **changed: Any) -> RayEngine:
+        ray = {"address": self.cluster.address, "workers": None, "gpus": 0, "batch_size": 8, **changed}
+        return RayEngine(replace(ALONE, quantization=quantization, ray=params.Ray(**ray)), "transformers")
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +55,13 @@ def nodes() -> Iterator[Nodes]:
 @pytest.fixture(scope="module")
 def alone() -> list[Completion]:
     """What one process draws."""
-    engine = open_engine("transformers", GENERATOR, max_model_len=512)
+    engine = open_engine("transformers", ALONE)
     return in_order(engine.generate(REQUESTS))
 
 
 @pytest.fixture(scope="module")
 def engine(nodes: Nodes) -> Iterator[RayEngine]:
-    engine = RayEngine("transformers", GENERATOR, OPTIONS, nodes.settings())
+    engine = nodes.engine()
     for _ in range(1000):  # until both have their model: from then on both have work
         in_order(engine.generate(REQUESTS[:8]))
         if len(engine._idle) == 2:
@@ -85,7 +79,7 @@ def differing(one: Sequence[Completion], other: Sequence[Completion]) -> int:
 
 
 def test_a_gpu_that_no_node_has(nodes: Nodes) -> None:
-    engine = RayEngine("transformers", GENERATOR, OPTIONS, nodes.settings(gpus=1))
+    engine = nodes.engine(gpus=1)
     try:
         with pytest.raises(
             AugenError, match=r"engine\.ray\.gpus: .* 1 CPU and 1 GPU, but .*1 CPU and 0 GPU, 1 CPU and"
@@ -96,7 +90,7 @@ def test_a_gpu_that_no_node_has(nodes: Nodes) -> None:
 
 
 def test_what_is_wrong_on_a_worker_is_said_here(nodes: Nodes) -> None:
-    engine = RayEngine("transformers", GENERATOR, OPTIONS | {"quantization": "fp8"}, nodes.settings(workers=1))
+    engine = nodes.engine(quantization="fp8", workers=1)
     try:
         with pytest.raises(AugenError, match=r"^engine\.quantization: the transformers engine cannot do 'fp8'"):
             next(engine.generate(REQUESTS))
@@ -129,6 +123,7 @@ def test_no_cluster_at_the_address() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-        engine = RayEngine("transformers", GENERATOR, OPTIONS, {"address": address, "workers": None, "gpus": 0})
+        ray = params.Ray(address=address, workers=None, gpus=0, batch_size=8)
+        engine = RayEngine(replace(ALONE, ray=ray), "transformers")
         with pytest.raises(AugenError, match=rf"engine\.ray\.address: no Ray cluster at '{address}' .*HOST:PORT"):
             next(engine.generate(REQUESTS))

@@ -20,9 +20,8 @@ from augen.core.params import Params
 from augen.entries import Question
 from augen.entries import questions as questions_in
 from augen.entries.jsonl import read_jsonl
-from augen.generation.base import Completion, Request
-from augen.generation.open import open_sampler
-from augen.generation.sampler import Item, Releasable
+from augen.generation.base import Completion, IndexedRequest, Request, Sampler
+from augen.generation.open import Generator, open_sampler
 from augen.prompts.window import Window
 from augen.store.responses import Store
 from augen.voting.settings import VotingSettings
@@ -52,13 +51,20 @@ class Setup:
     name: str
     params: Params
 
-    def open(self) -> AbstractContextManager[tuple[Releasable, Window]]:
-        p = self.params
-        return open_sampler(p.infer, p.model, p.engine, p.prompt, p.providers, adapter=None)
+    @property
+    def generator(self) -> Generator:
+        return Generator(self.params.model, self.params.engine, self.params.prompt)
 
-    def draw(self, items: Sequence[Item]) -> list[Completion]:
-        with self.open() as (sampler, _):
-            return sampler.draw(items, "test")
+    @property
+    def window(self) -> Window:
+        return self.generator.window(self.name)
+
+    def open(self) -> AbstractContextManager[Sampler]:
+        return open_sampler("infer", self.name, self.generator, self.params.providers, self.params.infer.models)
+
+    def draw(self, requests: Sequence[IndexedRequest]) -> list[Completion]:
+        with self.open() as sampler:
+            return sampler.draw(requests, "test")
 
 
 @pytest.fixture(scope="module", params=["transformers", "vllm", "openai"])
@@ -118,7 +124,7 @@ def reference(requests: list[Request]) -> list[tuple[str, int]]:
     return written
 
 
-def items(requests: Sequence[Request]) -> list[Item]:
+def items(requests: Sequence[Request]) -> list[IndexedRequest]:
     return [(request, PLACE) for request in requests]
 
 
@@ -151,7 +157,7 @@ def test_the_seed_decides_and_a_sample_can_be_drawn_again(
 
 def test_what_is_stored_is_not_drawn_again_and_other_samples_are(setup: Setup, requests: list[Request]) -> None:
     base = replace(requests[0], temperature=1.0, max_tokens=6)
-    different: list[Item] = [
+    different: list[IndexedRequest] = [
         (base, PLACE),
         (base, {"slot": 2, "round": 0}),
         (base, {"slot": 1, "round": 1}),
@@ -173,9 +179,9 @@ def test_the_round_loop_gets_the_same_answers(
     setup: Setup, questions: list[Question], reference: list[tuple[str, int]]
 ) -> None:
     long = replace(questions[0], id="long#1", problem="甲比乙高。" * 300)
-    with setup.open() as (sampler, window):
+    with setup.open() as sampler:
         asked_for = [*questions, long]
-        rounds = Rounds(asked_for, [()] * len(asked_for), sampling(window), ONCE)
+        rounds = Rounds(asked_for, [()] * len(asked_for), sampling(setup.window), ONCE)
         *history, empty = rounds.run(sampler, unscored).samples
     for asked, drawn, (text, tokens) in zip(questions, history, reference, strict=True):
         answer = parse_answer(text, len(asked.item.options))
@@ -187,7 +193,7 @@ def test_a_released_sampler_draws_again(
     setup: Setup, requests: list[Request], reference: list[tuple[str, int]]
 ) -> None:
     """What `infer.share_device: false` does between rounds."""
-    with setup.open() as (sampler, _):
+    with setup.open() as sampler:
         for part in (slice(0, 2), slice(2, 4)):
             drawn = sampler.draw(items(requests[part]), "test")
             assert [(completion.text, completion.tokens) for completion in drawn] == reference[part]

@@ -9,7 +9,7 @@ import pytest
 
 from augen.core.errors import AugenError
 from augen.entries.pickles import load_pickle
-from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, SlowDown, Unusable
+from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, SlowDown, Transient, Unusable
 from augen.generation.served.tencent import Tencent
 from augen.rewriting import KEPT, Draft, rewrite
 from augen.rewriting.translation import tencent_translator
@@ -62,12 +62,12 @@ def test_the_server_takes_the_sdks_signature(server: TencentServer) -> None:
     ("fault", "error", "cause"),
     [
         ("429", SlowDown, "RequestLimitExceeded"),
-        ("500", Passing, ""),
-        ("reset", Passing, "connection"),
-        ("hang", Passing, "timeout"),
-        ("truncated", Passing, "broken reply"),
+        ("500", Transient, ""),
+        ("reset", Transient, "connection"),
+        ("hang", Transient, "timeout"),
+        ("truncated", Transient, "broken reply"),
         ("wrong_count", Unusable, "wrong count"),
-        ("empty", Passing, "broken reply"),
+        ("empty", Transient, "broken reply"),
     ],
 )
 def test_every_fault_is_told_from_the_others(

@@ -13,12 +13,20 @@ import pytest
 
 from augen.core.errors import AugenError
 from augen.generation.served import runner as runner_module
-from augen.generation.served.account import Account
-from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.generation.served.account import Account, Answer
+from augen.generation.served.claims import Claims
+from augen.generation.served.errors import (
+    CallError,
+    Misconfigured,
+    QuotaUsedUp,
+    Refused,
+    SlowDown,
+    Transient,
+    Unusable,
+)
 from augen.generation.served.failures import Failure, keep_failures
-from augen.generation.served.leases import Claims
-from augen.generation.served.limits import Limit
-from augen.generation.served.runner import Item, Payload, Runner, Value
+from augen.generation.served.limits import Limit, Pace
+from augen.generation.served.runner import Call, Payload, Runner
 from augen.generation.served.secrets import required, scrubbed
 from augen.store.responses import Store
 
@@ -46,7 +54,7 @@ class Provider:
         self.in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
 
-    def send(self, payloads: Sequence[Payload]) -> list[Value]:
+    def send(self, payloads: Sequence[Payload]) -> list[Answer]:
         with self._lock:
             error = self.script.pop(0) if self.script else None
             self.in_flight += 1
@@ -60,25 +68,25 @@ class Provider:
         return [{"text": payload["text"] * 2, "characters": 1} for payload in payloads]
 
 
-def items(*texts: str) -> list[Item]:
-    return [Item(f"key of {text}", {"text": text}, characters=1) for text in texts]
+def calls(*texts: str) -> list[Call]:
+    return [Call(f"key of {text}", {"text": text}, characters=1) for text in texts]
 
 
 def a_runner(store: Store, provider: Any, **settings: Any) -> Runner:
-    settings = {"concurrency": 4, "retries": 5, "limits": [], "label": "test", **settings}
-    account = Account("fake", lambda value: value["characters"] * 0.5)
-    return Runner("fake", lambda: provider, store, account, **settings)
+    account = Account("fake", lambda answer: answer["characters"] * 0.5)
+    pace = Pace(**{"limits": [], "concurrency": 4, "retries": 5, **settings})
+    return Runner(lambda: provider, store, account, pace, label="test")
 
 
-def singles(count: int) -> list[list[Item]]:
-    return [[item] for item in items(*map(str, range(count)))]
+def singles(count: int) -> list[list[Call]]:
+    return [[call] for call in calls(*map(str, range(count)))]
 
 
-def test_every_item_is_answered_and_stored_and_counted_once(store: Store) -> None:
+def test_every_call_is_answered_and_stored_and_counted_once(store: Store) -> None:
     provider = Provider()
     with a_runner(store, provider) as runner:
-        runner.fetch([items("a", "b"), items("c")])
-        assert {key: value["text"] for key, value in runner.values.items()} == {
+        runner.fetch([calls("a", "b"), calls("c")])
+        assert {key: answer["text"] for key, answer in runner.answers.items()} == {
             "key of a": "aa",
             "key of b": "bb",
             "key of c": "cc",
@@ -95,17 +103,17 @@ def test_what_is_stored_is_not_sent_and_the_provider_not_even_opened(store: Stor
     def open_provider() -> Provider:
         raise AssertionError("opened")
 
-    account = Account("fake", lambda value: None)
-    with Runner("fake", open_provider, store, account, [], concurrency=2, retries=0, label="") as runner:
+    account = Account("fake", lambda answer: None)
+    with Runner(open_provider, store, account, Pace([], concurrency=2, retries=0), label="") as runner:
         runner.fetch(singles(3))
-        assert len(runner.values) == 3
+        assert len(runner.answers) == 3
         assert (account.requests, account.paid.answers, account.stored.answers) == (0, 0, 3)
 
 
-def test_an_item_that_occurs_in_two_parcels_is_sent_once(store: Store) -> None:
+def test_a_call_that_occurs_in_two_batches_is_sent_once(store: Store) -> None:
     provider = Provider(latency_s=0.02)
     with a_runner(store, provider) as runner:
-        runner.fetch([items("a"), items("a", "b"), items("b"), items("a")])
+        runner.fetch([calls("a"), calls("a", "b"), calls("b"), calls("a")])
     assert provider.sent == {"a": 1, "b": 1}
 
 
@@ -115,7 +123,7 @@ def test_the_first_request_goes_alone_then_no_more_than_concurrency(store: Store
     with a_runner(store, provider, concurrency=3) as runner:
         send = provider.send
 
-        def watched(payloads: Sequence[Payload]) -> list[Value]:
+        def watched(payloads: Sequence[Payload]) -> list[Answer]:
             starts.append(provider.in_flight)
             answers = send(payloads)
             if not provider.sent.total() - 1:
@@ -127,7 +135,7 @@ def test_the_first_request_goes_alone_then_no_more_than_concurrency(store: Store
     assert provider.most_in_flight == 3
 
 
-@pytest.mark.parametrize("error", [Passing("HTTP 500"), SlowDown("HTTP 429"), Unusable("wrong count")])
+@pytest.mark.parametrize("error", [Transient("HTTP 500"), SlowDown("HTTP 429"), Unusable("wrong count")])
 def test_what_may_pass_is_sent_again(store: Store, error: CallError) -> None:
     provider = Provider([error, error, None, error])
     with a_runner(store, provider) as runner:
@@ -160,37 +168,37 @@ def test_slow_down_without_end_ends_the_run(store: Store) -> None:
 
 def test_one_that_gets_no_answer_keeps_nobody_from_theirs_but_the_run_is_no_success(store: Store) -> None:
     class Picky(Provider):
-        def send(self, payloads: Sequence[Payload]) -> list[Value]:
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
             if payloads[0]["text"] == "3":
-                raise Passing("HTTP 500")
+                raise Transient("HTTP 500")
             return super().send(payloads)
 
     with a_runner(store, Picky()) as runner:
         with pytest.raises(AugenError, match=r"1 of 8 got no answer.*HTTP 500.*failed\.jsonl.*dvc repro"):
             runner.fetch(singles(8))
-        assert len(runner.values) == 7
+        assert len(runner.answers) == 7
         assert runner.failures == [Failure("key of 3", "HTTP 500", 6)]
 
 
 def test_a_provider_that_answers_nobody_is_not_asked_for_ever(store: Store) -> None:
-    provider = Provider([Passing("HTTP 500")] * 1000)
+    provider = Provider([Transient("HTTP 500")] * 1000)
     with a_runner(store, provider) as runner, pytest.raises(AugenError, match="no answers any more"):
         runner.fetch(singles(500))
     assert 1000 - len(provider.script) <= runner_module.MAX_COOL_DOWNS + 8
 
 
 @pytest.mark.parametrize("error", [Refused("content_filter"), Unusable("empty reply")])
-def test_one_refused_item_is_found_in_its_parcel_and_the_rest_is_answered(store: Store, error: CallError) -> None:
+def test_one_refused_call_is_found_in_its_batch_and_the_rest_is_answered(store: Store, error: CallError) -> None:
     class Picky(Provider):
-        def send(self, payloads: Sequence[Payload]) -> list[Value]:
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
             if any(payload["text"] == "c" for payload in payloads):
                 raise copy(error)
             return super().send(payloads)
 
     with a_runner(store, Picky()) as runner:
-        runner.fetch([items(*"abcdef")])
+        runner.fetch([calls(*"abcdef")])
         assert runner.refused == {"key of c": error.cause}
-        assert len(runner.values) == 5
+        assert len(runner.answers) == 5
         assert runner.account.refused == {error.cause: 1}
     assert store.get_many(["key of c"]) == {}
 
@@ -219,14 +227,14 @@ def test_a_wrong_key_costs_one_request(store: Store) -> None:
         assert runner.account.requests == 1
 
 
-def test_a_count_that_is_not_that_of_the_items_is_never_taken(store: Store) -> None:
+def test_a_count_that_is_not_that_of_the_calls_is_never_taken(store: Store) -> None:
     class Short(Provider):
-        def send(self, payloads: Sequence[Payload]) -> list[Value]:
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
             return super().send(payloads)[:1]
 
     with a_runner(store, Short()) as runner:
-        runner.fetch([items(*"abcd")])
-        assert {key: value["text"] for key, value in runner.values.items()} == {f"key of {t}": t * 2 for t in "abcd"}
+        runner.fetch([calls(*"abcd")])
+        assert {key: answer["text"] for key, answer in runner.answers.items()} == {f"key of {t}": t * 2 for t in "abcd"}
 
 
 def test_two_runners_at_once_pay_for_nothing_twice(store: Store) -> None:
@@ -236,7 +244,7 @@ def test_two_runners_at_once_pay_for_nothing_twice(store: Store) -> None:
     def work() -> None:
         with Store(store.path) as own, a_runner(own, provider) as runner:
             runner.fetch(singles(60))
-            done.append(len(runner.values))
+            done.append(len(runner.answers))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
@@ -280,7 +288,7 @@ def test_the_rate_recovers_after_trouble(store: Store) -> None:
 
 def test_accounts_of_stages_stand_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "reports/usage.json"
-    account = Account("qianfan", lambda value: None if value["author"] == "b" else 0.25)
+    account = Account("qianfan", lambda answer: None if answer["author"] == "b" else 0.25)
     account.arrived({"author": "a", "prompt_tokens": 10, "tokens": 5})
     account.found({"author": "b", "prompt_tokens": 1, "tokens": 2})
     account.retries["HTTP 429"] += 2

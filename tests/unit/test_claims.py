@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from augen.generation.served.leases import LEASE_S, Claims
+from augen.generation.served.claims import CLAIM_S, Claims
 from augen.store.responses import Store
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def test_the_first_one_gets_a_free_key_and_the_second_waits(store: Store) -> Non
 
 
 def test_what_is_stored_is_nobodys_to_ask_for(store: Store) -> None:
-    store.put("a", {"text": "好"})
+    store.put_many({"a": {"text": "好"}})
     taken = Claims(store).take(["a", "b"])
     assert taken.stored == {"a": {"text": "好"}}
     assert taken.mine == ["b"]
@@ -57,22 +57,22 @@ def test_closing_gives_everything_up(store: Store) -> None:
     assert two.take(["a", "b"]).mine == ["a", "b"]
 
 
-def test_a_lease_runs_out_unless_it_is_renewed(store: Store) -> None:
+def test_a_claim_runs_out_unless_it_is_renewed(store: Store) -> None:
     clock = Clock()
     one, two = Claims(store, clock), Claims(store, clock)
     one.take(["a"])
-    clock.now += 0.9 * LEASE_S
+    clock.now += 0.9 * CLAIM_S
     one.renew()
-    clock.now += 0.9 * LEASE_S
+    clock.now += 0.9 * CLAIM_S
     assert two.take(["a"]).elsewhere == ["a"]
-    clock.now += 0.2 * LEASE_S
+    clock.now += 0.2 * CLAIM_S
     assert two.take(["a"]).mine == ["a"]
 
 
 CLAIMER = """
 import sys, time
 from pathlib import Path
-from augen.generation.served.leases import Claims
+from augen.generation.served.claims import Claims
 from augen.store.responses import Store
 claims = Claims(Store(Path(sys.argv[1])))
 print(*claims.take(["a"]).mine, flush=True)
@@ -101,11 +101,11 @@ def test_an_earlier_process_of_the_same_number_holds_nothing(store: Store) -> No
     assert now.take(["a"]).mine == ["a"]
 
 
-def test_a_process_of_another_machine_holds_its_claim_until_the_lease_ends(store: Store) -> None:
+def test_a_process_of_another_machine_holds_its_claim_until_it_runs_out(store: Store) -> None:
     clock = Clock()
     other, mine = Claims(store, clock), Claims(store, clock)
     other.owner = "elsewhere/1/00000000/0"
     other.take(["a"])
     assert mine.take(["a"]).elsewhere == ["a"]
-    clock.now += LEASE_S + 1
+    clock.now += CLAIM_S + 1
     assert mine.take(["a"]).mine == ["a"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
-from augen.generation.served.limits import APART, MARGIN, Limit, Limiter, Window, settle
+from augen.generation.served.limits import APART, MARGIN, Limit, Limiter, SlidingWindow, settle
 
 
 class Clock:
@@ -122,7 +122,7 @@ def test_a_leaky_bucket_would_not_do() -> None:
 
 
 def test_a_window_tells_when_something_fits() -> None:
-    window = Window(10, 60.0)
+    window = SlidingWindow(10, 60.0)
     window.add(6, 0.0)
     window.add(3, 20.0)
     assert window.free_at(1, 30.0) == 30.0

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from augen.core import params
 from augen.entries import Entry, QuestionItem
-from augen.generation.base import Completion
-from augen.generation.sampler import Item
+from augen.generation.base import Completion, IndexedRequest
 from augen.generation.served.failures import Failure
 from augen.reasoning.write import Writer, explain_right, explain_wrong
 from augen.rewriting import Draft
-from augen.rewriting.llm import LlmRewriter, Sampling, parse_texts
+from augen.rewriting.llm import LlmRewriter, parse_texts
+from tests.fakes import a_writer
 
 
 class Script:
@@ -21,15 +22,18 @@ class Script:
         self.completions = completions
         self.seen: dict[str, int] = {}
 
-    def draw(self, items: Sequence[Item], label: str) -> list[Completion]:
+    def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
         drawn = []
-        for request, index in items:
+        for request, index in requests:
             times = self.seen.get(request.prompt, 0)
             assert index["attempt"] == times
             self.seen[request.prompt] = times + 1
             text = self.completions[times]
             drawn.append(text if isinstance(text, Completion) else Completion(text, 5, "stop", "writer-7b"))
         return drawn
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -53,13 +57,14 @@ def test_only_a_list_of_as_many_texts_is_taken(reply: str, texts: list[str] | No
 def test_a_reply_that_cannot_be_used_is_asked_for_again_and_then_given_up() -> None:
     script = Script("no", json.dumps(["one", "two"]))
     drafts = [Draft("p~1", ("a", "b")), Draft("q~1", ("c",))]
-    rewriter = LlmRewriter(script, Sampling(seed=1, attempts=2, temperature=0.7, max_tokens=64))
+    settings = params.Llm(provider="openai", models=["writer-7b"], attempts=2, temperature=0.7, max_tokens=64)
+    rewriter = LlmRewriter(script, settings, seed=1)
     assert [list(texts) for texts in rewriter(drafts)] == [["one", "two"], ["c"]]
     assert rewriter.failures == [Failure("q~1", "no list of as many texts", 2)]
 
 
 def writer(attempts: int) -> Writer:
-    return Writer("解答", "解释", None, "local", 1, attempts, 0.3, 64)
+    return a_writer(None, "local", attempts=attempts)
 
 
 ENTRY = Entry("甲比乙高。", [QuestionItem("谁高？", ["乙", "甲", "丙"], answer="B")], id="p")
@@ -81,7 +86,7 @@ def test_what_was_wrong_with_every_attempt_is_kept() -> None:
     assert failures == [Failure("p#1", cause, 4)]
 
 
-def test_the_mistakes_of_a_model_are_signed_and_carry_their_wrong_answer() -> None:
+def test_the_mistakes_of_a_model_name_it_and_carry_their_wrong_answer() -> None:
     [entry], _, failures = explain_wrong([ENTRY], writer(2), Script("答案是：B", "答案是：C"), "sampled")
     item = entry.questions[0]
     assert (item.answer, item.reasoning, item.author) == ("C", "答案是：C", "writer-7b")

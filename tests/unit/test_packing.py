@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.rewriting.packing import Packer, is_blank, pack, parts
+from augen.rewriting.packing import Packer, is_blank, parts
 
 texts = st.text(st.sampled_from("甲乙 \n。，.;A9”"), max_size=60)
 limits = st.integers(1, 25)
+
+
+def packed(given: list[str], limit: int) -> list[list[str]]:
+    packer = Packer[str](limit)
+    full = [packer.add(text, len(text)) for text in given]
+    return [pack for pack in (*full, packer.rest()) if pack]
 
 
 @settings(max_examples=300, deadline=None)
@@ -22,17 +28,17 @@ def test_parts_are_within_the_limit_and_join_to_the_text(text: str, limit: int) 
 
 
 @settings(max_examples=300, deadline=None)
-@given(wanted=st.lists(texts, max_size=30), limit=st.integers(60, 200))
-def test_packs_are_within_the_limit_and_hold_all_texts_in_order(wanted: list[str], limit: int) -> None:
-    packs = list(pack(wanted, limit))
-    assert [text for one in packs for text in one] == wanted
+@given(given_texts=st.lists(texts, max_size=30), limit=st.integers(60, 200))
+def test_packs_are_within_the_limit_and_hold_all_texts_in_order(given_texts: list[str], limit: int) -> None:
+    packs = packed(given_texts, limit)
+    assert [text for one in packs for text in one] == given_texts
     assert all(one and sum(map(len, one)) <= limit for one in packs)
 
 
 @settings(max_examples=100, deadline=None)
-@given(wanted=st.lists(texts.filter(bool), min_size=2, max_size=30), limit=st.integers(60, 200))
-def test_no_pack_could_have_taken_the_next_text(wanted: list[str], limit: int) -> None:
-    packs = list(pack(wanted, limit))
+@given(given_texts=st.lists(texts.filter(bool), min_size=2, max_size=30), limit=st.integers(60, 200))
+def test_no_pack_could_have_taken_the_next_text(given_texts: list[str], limit: int) -> None:
+    packs = packed(given_texts, limit)
     for one, following in pairwise(packs):
         assert sum(map(len, one)) + len(following[0]) > limit
 

@@ -13,19 +13,11 @@ from augen.generation.base import Request
 from augen.prompts.sections import explain_prompt, solve_prompt
 from augen.reasoning import write as reasoning
 from augen.reasoning.write import Negatives, Writer, explain_right, explain_wrong, wrong_letters
-from tests.fakes import FakeEngine, FakeWindow, sampler_of
+from tests.fakes import FakeEngine, FakeWindow, a_writer, sampler_of
 
 
-def writer(attempts: int = 3, seed: int = 1, **other: Any) -> Writer:
-    settings: dict[str, Any] = {
-        "solve": "解答。",
-        "explain": "解释。",
-        "window": FakeWindow(),
-        "author": "a model",
-        "temperature": 0.3,
-        "max_tokens": 64,
-    }
-    return Writer(attempts=attempts, seed=seed, **(settings | other))
+def writer(**other: Any) -> Writer:
+    return a_writer(**{"window": FakeWindow(), "author": "a model", **other})
 
 
 def entry(*answers: str, id: str = "p", options: tuple[str, ...] = ("1", "2", "3", "4")) -> Entry:
@@ -94,7 +86,7 @@ def test_without_a_hint_the_question_is_solved_until_it_is_right(tmp_path: Path)
 
 
 @pytest.mark.parametrize("with_hint", [True, False])
-def test_attempts_end_as_soon_as_a_text_is_welcome(with_hint: bool, tmp_path: Path) -> None:
+def test_attempts_end_as_soon_as_a_text_is_accepted(with_hint: bool, tmp_path: Path) -> None:
     engine = FakeEngine(stubborn("A", "B"))
     [done] = right([entry("B")], engine, tmp_path, with_hint, attempts=5)
     assert len(engine.asked) == 2

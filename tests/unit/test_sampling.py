@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.generation.base import Completion, Request
-from augen.generation.sampler import Identity, Item, Sampler, Usage, sample_key
+from augen.generation.base import Completion, IndexedRequest, Request
+from augen.generation.sampler import EngineSampler, Identity, Usage, sample_key
 from augen.store.responses import Store
 
 IDENTITY = Identity("fake", "sha256:generator", "float32", None, "sha256:adapter")
@@ -51,13 +51,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def items(count: int, adapter: bool = False) -> list[Item]:
+def numbered(count: int, adapter: bool = False) -> list[IndexedRequest]:
     return [(replace(REQUEST, seed=seed, adapter=adapter), {"slot": seed, "round": 0}) for seed in range(count)]
 
 
-def draw(store: Store, engine: FakeEngine, wanted: Sequence[Item]) -> tuple[list[Completion], Usage]:
-    with Sampler(store, engine.open, IDENTITY) as sampler:
-        return sampler.draw(wanted, "test"), sampler.usage
+def draw(store: Store, engine: FakeEngine, requests: Sequence[IndexedRequest]) -> tuple[list[Completion], Usage]:
+    with EngineSampler(store, engine.open, IDENTITY) as sampler:
+        return sampler.draw(requests, "test"), sampler.usage
 
 
 # --- what a sample's key is made of
@@ -108,17 +108,17 @@ def test_a_plain_sample_is_the_same_whichever_adapter_there_is() -> None:
 # --- drawing
 
 
-def test_completions_come_back_in_the_order_of_the_items(store: Store) -> None:
-    wanted = items(20)
-    completions, usage = draw(store, FakeEngine(), wanted)
-    assert completions == [answer(request) for request, _ in wanted]
+def test_completions_come_back_in_the_order_of_the_requests(store: Store) -> None:
+    requests = numbered(20)
+    completions, usage = draw(store, FakeEngine(), requests)
+    assert completions == [answer(request) for request, _ in requests]
     assert (usage.from_store, usage.drawn, usage.tokens) == (0, 20, 60)
 
 
 def test_no_engine_is_opened_when_all_is_stored(store: Store) -> None:
-    first, _ = draw(store, FakeEngine(), items(5))
+    first, _ = draw(store, FakeEngine(), numbered(5))
     engine = FakeEngine()
-    again, usage = draw(store, engine, items(5))
+    again, usage = draw(store, engine, numbered(5))
     assert again == first
     assert (engine.opened, engine.closed) == (0, 0)
     assert usage == Usage(from_store=5)
@@ -131,29 +131,29 @@ def test_nothing_to_draw(store: Store) -> None:
 
 
 def test_raising_the_number_of_voters_draws_only_the_new_ones(store: Store) -> None:
-    draw(store, FakeEngine(), items(5))
+    draw(store, FakeEngine(), numbered(5))
     engine = FakeEngine()
-    completions, usage = draw(store, engine, items(7))
+    completions, usage = draw(store, engine, numbered(7))
     assert [request.seed for request in engine.asked] == [5, 6]
     assert (usage.from_store, usage.drawn) == (5, 2)
-    assert completions == [answer(request) for request, _ in items(7)]
+    assert completions == [answer(request) for request, _ in numbered(7)]
 
 
 def test_what_arrived_before_the_engine_broke_is_not_asked_for_again(store: Store) -> None:
     broken = FakeEngine(fails_after=3)
-    with Sampler(store, broken.open, IDENTITY) as sampler:
+    with EngineSampler(store, broken.open, IDENTITY) as sampler:
         with pytest.raises(RuntimeError, match="out of memory") as raised:
-            sampler.draw(items(8), "test")
+            sampler.draw(numbered(8), "test")
         assert "3 of 8 samples of this round had arrived" in raised.value.__notes__[0]
         assert sampler.usage.drawn == 3
         assert sampler.usage.tokens == 9
     assert broken.closed == 1
 
     engine = FakeEngine()
-    completions, usage = draw(store, engine, items(8))
+    completions, usage = draw(store, engine, numbered(8))
     assert [request.seed for request in engine.asked] == [0, 1, 2, 3, 4]
     assert (usage.from_store, usage.drawn) == (3, 5)
-    assert completions == [answer(request) for request, _ in items(8)]
+    assert completions == [answer(request) for request, _ in numbered(8)]
 
 
 def test_equal_requests_with_another_index_are_other_samples(store: Store) -> None:
@@ -164,13 +164,13 @@ def test_equal_requests_with_another_index_are_other_samples(store: Store) -> No
 
 def test_the_engine_stays_open_from_draw_to_draw(store: Store) -> None:
     engine = FakeEngine()
-    with Sampler(store, engine.open, IDENTITY) as sampler:
-        sampler.draw(items(2), "round 0")
-        sampler.draw(items(4), "round 1")
+    with EngineSampler(store, engine.open, IDENTITY) as sampler:
+        sampler.draw(numbered(2), "round 0")
+        sampler.draw(numbered(4), "round 1")
         assert (engine.opened, engine.closed) == (1, 0)
         sampler.close()
         assert (engine.opened, engine.closed) == (1, 1)
-        sampler.draw(items(5), "round 2")
+        sampler.draw(numbered(5), "round 2")
         assert sampler.usage.from_store == 2 + 4
         assert sampler.usage.drawn == 5
     assert (engine.opened, engine.closed) == (2, 2)
@@ -179,14 +179,14 @@ def test_the_engine_stays_open_from_draw_to_draw(store: Store) -> None:
 def test_samples_of_another_engine_than_expected_are_kept_apart(store: Store) -> None:
     """`auto` promised one engine and had to open another: its samples must not pass for the first one's."""
     expected = FakeEngine()
-    draw(store, expected, items(2))
+    draw(store, expected, numbered(2))
     fallback = FakeEngine(name="fallback")
-    with Sampler(store, fallback.open, IDENTITY) as sampler:
-        sampler.draw(items(4), "test")
+    with EngineSampler(store, fallback.open, IDENTITY) as sampler:
+        sampler.draw(numbered(4), "test")
         assert sampler.identity.engine == "fallback"
     assert [request.seed for request in fallback.asked] == [0, 1, 2, 3]
-    with Sampler(store, fallback.open, replace(IDENTITY, engine="fallback")) as sampler:
-        sampler.draw(items(4), "test")
+    with EngineSampler(store, fallback.open, replace(IDENTITY, engine="fallback")) as sampler:
+        sampler.draw(numbered(4), "test")
         assert sampler.usage == Usage(from_store=4)
 
 
@@ -196,16 +196,16 @@ def test_an_engine_that_loses_a_request_is_noticed(store: Store) -> None:
             yield from list(super().generate(requests))[1:]
 
     with pytest.raises(RuntimeError, match="fake returned 3 completions for 4 requests"):
-        draw(store, Loses(), items(4))
+        draw(store, Loses(), numbered(4))
 
 
 def test_progress_says_what_it_is_and_how_much_came_from_the_store(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    draw(store, FakeEngine(), items(3))
+    draw(store, FakeEngine(), numbered(3))
     capsys.readouterr()
-    with Sampler(store, FakeEngine().open, IDENTITY) as sampler:
-        sampler.draw(items(5), "infer, round 0")
+    with EngineSampler(store, FakeEngine().open, IDENTITY) as sampler:
+        sampler.draw(numbered(5), "infer, round 0")
     shown = capsys.readouterr()
     assert shown.out == ""
     last = shown.err.rsplit("\r", 1)[-1]

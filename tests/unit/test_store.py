@@ -75,15 +75,14 @@ def test_what_was_put_is_found(responses: dict[str, dict[str, Any]]) -> None:
 
 def test_half_a_surrogate_pair_survives(path: Path) -> None:
     with Store(path) as store:
-        store.put("key", {"text": "\ud83d"})
+        store.put_many({"key": {"text": "\ud83d"}})
         assert store.get_many(["key"]) == {"key": {"text": "\ud83d"}}
 
 
 def test_the_first_response_under_a_key_stands(path: Path) -> None:
     with Store(path) as store:
-        store.put("key", {"text": "first"})
-        store.put("key", {"text": "second"})
-        store.put_many({"key": {"text": "third"}})
+        store.put_many({"key": {"text": "first"}})
+        store.put_many({"key": {"text": "second"}})
         assert store.get_many(["key"]) == {"key": {"text": "first"}}
 
 
@@ -99,13 +98,47 @@ def test_put_many_keeps_all_or_nothing(path: Path) -> None:
         with pytest.raises(TypeError):
             store.put_many({"good": {}, "bad": {"value": object()}})
         assert store.get_many(["good"]) == {}
-        store.put("later", {})
+        store.put_many({"later": {}})
         assert store.get_many(["later"]) == {"later": {}}
+
+
+def test_fill_computes_only_what_is_missing(path: Path) -> None:
+    asked: list[dict[str, int]] = []
+
+    def compute(missing: dict[str, int]) -> Iterator[dict[str, dict[str, int]]]:
+        asked.append(missing)
+        for key, item in missing.items():
+            yield {key: {"double": 2 * item}}
+
+    with Store(path) as store:
+        store.put_many({"b": {"double": 0}})
+        assert store.fill({"c": 3, "b": 2, "a": 1}, compute) == {
+            "a": {"double": 2}, "b": {"double": 0}, "c": {"double": 6}
+        }  # fmt: skip
+        assert store.fill({"a": 1, "c": 3}, compute) == {"a": {"double": 2}, "c": {"double": 6}}
+        assert store.fill({}, compute) == {}
+    assert [list(missing.items()) for missing in asked] == [[("c", 3), ("a", 1)]]
+
+
+def test_fill_keeps_what_arrived_before_it_broke(path: Path) -> None:
+    def broken(missing: dict[str, int]) -> Iterator[dict[str, dict[str, int]]]:
+        yield {"a": {"value": 1}, "b": {"value": 2}}
+        with Store(path) as other:  # committed before the next is asked for
+            assert other.get_many(missing) == {"a": {"value": 1}, "b": {"value": 2}}
+        yield {}
+        raise LookupError("out of memory")
+
+    with Store(path) as store:
+        with pytest.raises(LookupError):
+            store.fill({"a": 1, "b": 2, "c": 3}, broken)
+        assert store.fill({"b": 2, "c": 3}, lambda missing: [{key: {"value": 0} for key in missing}]) == {
+            "b": {"value": 2}, "c": {"value": 0}
+        }  # fmt: skip
 
 
 def test_a_reopened_store_still_has_everything(path: Path) -> None:
     with Store(path) as store:
-        store.put("key", {"text": "好"})
+        store.put_many({"key": {"text": "好"}})
     with Store(path) as store:
         assert store.get_many(["key"]) == {"key": {"text": "好"}}
 
@@ -118,7 +151,7 @@ def test_threads_share_one_store(path: Path) -> None:
 
         def write(name: int) -> None:
             for i in range(50):
-                store.put(f"{name}-{i}", {"i": i})
+                store.put_many({f"{name}-{i}": {"i": i}})
 
         threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
         for thread in threads:
@@ -130,9 +163,9 @@ def test_threads_share_one_store(path: Path) -> None:
 
 def test_a_forked_process_gets_its_own_connection(path: Path) -> None:
     with Store(path) as store:
-        store.put("parent", {})
+        store.put_many({"parent": {}})
         if (pid := os.fork()) == 0:
-            store.put("child", {})
+            store.put_many({"child": {}})
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert store.get_many(["parent", "child"]) == {"parent": {}, "child": {}}
@@ -145,7 +178,7 @@ from augen.store.responses import Store
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 with Store(path) as store:
     for i in range(count):
-        store.put(f"{name}-{i}", {"text": "字" * 50})
+        store.put_many({f"{name}-{i}": {"text": "字" * 50}})
         print(i, flush=True)
 """
 
@@ -181,7 +214,7 @@ def test_kill_9_loses_nothing_that_was_put(path: Path) -> None:
     with Store(path) as store:
         keys = [f"w-{i}" for i in range(reported + 1)]
         assert list(store.get_many(keys)) and store.get_many(keys).keys() == set(keys)
-        store.put("after", {})  # and the store goes on
+        store.put_many({"after": {}})  # and the store goes on
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
@@ -267,9 +300,9 @@ def test_a_store_that_stays_locked(path: Path, monkeypatch: pytest.MonkeyPatch) 
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(AugenError, match="locked; another process"):
-            store.put("key", {})
+            store.put_many({"key": {}})
         other.close()
-        store.put("key", {})
+        store.put_many({"key": {}})
 
 
 # --- where it lies

@@ -1,15 +1,15 @@
 """The ray engine: copies of a local engine on many machines, fed by this process.
 
-Each worker is a Ray actor that opens vllm (or transformers) exactly as one process would, so the samples are
-those of that engine and are stored under its name. Requests go out in batches, to whichever worker is free;
-a batch is yielded when it is done. The batch of a worker that is lost (its machine stopped, out of memory) goes
-to another one, and a worker in its place is started where there is room.
+Each worker is a Ray actor that opens vllm (or transformers) exactly as a single process would. So its samples are
+those of that engine, and are stored under its name. Requests go out in batches to whichever worker is free; a batch
+is yielded when it is done. When a worker is lost (its machine stopped, out of memory), its batch goes to another one,
+and a new worker starts where there is room.
 
-Actors, not the vLLM processor of ``ray.data.llm``: that one decodes with a server of its own (another text where a
-character is cut, and on a CPU the LoRA kernels that `engines.vllm` keeps away from), runs vLLM only, and shows
-rows when Ray Data hands them on, not when a batch is done.
+Why actors, not the vLLM processor of ``ray.data.llm``: that one runs vLLM only, decodes in its own way (another text
+where a character is cut), uses on a CPU the LoRA kernels that `engines.vllm` avoids, and delivers rows when Ray Data
+hands them on, not when a batch is done.
 
-Every machine needs this environment and the models under the same paths (a shared folder, or ids of the hub); the
+Every machine needs this environment and the models under the same paths (a shared folder, or ids of the hub). The
 code is sent along.
 """
 
@@ -17,14 +17,17 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import augen
 from augen.core.errors import AugenError
-from augen.generation.base import Completion, Request, check_requests, load_tokenizer, tokenize
+from augen.generation.base import Completion, EngineSettings, Request, check_requests, load_tokenizer, tokenize
+from augen.generation.engines import open_engine, resolve
 
-# Read by Ray when it is imported. No figures are sent anywhere; no lines about what is fine.
+# Ray reads these when it is imported: it sends no usage figures, and prints no line when all is well.
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -35,24 +38,21 @@ for _name, _value in {
 import ray  # noqa: E402
 from ray.exceptions import RayError, RayTaskError  # noqa: E402
 
-OBJECTS = 256 * 2**20  # bytes of a local cluster's object store: prompts and texts are small
-LOOK_S = 30.0  # how often to look for room while no worker is at work
+OBJECTS = 256 * 2**20  # bytes of a local cluster's object store; prompts and texts are small
+LOOK_S = 30.0  # how often to look for room while no worker is busy with a batch
 ON_CPU = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}  # see augen.generation.engines.vllm
 
 
 class Worker:
-    """What runs on the other machines: one engine."""
+    """One engine, on one of the machines."""
 
-    def __init__(self, name: str, generator: str, options: Mapping[str, Any]) -> None:
-        self._open = name, generator, options
+    def __init__(self, name: str, settings: EngineSettings) -> None:
+        self._name, self._settings = name, settings
         self._engine: Any = None
 
     def open(self) -> None:
-        """Load the engine; not in the constructor, where an AugenError would reach nobody."""
-        from augen.generation.engines import open_engine
-
-        name, generator, options = self._open
-        self._engine = open_engine(name, generator, **options)
+        """Load the engine. Not in the constructor: an AugenError from there would reach nobody."""
+        self._engine = open_engine(self._name, self._settings)
 
     def complete(self, requests: list[Request]) -> list[Completion]:
         """The completions in the order of `requests`."""
@@ -61,38 +61,39 @@ class Worker:
 
 
 class RayEngine:
-    """A generator on the workers of a Ray cluster; they load it for the first request.
+    """A generator on the workers of a Ray cluster, which load it for the first request.
 
-    Args:
-        name: of the engine that the workers open; also this engine's name, since its samples are the same.
-        options: of ``open_engine``, for the workers.
-        settings: ``engine.ray`` of params.yaml.
+    `name` is the engine that the workers open, and also this engine's name, since its samples are the same.
     """
 
-    def __init__(self, name: str, generator: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        self.name = name
-        self._generator = _everywhere(generator)
-        adapter: Path | None = options["adapter"]
-        self._options = {**options, "adapter": adapter and adapter.resolve()}
-        self._settings = settings
-        self._tokenizer = load_tokenizer(generator, options["revision"])
+    def __init__(self, settings: EngineSettings, name: str | None = None) -> None:
+        if settings.ray is None:
+            raise AugenError("engine.ray: the ray engine needs its settings; see params.yaml")
+        self.name = name or resolve("ray")
+        self._cluster = settings.ray
+        self._settings = replace(
+            settings,
+            generator=_everywhere(settings.generator),
+            adapter=settings.adapter and settings.adapter.resolve(),
+            ray=None,
+        )
+        self._tokenizer = load_tokenizer(settings.generator, settings.revision)
         self._connected = False
-        self._wanted = 0  # workers
+        self._workers = 0  # as many as are to run
         self._idle: list[Any] = []
-        # What each worker that is not idle is doing: a batch, or None where nobody waits for it (it opens its
-        # engine, or the caller has gone).
+        # By call: the worker and its batch; None where nobody waits (the worker opens its engine, or the caller left).
         self._busy: dict[Any, tuple[Any, list[int] | None]] = {}
-        self._losses = 0  # workers since a batch was done
+        self._losses = 0  # workers lost since a call last succeeded
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """See ``Engine.generate``. Batches are slices of `requests`, in their order."""
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
-        has_adapter = self._options["adapter"] is not None
-        check_requests(requests, [len(p) for p in prompts], self._options["max_model_len"], has_adapter)
+        has_adapter = self._settings.adapter is not None
+        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, has_adapter)
         if not requests:
             return
         self._connect()
-        size = self._settings["batch_size"]
+        size = self._cluster.batch_size
         waiting = deque(list(range(at, min(at + size, len(requests)))) for at in range(0, len(requests), size))
         left = len(waiting)
         try:
@@ -118,16 +119,16 @@ class RayEngine:
             ray.shutdown()
 
     def _finished(self) -> Iterator[tuple[list[int], list[Completion] | None]]:
-        """Wait for calls to end; yields each batch with its completions, or with None if its worker is lost."""
+        """Wait for a call to end; yields its batch with the completions, or with None if the worker is lost."""
         done, _ = ray.wait(list(self._busy), num_returns=1, timeout=LOOK_S)
         if not done and all(batch is None for _, batch in self._busy.values()):
-            self._room()
+            self._room()  # an error where no node is left
             print("engine.ray: waiting for a worker that has its model loaded", file=sys.stderr)
         for call in done:
             worker, batch = self._busy.pop(call)
             try:
                 completions = ray.get(call)
-            except RayTaskError as error:  # the engine's own: another worker would fail alike
+            except RayTaskError as error:  # the engine's own error: another worker would fail in the same way
                 if isinstance(error.cause, AugenError):
                     raise error.cause from None
                 raise
@@ -142,7 +143,7 @@ class RayEngine:
 
     def _replace(self, error: RayError, batch: list[int] | None) -> None:
         self._losses += 1
-        if self._losses > 3 * self._wanted:
+        if self._losses > 3 * self._workers:
             raise AugenError(
                 f"engine.ray: {self._losses} workers in a row were lost, the last with: {str(error).strip()}"
             ) from error
@@ -152,50 +153,49 @@ class RayEngine:
 
     def _start(self) -> None:
         """Start a worker; Ray places it as soon as a node has room."""
-        gpus = self._settings["gpus"]
+        gpus = self._cluster.gpus
         worker = self._actor.options(
             num_cpus=1, num_gpus=gpus, runtime_env={"env_vars": ON_CPU if not gpus else {}}
-        ).remote(self.name, self._generator, self._options)
+        ).remote(self.name, self._settings)
         self._busy[worker.open.remote()] = worker, None
 
     def _connect(self) -> None:
         """Join the cluster, or start one here, and start the workers."""
         if self._connected:
             return
-        address = self._settings["address"] or os.environ.get("RAY_ADDRESS")
-        package = Path(__file__).parents[1]
+        address = self._cluster.address or os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {"address": address} if address else _local()
         if address:
             _reach(address)
-            # One try of 40 s, not 20, at what listens but is no cluster.
+            # Where something listens that is no cluster: one try of 40 s, not 20 of them.
             os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
         try:
             ray.init(
                 **options,
                 logging_level="ERROR",
                 log_to_driver=False,
-                runtime_env={"py_modules": [str(package)], "excludes": ["**/__pycache__"]},
+                runtime_env={"py_modules": list(augen.__path__), "excludes": ["**/__pycache__"]},
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise AugenError(f"engine.ray.address: cannot use {address or 'a local cluster'}: {error}") from error
         self._connected = True
         self._actor = ray.remote(Worker)
         room = self._room()
-        self._wanted = self._settings["workers"] or room
-        if self._wanted > room:
-            print(f"engine.ray: room for {room} of {self._wanted} workers; the others wait for nodes", file=sys.stderr)
-        for _ in range(self._wanted):
+        self._workers = self._cluster.workers or room
+        if self._workers > room:
+            print(f"engine.ray: room for {room} of {self._workers} workers; the others wait for nodes", file=sys.stderr)
+        for _ in range(self._workers):
             self._start()
 
     def _room(self) -> int:
         """How many workers the nodes can hold at once; AugenError if none."""
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        gpus = self._settings["gpus"]
+        gpus = self._cluster.gpus
         room = sum(int(min(node.get("CPU", 0), node.get("GPU", 0) // gpus if gpus else float("inf"))) for node in nodes)
         if not room:
             found = ", ".join(f"{node.get('CPU', 0):.0f} CPU and {node.get('GPU', 0):.0f} GPU" for node in nodes)
             raise AugenError(
-                f"engine.ray.gpus: a worker is to have 1 CPU and {gpus} GPU, but no node has that "
+                f"engine.ray.gpus: a worker is to have 1 CPU and {gpus:g} GPU, but no node has that "
                 f"({found or 'no node is left'})"
             )
         return room
@@ -206,7 +206,7 @@ def _local() -> dict[str, Any]:
 
 
 def _reach(address: str) -> None:
-    """AugenError where nothing listens; Ray itself would try for a minute, or end the process."""
+    """Raise AugenError where nothing listens; Ray would try for a minute, or end the process."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
@@ -218,5 +218,5 @@ def _reach(address: str) -> None:
 
 
 def _everywhere(generator: str) -> str:
-    """A folder's path from the root, since workers run in another folder; an id of the hub as it is."""
+    """A model's folder as an absolute path, since workers run in another folder; an id of the hub as it is."""
     return str(Path(generator).resolve()) if Path(generator).exists() else generator

@@ -1,14 +1,13 @@
 """The transformers engine: ``model.forward`` with a key-value cache, wherever torch runs.
 
-Its own decoding loop, because ``model.generate`` has one temperature and one random stream per call, while
-here every row has its own: a sample depends on its seed alone and not on its neighbours. A row that is
-finished leaves the batch, so that a short completion does not pay for a long one.
+It has a decoding loop of its own, because ``model.generate`` has one temperature and one random stream per call.
+Here every row has its own, so a sample depends on its seed alone and not on its neighbours. A finished row leaves
+the batch, so a short completion does not wait for a long one.
 """
 
 import gc
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -16,8 +15,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.utils.logging import disable_progress_bar
 
+from augen.core.device import device
 from augen.core.errors import AugenError
-from augen.generation.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
+from augen.generation.base import Completion, EngineSettings, Request, check_requests, decode, load_tokenizer, tokenize
 from augen.store.identity import refuse_pickled_weights
 
 
@@ -26,51 +26,49 @@ class TransformersEngine:
 
     name = "transformers"
 
-    def __init__(
-        self,
-        generator: str,
-        *,
-        revision: str | None,
-        dtype: str,
-        adapter: Path | None,
-        max_model_len: int,
-        batch_size: int,
-    ) -> None:
-        disable_progress_bar()  # of loading weights; the one of the samples is shown by augen.generation.sampler
-        self._device = _device()
-        self._max_model_len = max_model_len
-        self._batch_size = batch_size
-        self._tokenizer = load_tokenizer(generator, revision)
-        refuse_pickled_weights(generator, "model.generator")
+    def __init__(self, settings: EngineSettings) -> None:
+        if settings.quantization is not None:
+            raise AugenError(
+                f"engine.quantization: the transformers engine cannot do {settings.quantization!r}; "
+                "set it to null or use vllm"
+            )
+        disable_progress_bar()  # of loading weights; augen.generation.sampler shows the one of the samples
+        self._settings = settings
+        self._device = device()
+        self._tokenizer = load_tokenizer(settings.generator, settings.revision)
+        refuse_pickled_weights(settings.generator, "model.generator")
         try:
             model: Any = AutoModelForCausalLM.from_pretrained(
-                generator, revision=revision, dtype=getattr(torch, dtype), use_safetensors=True
+                settings.generator,
+                revision=settings.revision,
+                dtype=getattr(torch, settings.dtype),
+                use_safetensors=True,
             )
         except (OSError, ValueError) as error:
-            raise AugenError(f"model.generator: transformers cannot load {generator}: {error}") from error
+            raise AugenError(f"model.generator: transformers cannot load {settings.generator}: {error}") from error
         self._end = _end_tokens(self._tokenizer, model)
         self._lora: Any = None
-        if adapter is not None:
+        if settings.adapter is not None:
             from peft import PeftModel
 
-            refuse_pickled_weights(adapter, "infer.adapter")
+            refuse_pickled_weights(settings.adapter, "infer.adapter")
             try:
-                model = PeftModel.from_pretrained(model, str(adapter))
+                model = PeftModel.from_pretrained(model, str(settings.adapter))
             except (OSError, ValueError, RuntimeError) as error:
-                raise AugenError(f"{adapter}: not a LoRA adapter for {generator}: {error}") from error
+                raise AugenError(f"{settings.adapter}: not a LoRA adapter for {settings.generator}: {error}") from error
             self._lora = model.base_model
         self._model: Any = model.to(self._device).eval()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """See ``Engine.generate``. Prompts of like length run together, the longest first."""
+        """See ``Engine.generate``. Prompts of similar length run together, the longest first."""
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
-        check_requests(requests, [len(p) for p in prompts], self._max_model_len, self._lora is not None)
+        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, self._lora is not None)
 
         order = sorted(range(len(requests)), key=lambda i: (requests[i].adapter, -len(prompts[i])))
         for adapter, group in groupby(order, key=lambda i: requests[i].adapter):
             rows = list(group)
-            for start in range(0, len(rows), self._batch_size):
-                batch = rows[start : start + self._batch_size]
+            for start in range(0, len(rows), self._settings.batch_size):
+                batch = rows[start : start + self._settings.batch_size]
                 self._switch_adapter(adapter)
                 done = self._decode([requests[i] for i in batch], [prompts[i] for i in batch])
                 yield from ((batch[position], completion) for position, completion in done)
@@ -102,7 +100,7 @@ class TransformersEngine:
             tokens = choose(logits, temperature, top_p, uniforms[:, step])  # (B,)
             logprobs = logits.log_softmax(dim=-1).gather(1, tokens[:, None])[:, 0]  # (B,)
 
-            going_on = []
+            unfinished = []
             for place, (row, token, logprob) in enumerate(
                 zip(open_rows, tokens.tolist(), logprobs.tolist(), strict=True)
             ):
@@ -111,26 +109,23 @@ class TransformersEngine:
                 if token in self._end or len(written[row]) == requests[row].max_tokens:
                     yield row, self._completion(written[row], sums[row])
                 else:
-                    going_on.append(place)
-            if len(going_on) < len(open_rows):
-                if not going_on:
+                    unfinished.append(place)
+            if len(unfinished) < len(open_rows):
+                if not unfinished:
                     return
-                keep = torch.tensor(going_on, device=self._device)
+                keep = torch.tensor(unfinished, device=self._device)
                 tokens, mask, temperature, top_p, uniforms = (
                     part[keep] for part in (tokens, mask, temperature, top_p, uniforms)
                 )
                 cache.batch_select_indices(keep)
-                open_rows = [open_rows[place] for place in going_on]
+                open_rows = [open_rows[place] for place in unfinished]
             ids = tokens[:, None]
             mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
 
-    # Not around the whole loop: a generator that yields inside it would leave the mode switched on for its
-    # caller.
+    # Not around the whole loop: a generator that yields inside it would leave the mode on for its caller.
     @torch.inference_mode()
     def _forward(self, ids: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
-        """Next-token logits (B, V) in float32, after `ids` (B, T), or (B, 1) once `cache` holds what is
-        before.
-        """
+        """Next-token logits (B, V) in float32 after `ids`: whole prompts (B, T), then one token (B, 1) each time."""
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self._model(
             input_ids=ids,
@@ -150,8 +145,8 @@ class TransformersEngine:
 def choose(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Tensor:
     """The next token of each row, (B,), from logits (B, V) and three (B,): temperature 0 is greedy.
 
-    Samples by the inverse of the cumulative distribution: the token in whose share of [0, 1) `uniform` falls.
-    It takes one random number per token, which can be drawn on the CPU and be the same on every device.
+    Samples by inverting the cumulative distribution: takes the token in whose share of [0, 1) `uniform` falls. So
+    one random number per token is enough, and it can be drawn on the CPU, the same for every device.
     """
     greedy = temperature == 0
     probabilities = (logits / torch.where(greedy, 1.0, temperature)[:, None]).softmax(dim=-1)
@@ -159,15 +154,14 @@ def choose(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) 
         probabilities = nucleus(probabilities, top_p)
     cumulative = probabilities.cumsum(dim=-1)  # (B, V); its end is not exactly 1
     total = cumulative[:, -1]
-    # Rounding must not lift the point to the very end, where no token is left.
+    # Rounding must not move the point to the very end, where no token is left.
     point = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
     sampled = torch.searchsorted(cumulative, point[:, None], right=True)[:, 0]
     return torch.where(greedy, logits.argmax(dim=-1), sampled)
 
 
 def nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:
-    """`probabilities` (B, V) with 0 outside the smallest set of likeliest tokens that holds `top_p` (B,) of
-    them.
+    """`probabilities` (B, V), set to 0 outside the smallest set of likeliest tokens that adds up to `top_p` (B,).
 
     Holtzman et al. 2020, "The curious case of neural text degeneration". The likeliest token always stays.
 
@@ -175,15 +169,13 @@ def nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:
     tensor([[0.0000, 0.5000, 0.3000]])
     """
     ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
-    before = ordered.cumsum(dim=-1) - ordered  # what the likelier tokens hold together
+    before = ordered.cumsum(dim=-1) - ordered  # sum over the likelier tokens
     kept = (before < top_p[:, None]) | (order == order[:, :1])
     return torch.zeros_like(probabilities).scatter(-1, order, ordered * kept)
 
 
 def uniform_streams(requests: Sequence[Request]) -> Tensor:
-    """One row of uniform numbers from [0, 1) per request, drawn from its seed: (B, most new tokens), 0 beyond
-    its own.
-    """
+    """Uniform numbers from [0, 1), drawn from each request's seed: (B, most new tokens), 0 beyond its own."""
     streams = [
         torch.rand(request.max_tokens, generator=torch.Generator().manual_seed(request.seed)) for request in requests
     ]
@@ -191,9 +183,7 @@ def uniform_streams(requests: Sequence[Request]) -> Tensor:
 
 
 def pad_left(prompts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, both (B, longest prompt): padded in front, so that all end in the last
-    column.
-    """
+    """Token ids and attention mask, both (B, longest prompt), padded in front: all prompts end in the last column."""
     width = max(len(prompt) for prompt in prompts)
     ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
@@ -201,15 +191,7 @@ def pad_left(prompts: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def _end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
-    """Every token that ends a text: the tokenizer's, and those of ``generation_config.json`` (chat models:
-    several).
-    """
+    """Every token that ends a text: the tokenizer's, and those in ``generation_config.json`` (chat models: several)."""
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in (tokenizer.eos_token_id, *listed) if token is not None)
-
-
-def _device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,6 +1,6 @@
 """The vLLM engine: continuous batching and prefix caching, on a GPU or a CPU.
 
-Import this module only where vLLM is wanted: that sets its environment and loads it (5 s and more).
+Import this module only to use vLLM: the import sets vLLM's environment and loads it, which takes 5 s or more.
 """
 
 import gc
@@ -13,15 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from augen.core import cores  # noqa: F401  (reads what the user has set before it is set here)
+from augen.core import cores  # noqa: F401  (reads the user's OMP_NUM_THREADS before it is set here)
 from augen.core.errors import AugenError
-from augen.generation.base import Completion, Request, check_requests, decode, load_tokenizer, tokenize
+from augen.generation.base import Completion, EngineSettings, Request, check_requests, decode, load_tokenizer, tokenize
 from augen.store.identity import refuse_pickled_weights
 
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 ON_CPU = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take most of the machine's memory
-    "OMP_NUM_THREADS": "1",  # for the small models that suit a CPU: more threads only wait for each other
+    "OMP_NUM_THREADS": "1",  # with the small models that suit a CPU, more threads only wait for each other
     "TORCH_COMPILE_DISABLE": "1",  # compiling takes longer than it saves
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # in this process: starts in 3 s, not 20
 }
@@ -50,11 +50,11 @@ from vllm.inputs import tokens_input  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
 from vllm.sampling_params import RequestOutputKind  # noqa: E402
 
-# vLLM 0.32's LoRA kernels for the CPU copy the adapter's matrices for every single token (6 times the time of
-# the plain model) and, while decoding, apply the adapter also to requests that are not to have it. So on a
-# CPU the adapter is merged into a second copy of the weights; on a GPU one copy serves both.
+# vLLM 0.32's LoRA kernels for the CPU have two faults. They copy the adapter's matrices for every single token,
+# which takes 6 times as long as the plain model; and while decoding they apply the adapter to plain requests too.
+# So on a CPU the adapter is merged into a second copy of the weights; on a GPU one copy serves both.
 MERGE_ADAPTER = CPU
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM takes for max_lora_rank
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values that vLLM takes for max_lora_rank
 
 
 class VllmEngine:
@@ -62,42 +62,29 @@ class VllmEngine:
 
     name = "vllm"
 
-    def __init__(
-        self,
-        generator: str,
-        *,
-        revision: str | None,
-        dtype: str,
-        adapter: Path | None,
-        max_model_len: int,
-        memory_share: float,
-        quantization: str | None,
-    ) -> None:
-        self._generator = generator
-        self._revision = revision
-        self._dtype = dtype
-        self._adapter = adapter
-        self._max_model_len = max_model_len
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        generator, adapter = settings.generator, settings.adapter
         self._options: dict[str, Any] = {
             "tokenizer": generator,
-            "tokenizer_revision": revision,
-            "dtype": dtype,
-            "quantization": quantization,
-            "max_model_len": max_model_len,
-            "gpu_memory_utilization": memory_share,
+            "tokenizer_revision": settings.revision,
+            "dtype": settings.dtype,
+            "quantization": settings.quantization,
+            "max_model_len": settings.max_model_len,
+            "gpu_memory_utilization": settings.memory_share,
             "enable_prefix_caching": True,
             "load_format": "safetensors",  # "auto" would fall back to pickles
             "use_tqdm_on_load": False,
         }
         if CPU:
-            # vLLM 0.32 sets back the random stream of a request whose prompt was computed in part only; for a
-            # CPU's stream that raises "CPU Generator does not use offset". So prompts are computed whole.
+            # Where only a part of a prompt has been computed, vLLM 0.32 sets back the request's random stream; on a
+            # CPU that raises "CPU Generator does not use offset". So prompts are computed whole.
             self._options |= {
                 "enforce_eager": True,
                 "enable_chunked_prefill": False,
-                "max_num_batched_tokens": max(max_model_len, 4096),
-                # Only whole blocks are shared between prompts that begin alike, and the default of 128 tokens is
-                # about a prompt. With 32, the least that its kernels take, samples came 1.4 times as fast.
+                "max_num_batched_tokens": max(settings.max_model_len, 4096),
+                # Prompts with a common beginning share only whole blocks, and the default block of 128 tokens is about
+                # as long as a prompt. With 32, the least that the kernels take, samples came 1.4 times as fast.
                 "block_size": 32,
             }
         refuse_pickled_weights(generator, "model.generator")
@@ -107,13 +94,14 @@ class VllmEngine:
         if adapter is not None and not MERGE_ADAPTER:
             self._lora = LoRARequest(adapter.name, 1, str(adapter.resolve()))
             self._options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_rank(adapter)}
-        self._tokenizer = load_tokenizer(generator, revision)
-        self._models: dict[bool, Any] = {}  # LLM by "has the adapter in its weights"
+        self._tokenizer = load_tokenizer(generator, settings.revision)
+        self._models: dict[bool, Any] = {}  # LLM by "the adapter is merged into its weights"
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """See ``Engine.generate``. vLLM is given all plain requests at once, then all with the adapter."""
+        """See ``Engine.generate``. vLLM gets all plain requests at once, then all with the adapter."""
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
-        check_requests(requests, [len(p) for p in prompts], self._max_model_len, self._adapter is not None)
+        has_adapter = self._settings.adapter is not None
+        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, has_adapter)
         for adapter in (False, True):
             chosen = [i for i, request in enumerate(requests) if request.adapter == adapter]
             if chosen:
@@ -131,21 +119,22 @@ class VllmEngine:
 
     def _model(self, adapter: bool) -> Any:
         """The LLM for requests with or without the adapter; one for both, unless the adapter is merged."""
+        generator = self._settings.generator
         merged = adapter and self._lora is None
         if merged not in self._models:
             try:
-                self._models[merged] = self._load_merged() if merged else self._load(self._generator, self._revision)
+                self._models[merged] = self._load_merged() if merged else self._load(generator, self._settings.revision)
             except (OSError, ValueError) as error:
-                raise AugenError(f"model.generator: vLLM cannot load {self._generator}: {error}") from error
+                raise AugenError(f"model.generator: vLLM cannot load {generator}: {error}") from error
             except RuntimeError as error:
                 if not merged:
                     raise
-                raise AugenError(f"{self._adapter}: not a LoRA adapter for {self._generator}: {error}") from error
+                raise AugenError(f"{self._settings.adapter}: not a LoRA adapter for {generator}: {error}") from error
         return self._models[merged]
 
     def _load(self, model: str, revision: str | None) -> Any:
         llm = LLM(model, revision=revision, **self._options)
-        torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has put one there that only warns
+        torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has replaced it by one that only warns
         return llm
 
     def _load_merged(self) -> Any:
@@ -156,11 +145,11 @@ class VllmEngine:
 
         disable_progress_bar()
         plain: Any = AutoModelForCausalLM.from_pretrained(
-            self._generator, revision=self._revision, dtype=torch.float32, use_safetensors=True
+            self._settings.generator, revision=self._settings.revision, dtype=torch.float32, use_safetensors=True
         )
-        merged: Any = PeftModel.from_pretrained(plain, str(self._adapter)).merge_and_unload()
+        merged: Any = PeftModel.from_pretrained(plain, str(self._settings.adapter)).merge_and_unload()
         with TemporaryDirectory(prefix="augen-merged-") as directory:
-            merged.to(getattr(torch, self._dtype)).save_pretrained(directory)
+            merged.to(getattr(torch, self._settings.dtype)).save_pretrained(directory)
             del plain, merged
             return self._load(directory, revision=None)
 
@@ -169,7 +158,7 @@ class VllmEngine:
     ) -> Iterator[tuple[int, Completion]]:
         """Complete `requests`, all plain or all with the adapter; yields ``(position, completion)``.
 
-        Does what ``LLM.generate`` does inside, without waiting for the last before returning the first.
+        Does the same as ``LLM.generate``, but yields each completion when it is done.
         """
         engine = self._model(adapter).llm_engine
         lora = self._lora if adapter else None
@@ -185,7 +174,7 @@ class VllmEngine:
             engine.abort_request(names, internal=True)  # none is left, unless the caller stopped early
 
     def _completion(self, output: Any) -> Completion:
-        # Not vLLM's decoder, which works token by token: slower, and different where a character is cut.
+        # Not vLLM's decoder: it works token by token, which is slower and differs where a character is cut.
         tokens = list(output.token_ids)
         logprob = output.cumulative_logprob / len(tokens)
         return Completion(decode(self._tokenizer, tokens), len(tokens), output.finish_reason, logprob=logprob)
@@ -198,7 +187,7 @@ def _sampling(request: Request) -> SamplingParams:
         top_p=request.top_p,
         max_tokens=request.max_tokens,
         detokenize=False,
-        logprobs=0,  # of the token that was sampled, and of no others
+        logprobs=0,  # of the sampled token alone
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 

@@ -1,12 +1,14 @@
-"""Calls that cost something: nothing lost, nothing paid twice, at the provider's own limit.
+"""Paid calls: nothing lost, nothing paid twice, at the provider's own limit.
 
 ``runner``    sends what the store does not hold: bounded, limited, retried; stops cleanly
 ``limits``    how much may be sent in any second or minute, and the one pause for all
-``claims``    which process is asking for what, so that two of them never pay for the same answer
+``claims``    which process asks for what, so that two of them never pay for the same answer
 ``account``   requests, answers, retries, characters, tokens and cost, for reports/usage.json
 ``failures``  what ended without a usable answer, for reports/failed.jsonl
 ``errors``    what a provider can say instead of an answer
 ``secrets``   keys come from the environment and appear nowhere else
 ``opening``   a runner with store and account, as stages use it
-``chat``      a `Sampler` for reasonings whose samples are written by a paid model
+``sampler``   a `Sampler` whose completions are written by chat models
+``chat``      what the two chat providers share
+``openai``, ``qianfan``, ``tencent``   the providers, each through its own SDK
 """

@@ -1,8 +1,8 @@
-"""What was asked, answered and paid, for the screen and for reports/usage.json."""
+"""Requests, answers and cost, for the screen and for reports/usage.json."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from augen.core.files import write_json
 
 USAGE = Path("reports/usage.json")
-Value = Mapping[str, Any]  # a stored answer; its fields characters, prompt_tokens and tokens are what was billed
-Price = Callable[[Value], float | None]  # None: there is no price for it in params.yaml
+Answer = dict[str, Any]  # as it is stored; its fields characters, prompt_tokens and tokens are what was billed
+Cost = Callable[[Answer], float | None]  # None: params.yaml has no price for it
 
 
 @dataclass
@@ -25,13 +25,13 @@ class Bill:
     cost: float = 0.0
     unpriced: int = 0  # answers without a price
 
-    def add(self, value: Value, price: float | None) -> None:
+    def add(self, answer: Answer, cost: float | None) -> None:
         self.answers += 1
-        self.characters += value.get("characters", 0)
-        self.prompt_tokens += value.get("prompt_tokens", 0)
-        self.tokens += value.get("tokens", 0)
-        self.cost += price or 0.0
-        self.unpriced += price is None
+        self.characters += answer.get("characters", 0)
+        self.prompt_tokens += answer.get("prompt_tokens", 0)
+        self.tokens += answer.get("tokens", 0)
+        self.cost += cost or 0.0
+        self.unpriced += cost is None
 
     def as_dict(self) -> dict[str, Any]:
         return {**vars(self), "cost": round(self.cost, 6)}
@@ -53,18 +53,18 @@ class Account:
     """One stage's dealings with one provider in one run."""
 
     provider: str
-    price: Price
+    cost: Cost
     requests: int = 0  # sent, failed ones included
     retries: Counter[str] = field(default_factory=Counter)  # requests that had to be sent again, by cause
-    refused: Counter[str] = field(default_factory=Counter)  # answers that there will never be, by cause
+    refused: Counter[str] = field(default_factory=Counter)  # calls that will never be answered, by cause
     paid: Bill = field(default_factory=Bill)  # answers that arrived in this run
-    stored: Bill = field(default_factory=Bill)  # answers that an earlier run, or another process, had paid for
+    stored: Bill = field(default_factory=Bill)  # answers that an earlier run, or another process, paid for
 
-    def arrived(self, value: Value) -> None:
-        self.paid.add(value, self.price(value))
+    def arrived(self, answer: Answer) -> None:
+        self.paid.add(answer, self.cost(answer))
 
-    def found(self, value: Value) -> None:
-        self.stored.add(value, self.price(value))
+    def found(self, answer: Answer) -> None:
+        self.stored.add(answer, self.cost(answer))
 
     def as_dict(self) -> dict[str, Any]:
         return {

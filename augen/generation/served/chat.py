@@ -1,19 +1,29 @@
-"""What chat providers share: a payload is the body of an OpenAI-like request, an answer is what is kept of the reply.
+"""What chat providers share: a payload is the body of an OpenAI-like request; of the reply, the answer is kept.
 
 The answer to ``{"model": "m", "messages": […], "temperature": 0.3, …}`` is
 ``{"text": "…", "tokens": 57, "finish": "stop", "author": "m", "prompt_tokens": 180}``.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
-from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
-from augen.generation.served.runner import Payload, Value
+from augen.generation.served.account import Answer
+from augen.generation.served.errors import (
+    CallError,
+    Misconfigured,
+    QuotaUsedUp,
+    Refused,
+    SlowDown,
+    Transient,
+    Unusable,
+)
+from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import scrubbed
 
-# 17, 18, 19, 336501 and 336502 are Qianfan's, for day, second, account, requests and tokens per minute.
+# Qianfan's numbers: 17 is its daily limit, 18 per second, 19 the account's, 336501 requests and 336502 tokens a minute.
 _QUOTA = {"insufficient_quota", "insufficient_balance", "account_overdue", "17", "19"}
 _SLOW_DOWN = {"rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded", "rate_limit_exceeded", "18", "336501", "336502"}
-# Of this request, not of all: its content, or its length.
+# Faults of this one request: its content, or its length.
 _REFUSED = {
     "content_filter",
     "content_policy_violation",
@@ -26,44 +36,46 @@ _REFUSED = {
     "characters_too_long",
     "string_above_max_length",
 }
-_TOO_LONG = "maximum context length"  # vLLM says it in words only
+_TOO_LONG = "maximum context length"  # vLLM gives no code for it
 
 
-def classified(
-    provider: str,
-    variables: str,
-    model: str,
-    status: int | None,
-    code: str,
-    message: str,
-    retry_after_s: float | None = None,
-) -> CallError | Misconfigured:
-    """The error for an HTTP status (None: 200 with an error in its body) and the code in the reply's body.
+@dataclass(frozen=True)
+class ErrorReply:
+    """What a provider replied to a request for `model` instead of an answer."""
 
-    `variables` names the environment variables that hold the key.
-    """
-    message = scrubbed(message)
+    model: str
+    status: int | None  # of HTTP; None: 200, with an error in the body
+    code: str  # from the body, as is the message
+    message: str
+    retry_after_s: float | None = None
+
+
+def classified(provider: str, variables: str, reply: ErrorReply) -> CallError | Misconfigured:
+    """The error for `reply`. `variables` names the environment variables that hold the key."""
+    status, code = reply.status, reply.code
+    message = scrubbed(reply.message)
     cause = f"HTTP {status}" if status else "error"
     cause = f"{cause} {code}".strip()
     if code in _QUOTA or status == 402:
         return QuotaUsedUp(cause, message)
     if code in _SLOW_DOWN or status == 429:
-        return SlowDown(cause, message, retry_after_s)
+        return SlowDown(cause, message, reply.retry_after_s)
     if code in _REFUSED or (status == 400 and _TOO_LONG in message):
         return Refused(cause, message)
     if code == "invalid_model" or status == 404:
-        return Misconfigured(f"{provider}: {cause}: {message}; is {model!r} one of its models (models in params.yaml)?")
+        question = f"is {reply.model!r} one of its models (models in params.yaml)?"
+        return Misconfigured(f"{provider}: {cause}: {message}; {question}")
     if status in (401, 403):
         return Misconfigured(f"{provider}: {cause}: {message}; check {variables}")
     if status is None or status >= 500 or status in (408, 409):
-        return Passing(cause)
+        return Transient(cause)
     return Misconfigured(f"{provider}: {cause}: {message}")
 
 
-def answer(payload: Payload, reply: Any) -> Value:
-    """What is kept of a completion. Raises Unusable for a chat model's without text.
+def answer(payload: Payload, reply: Any) -> Answer:
+    """What is kept of a completion. Raises Unusable where a chat model wrote no text.
 
-    A prompt that is continued may have reached its end: there, no text is what the model wrote.
+    Where a prompt is continued as it stands, an empty text is a valid answer: the model saw nothing to add.
     """
     continued = "prompt" in payload
     try:
@@ -87,7 +99,7 @@ def answer(payload: Payload, reply: Any) -> Value:
 
 
 def retry_after(headers: Any) -> float | None:
-    """Seconds that the provider asks to wait, where its headers say so in seconds."""
+    """How many seconds to wait, where the provider's headers say it in seconds."""
     try:
         return float(headers["retry-after"])
     except (KeyError, TypeError, ValueError):

@@ -1,31 +1,31 @@
-"""What a provider can say instead of an answer, by what has to be done about it.
+"""What a provider can say instead of an answer, sorted by what has to be done about it.
 
-A provider module turns every error of its SDK into one of these; the runner knows nothing else. Their texts
-are made from codes and messages of the provider's replies, never from an SDK's exception text: qianfan's, for
-one, holds the request's headers and with them the token.
+A provider module turns every error of its SDK into one of these; the runner knows no others. Their texts are made
+from codes and messages in the provider's replies, never from an SDK's exception text, which can hold secrets:
+qianfan's holds the request's headers, and with them the token.
 """
 
 from augen.core.errors import AugenError
 
 
 class CallError(Exception):
-    """`cause` is a short, stable text to count by; `detail` is what the provider said about this very request."""
+    """`cause` is a short, stable text to count by; `detail` is what the provider said about this one request."""
 
     def __init__(self, cause: str, detail: str = "") -> None:
         super().__init__(f"{cause}: {detail}" if detail else cause)
         self.cause = cause
 
 
-class Passing(CallError):
-    """May pass: a server error, a timeout, a broken reply. The request is sent again after a while."""
+class Transient(CallError):
+    """A server error, a timeout, a broken reply. The request is sent again after a while."""
 
 
-class Unusable(Passing):
-    """An answer, but none that can be used: nothing in it, or another count. Sent again a few times, then refused."""
+class Unusable(Transient):
+    """An answer without content, or a wrong number of answers. Sent again a few times, then counted as refused."""
 
 
 class SlowDown(CallError):
-    """Too many requests, tokens or characters per time: everybody pauses, then the request is sent again."""
+    """Too many requests, tokens or characters per time: all requests pause, then this one is sent again."""
 
     def __init__(self, cause: str, detail: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(cause, detail)
@@ -37,12 +37,12 @@ class Refused(CallError):
 
 
 class QuotaUsedUp(CallError):
-    """Nothing more will be answered today, or until somebody pays."""
+    """Nothing more will be answered until the next day, or until somebody pays."""
 
 
 class NoAnswer(CallError):
-    """The provider says slow down, or fails, again and again, and answers nothing between: the run ends."""
+    """The provider says slow down or fails again and again, with no answer in between: the run ends."""
 
 
 class Misconfigured(AugenError):
-    """No request of this kind can be answered: a wrong key, an unknown model. The message says what to set."""
+    """No request can be answered with these settings: a wrong key, an unknown model. The message says what to set."""

@@ -1,4 +1,4 @@
-"""What ended without a usable answer: reports/failed.jsonl, one line each."""
+"""Requests that ended without a usable answer: reports/failed.jsonl, one line each."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Failure:
 
 
 def keep_failures(stage: str, failures: Sequence[Failure], path: Path = FAILED) -> None:
-    """Replace the lines of `stage` in `path`; those of other stages stay. No file is made for no failures."""
+    """Replace the lines of `stage` in `path`; other stages' lines stay. Without failures, no new file is made."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

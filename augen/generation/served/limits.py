@@ -1,26 +1,28 @@
-"""How much may be sent per time, counted as providers count: in any window, wherever it begins.
+"""How much may be sent per time, counted as providers count: in every window, wherever it begins.
 
-The window is a log: what was sent in the last period counts, and a request goes out when it fits beside that.
-aiolimiter, the usual choice, is a leaky bucket: 5 per second lets 9 through in the first second (5 at once, then
-one every 0.2 s), which a provider that counts 5 in any second answers with 429. Hence these lines.
+The window is a log of what was sent in the last period; a request is sent when it fits beside that. aiolimiter, the
+usual choice, is a leaky bucket: with 5 per second it lets 9 through in the first second (5 at once, then one every
+0.2 s). A provider that counts 5 in any second answers that with 429. Hence this module.
 
-Requests do not arrive in the rhythm in which they left, and a provider counts what arrives. Therefore a period is
-stretched by `MARGIN`; requests that may leave at once leave a little apart, or they would hold each other up; a grant
-counts from when its request really left (`left`); and a limit per minute is kept within every second too, as some
-providers do without saying so.
+A provider counts requests when they arrive, and they do not arrive in the rhythm in which they left. Therefore:
+
+- a period is longer by `MARGIN`;
+- requests that may all leave at once leave a little apart, so that they do not hold each other up;
+- a grant counts from when its request really left (`left`);
+- a limit per minute is kept within every second too, as some providers do without saying so.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from augen.core.errors import AugenError
 
 MARGIN = 0.015
-APART = 0.25  # of the distance at which requests would be spread evenly
+APART = 0.25  # share of the distance that evenly spread requests would have
 Kind = Literal["requests", "characters", "tokens"]
 
 
@@ -33,8 +35,17 @@ class Limit:
     period_s: float
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a provider is asked, and how often again."""
+
+    limits: Sequence[Limit]
+    concurrency: int  # requests at once
+    retries: int  # of a request after a transient error
+
+
 class Grant:
-    """One thing that was let through: when, and how much it counts."""
+    """When something was let through, and how much it counts."""
 
     __slots__ = ("amount", "at")
 
@@ -42,7 +53,7 @@ class Grant:
         self.at, self.amount = at, amount
 
 
-class Window:
+class SlidingWindow:
     """At most `amount` in every half-open window of `period_s` seconds; times must not run backwards."""
 
     def __init__(self, amount: float, period_s: float) -> None:
@@ -50,7 +61,7 @@ class Window:
         self._log: deque[Grant] = deque()
 
     def free_at(self, amount: float, now: float) -> float:
-        """The earliest time from `now` on at which `amount` fits. Raises ValueError if it never does."""
+        """The earliest time, `now` or later, at which `amount` fits. Raises ValueError if it never does."""
         if amount > self.amount:
             raise ValueError(f"{amount} can never fit into {self.amount}")
         while self._log and self._log[0].at + self.period_s <= now:
@@ -61,7 +72,8 @@ class Window:
             if too_much <= 0:
                 break
             too_much -= grant.amount
-            at = max(at, grant.at + self.period_s)  # they stand in the order of their turns, hardly of their times
+            # max: grants stand in the order of their turns, and `left` may have moved their times.
+            at = max(at, grant.at + self.period_s)
         return at
 
     def add(self, amount: float, now: float) -> Grant:
@@ -72,7 +84,7 @@ class Window:
 
 
 class Limiter:
-    """Lets requests through one after another, first come, first served, within all limits and after all pauses."""
+    """Lets requests through one by one, first come, first served, within all limits and after all pauses."""
 
     def __init__(
         self,
@@ -83,20 +95,20 @@ class Limiter:
     ) -> None:
         limits = list(limits)
         self._windows = [
-            (limit, Window(limit.amount, limit.period_s * (1 + MARGIN)))
+            (limit, SlidingWindow(limit.amount, limit.period_s * (1 + MARGIN)))
             for given in limits
             for limit in (given, *_within_a_second(given))
         ]
         distances = [limit.period_s / limit.amount for limit in limits if limit.kind == "requests"]
         self._apart_s = APART * max(distances, default=0.0)
         self._clock, self._sleep = clock, sleep
-        self._not_before = float("-inf")  # a pause ends, or the next request may leave
+        self._not_before = float("-inf")  # when a pause ends, or the next request may leave
         self._turn = asyncio.Lock()
 
     async def acquire(self, **amounts: float) -> dict[Kind, list[Grant]]:
-        """Wait until `amounts` (by kind) fit, and count them. The grants can be corrected with `settle`.
+        """Wait until `amounts` (by kind) fit, and count them. `settle` corrects the grants afterwards.
 
-        Raises AugenError for what is more than a whole limit.
+        Raises AugenError for an amount that exceeds a whole limit.
         """
         async with self._turn:
             while (wait := self._free_at(amounts) - self._clock()) > 0:
@@ -110,14 +122,17 @@ class Limiter:
             return grants
 
     def left(self, grants: dict[Kind, list[Grant]]) -> None:
-        """Say that the request of `grants` leaves now, perhaps a while after it was let through; from any thread."""
+        """Count `grants` from now on: their request leaves now, perhaps a while after it was let through.
+
+        May be called from any thread.
+        """
         now = self._clock()
         for of_kind in grants.values():
             for grant in of_kind:
                 grant.at = now
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for `seconds` from now; a longer pause that is running stays."""
+        """Let nothing through for the next `seconds`. A running pause is never shortened."""
         self._not_before = max(self._not_before, self._clock() + seconds)
 
     def _free_at(self, amounts: dict[str, float]) -> float:
@@ -135,7 +150,7 @@ class Limiter:
 
 
 def _within_a_second(limit: Limit) -> list[Limit]:
-    """The same rate over about a second (or one request), for a limit of requests over a longer time."""
+    """For a limit of requests over more than a second: the same rate over about a second, or over one request."""
     if limit.kind != "requests" or limit.period_s <= 1:
         return []
     amount = max(1, int(limit.amount / limit.period_s))
@@ -143,6 +158,6 @@ def _within_a_second(limit: Limit) -> list[Limit]:
 
 
 def settle(grants: dict[Kind, list[Grant]], kind: Kind, actual: float) -> None:
-    """Count `actual` where more was reserved: how many tokens a reply has is known only afterwards."""
+    """Count `actual` where more was reserved: the tokens of a reply are known only when it is there."""
     for grant in grants.get(kind, ()):
         grant.amount = min(grant.amount, actual)

@@ -1,15 +1,17 @@
 """Any server with an OpenAI-like API: vLLM, DashScope, DeepSeek, Ollama, …, through the openai SDK.
 
-A payload with ``messages`` goes to its chat API; one with ``prompt`` is continued as it stands (vLLM, Ollama).
+A payload with ``messages`` goes to the chat API; the text of one with ``prompt`` is continued as it stands (vLLM,
+Ollama).
 """
 
 import os
 from collections.abc import Sequence
 
 from augen.core import params
-from augen.generation.served.chat import answer, classified, retry_after
-from augen.generation.served.errors import Passing
-from augen.generation.served.runner import Payload, Value
+from augen.generation.served.account import Answer
+from augen.generation.served.chat import ErrorReply, answer, classified, retry_after
+from augen.generation.served.errors import Transient
+from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import required
 
 NAME = "openai"
@@ -26,12 +28,12 @@ class OpenAI:
         key = required(NAME, [KEY])[KEY]
         import openai
 
-        # max_retries: the runner retries, and counts. The client may be shared by threads.
+        # max_retries: the runner retries, and counts. Threads may share the client.
         self._client = openai.OpenAI(
             api_key=key, base_url=base_url(settings), timeout=settings.timeout_s, max_retries=0
         )
 
-    def send(self, payloads: Sequence[Payload]) -> list[Value]:
+    def send(self, payloads: Sequence[Payload]) -> list[Answer]:
         import openai
 
         (payload,) = payloads
@@ -40,13 +42,14 @@ class OpenAI:
             reply = endpoint.with_raw_response.create(**payload)
             return [answer(payload, reply.http_response.json())]
         except openai.APITimeoutError:
-            raise Passing("timeout") from None
+            raise Transient("timeout") from None
         except openai.APIStatusError as error:
             body = error.body if isinstance(error.body, dict) else {}
             code, message = str(error.code or body.get("code") or ""), str(body.get("message") or "")
-            wait = retry_after(error.response.headers)
-            raise classified(NAME, KEY, payload["model"], error.status_code, code, message, wait) from None
+            wait_s = retry_after(error.response.headers)
+            fault = ErrorReply(payload["model"], error.status_code, code, message, wait_s)
+            raise classified(NAME, KEY, fault) from None
         except openai.APIConnectionError:
-            raise Passing("connection") from None
-        except ValueError:  # JSON that ends too early, or none at all
-            raise Passing("broken reply") from None
+            raise Transient("connection") from None
+        except ValueError:  # JSON that is cut off, or no JSON at all
+            raise Transient("broken reply") from None

@@ -1,8 +1,8 @@
 """Baidu Qianfan, V2 (V1 was switched off in August 2026), through the qianfan SDK.
 
-What the SDK does on its own is turned off: its limiter (it takes 90 % of the limit that the first reply names), its
-retries (they leave out 429 and 5xx), its cache, and its log, which quotes the headers of failed requests with the
-token in them. Blocking calls in threads, because its asynchronous ones lose the status code of errors.
+What the SDK does on its own is turned off: its limiter (which uses only 90 % of the limit that the first reply
+names), its retries (which leave out 429 and 5xx), its cache, and its log, which quotes the headers of failed requests
+and with them the token. Its calls block, in threads: its asynchronous ones lose the status code of errors.
 """
 
 import logging
@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from augen.core import params
-from augen.generation.served.chat import answer, classified, retry_after
-from augen.generation.served.errors import CallError, Misconfigured, Passing
-from augen.generation.served.runner import Payload, Value
-from augen.generation.served.secrets import required, scrubbed
+from augen.generation.served.account import Answer
+from augen.generation.served.chat import ErrorReply, answer, classified, retry_after
+from augen.generation.served.errors import CallError, Misconfigured, Transient
+from augen.generation.served.runner import Payload
+from augen.generation.served.secrets import required
 
 NAME = "qianfan"
 CHOICES = (["QIANFAN_BEARER_TOKEN"], ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"])
@@ -41,52 +42,50 @@ class Qianfan:
         self._timeout_s = settings.timeout_s
         self._chat = qianfan.ChatCompletion(version="2", forcing_disable=True)
 
-    def send(self, payloads: Sequence[Payload]) -> list[Value]:
+    def send(self, payloads: Sequence[Payload]) -> list[Answer]:
         import requests
         from qianfan import errors
 
         (payload,) = payloads
+        model = payload["model"]
         try:
             reply: Any = self._chat.do(**payload, retry_count=1, request_timeout=self._timeout_s)
         except errors.APIError as error:  # HTTP 200 with an error in its body
-            raise classified(NAME, VARIABLES, payload["model"], None, str(error.error_code), error.error_msg) from None
+            raise _classified(ErrorReply(model, None, str(error.error_code), error.error_msg)) from None
         except errors.RequestError as error:
-            raise _of_status(payload["model"], error) from None
+            raise _of_status(model, error) from None
         except (errors.AuthError, errors.AccessTokenExpiredError, errors.BearerTokenExpiredError) as error:
             raise Misconfigured(f"{NAME}: {type(error).__name__}; check {VARIABLES}") from None
         except requests.Timeout:
-            raise Passing("timeout") from None
+            raise Transient("timeout") from None
         except requests.RequestException as error:
-            raise Passing("connection", type(error).__name__) from None
+            raise Transient("connection", type(error).__name__) from None
         except (ValueError, KeyError, TypeError, AttributeError):  # JSON, but not what the SDK expects
-            raise Passing("broken reply") from None
+            raise Transient("broken reply") from None
         body = reply.body
-        if "error_code" in body:  # V1's form, which the SDK's V2 takes for an answer
-            message = scrubbed(str(body.get("error_msg", "")))
-            raise classified(NAME, VARIABLES, payload["model"], None, str(body["error_code"]), message)
+        if "error_code" in body:  # V1's form of an error, which the SDK's V2 takes for an answer
+            raise _classified(ErrorReply(model, None, str(body["error_code"]), str(body.get("error_msg", ""))))
         return [answer(payload, body)]
 
 
-def _of_status(model: str, error: Any) -> CallError | Misconfigured:
-    """The error for a reply with another status than 200, or with a body that is no JSON.
+def _classified(reply: ErrorReply) -> CallError | Misconfigured:
+    return classified(NAME, VARIABLES, reply)
 
-    Its code is to be had from the SDK's exception text only, of which nothing else is used: before the reply's body
-    it holds the request with its token.
+
+def _of_status(model: str, error: Any) -> CallError | Misconfigured:
+    """The error for a reply whose status is not 200, or whose body is not JSON.
+
+    The SDK gives its code only within the exception's text. Nothing but the reply's body is taken from that text: the
+    part before the body holds the request with its token.
     """
     if error.status_code is None:
-        return Passing("broken reply")
+        return Transient("broken reply")
     body = str(error).rpartition("response body: ")[2]
     found = {
         name: match[1]
         for name in ("code", "error_code", "message", "error_msg")
         if (match := re.search(rf'"{name}"\s*:\s*"?([^",}}]*)', body))
     }
-    return classified(
-        NAME,
-        VARIABLES,
-        model,
-        error.status_code,
-        found.get("code") or found.get("error_code") or "",
-        found.get("message") or found.get("error_msg") or "",
-        retry_after(error.headers),
-    )
+    code = found.get("code") or found.get("error_code") or ""
+    message = found.get("message") or found.get("error_msg") or ""
+    return _classified(ErrorReply(model, error.status_code, code, message, retry_after(error.headers)))

@@ -2,28 +2,28 @@
 
 ::
 
-    with Runner("tencent", open_tencent, store, account, limits, concurrency=10, retries=8, label="translate") as run:
-        run.fetch([[item, item], [item]])         # parcels: the items of one go out in one request
-        run.values[item.key]                      # every answer, from the store or just arrived
+    with Runner(open_tencent, store, account, Pace(limits, concurrency=10, retries=8), label="translate") as runner:
+        runner.fetch([[call, call], [call]])      # batches: the calls of one go out in one request
+        runner.answers[call.key]                  # every answer, from the store or just arrived
 
-What happens to a parcel, in this order: what is stored drops out; one of `concurrency` slots is waited for; its
-keys are claimed, those that another process is asking for are left to it; the limiter lets it through; it is sent,
-and the answers are committed before anything else is done with them. Errors of `augen.generation.served.errors`:
+What happens to a batch: stored calls drop out; it waits for one of `concurrency` slots; it claims its keys, and leaves
+those that another process is asking for to that process; it waits for the limiter; it is sent; its answers are
+committed before anything else is done with them. Errors of `augen.generation.served.errors` and what they do:
 
-``Passing``      sent again, up to `retries` times, after a random, growing while (tenacity). What still got no
-                 answer does not keep the others from theirs, but the run ends with an error: outs that depend on
-                 the weather of a network would not be reproducible. As many failures in a row as there are slots
-                 are taken for ``SlowDown``
-``SlowDown``     everybody pauses, longer each time it is said again; then sent again, as often as it takes, but
-                 after `MAX_COOL_DOWNS` pauses without one answer between them the run ends
-``Unusable``     a ``Passing`` that comes from the content perhaps: after a few retries the parcel is halved, and an
-                 item that is left alone with it is refused
-``Refused``      no answer for these items, now or later; the others go on (parcels are halved to find the item)
-``QuotaUsedUp``, ``Misconfigured``   nothing more is sent, what is in flight is waited for and stored, the run ends
+``Transient``    The batch is sent again, up to `retries` times, after random, growing waits (tenacity). If it still
+                 gets no answer, the other batches go on, but the run ends with an error: otherwise the outs would
+                 depend on how the network was doing. As many failures in a row as there are slots count as
+                 ``SlowDown``.
+``SlowDown``     All batches pause, longer each time in a row, and the batch is sent again, as often as it takes. After
+                 `MAX_COOL_DOWNS` pauses without an answer in between the run ends.
+``Unusable``     A ``Transient`` that the content may have caused. After a few retries the batch is halved, and a
+                 single call that still fails is refused.
+``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on.
+``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends.
 
-The providers' SDKs block (two of the three have nothing else, and the third offers both), so requests are sent
-from a pool of threads, while everything that must be in order (store, claims, limits, account) happens in one
-asyncio loop, without locks. The first request goes alone: a wrong key costs one request, not `concurrency`.
+Requests are sent from a pool of threads, because the providers' SDKs block (two of the three can do nothing else).
+Everything that must be in order (store, claims, limits, account) happens in one asyncio loop, without locks. The
+first request goes alone, so that a wrong key costs one request, not `concurrency`.
 """
 
 import asyncio
@@ -39,34 +39,34 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from tqdm import tqdm
 
 from augen.core.errors import AugenError
-from augen.generation.served.account import Account
-from augen.generation.served.errors import NoAnswer, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
+from augen.core.progress import progress
+from augen.generation.served.account import Account, Answer
+from augen.generation.served.claims import CLAIM_S, Claims
+from augen.generation.served.errors import NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
 from augen.generation.served.failures import Failure
-from augen.generation.served.leases import LEASE_S, Claims
-from augen.generation.served.limits import Grant, Kind, Limit, Limiter, settle
+from augen.generation.served.limits import Grant, Kind, Limiter, Pace, settle
 from augen.store.responses import Store
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before sending again; random below these bounds
-COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses for everybody, where the provider names none
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a batch is sent again; random below these bounds
+COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses of all batches, where the provider names none
 MAX_COOL_DOWNS = 17
 UNUSABLE_RETRIES = 3
 POLL_S = 0.25  # how often to look whether another process has its answer
 GO_ON = "what arrived is stored; run `dvc repro` again to go on"
 
 Payload = Mapping[str, Any]
-Value = dict[str, Any]
 
 
 class Provider(Protocol):
     """A thin wrapper of an SDK; `send` is called from several threads at once."""
 
-    def send(self, payloads: Sequence[Payload]) -> Sequence[Value]:
-        """One request: an answer to each payload, in order. Raises `CallError`s and Misconfigured, no others."""
+    def send(self, payloads: Sequence[Payload]) -> Sequence[Answer]:
+        """One request: an answer to each payload, in order. Raises only `CallError`s and Misconfigured."""
         ...
 
 
 @dataclass(frozen=True)
-class Item:
+class Call:
     """Something to be answered: the key of its whole request, what is sent, and how much it counts for limits."""
 
     key: str
@@ -76,62 +76,52 @@ class Item:
 
 
 class Runner:
-    """Asks one provider; keeps its pace from one `fetch` to the next. To be used from one thread.
+    """Asks one provider, and keeps its pace from one `fetch` to the next. Use it from one thread only.
 
-    `values` holds every answer that was asked for, by key; `refused` the cause, where there will be none. `failures`
-    lists what got no answer in spite of all retries; where there are any, the fetch has raised.
+    `answers` holds every answer, by key; `refused` the cause where there will be none. `failures` lists the calls
+    that got no answer in spite of all retries; if there are any, `fetch` has raised.
     """
 
     def __init__(
-        self,
-        name: str,
-        open_provider: Callable[[], Provider],
-        store: Store,
-        account: Account,
-        limits: Iterable[Limit],
-        *,
-        concurrency: int,
-        retries: int,
-        label: str,
+        self, open_provider: Callable[[], Provider], store: Store, account: Account, pace: Pace, label: str
     ) -> None:
-        self.name = name
+        self.name = account.provider
         self.account = account
-        self.values: dict[str, Value] = {}
+        self.label = label  # of the progress bar
+        self.answers: dict[str, Answer] = {}
         self.refused: dict[str, str] = {}
         self.failures: list[Failure] = []
         self._open = open_provider
         self._provider: Provider | None = None
         self._store = store
         self._claims = Claims(store)
-        self._concurrency = concurrency
-        self._retries = retries
-        self.label = label  # of the progress bar
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix=name)
+        self._pace = pace
+        self._pool = ThreadPoolExecutor(pace.concurrency, thread_name_prefix=self.name)
         self._proven = False  # the provider has answered once
-        self._limiter = Limiter(limits)
+        self._limiter = Limiter(pace.limits)
         self._loop = asyncio.Runner()
         self._bar: tqdm[Any] | None = None
-        self._cool_downs = 0  # in a row, without an answer between them
+        self._cool_downs = 0  # in a row, without an answer in between
         self._cooled_at = float("-inf")
-        self._in_trouble = 0  # failed requests in a row
-        self._asking: set[str] = set()  # keys claimed now: a parcel waits for another one with the same item
+        self._failed_in_a_row = 0  # requests
+        self._asking: set[str] = set()  # keys claimed now: a second batch with one of them waits
 
     # --- for callers
 
-    def fetch(self, parcels: Sequence[Sequence[Item]]) -> None:
-        """Get an answer for every item into `values`. Raises AugenError when the run has to end before."""
+    def fetch(self, batches: Sequence[Sequence[Call]]) -> None:
+        """Get an answer to every call into `answers`. Raises AugenError when the run has to end before."""
 
-        async def all_parcels() -> None:
-            self.look_up(item for parcel in parcels for item in parcel)
-            for parcel in parcels:
-                if any(item.key not in self.values for item in parcel):
-                    self.start(parcel)
+        async def all_batches() -> None:
+            self.look_up(call for batch in batches for call in batch)
+            for batch in batches:
+                if any(call.key not in self.answers for call in batch):
+                    self.start(batch)
 
-        self.run(all_parcels, total=len({item.key for parcel in parcels for item in parcel}))
+        self.run(all_batches, total=len({call.key for batch in batches for call in batch}))
 
     def run(self, pipeline: Callable[[], Coroutine[Any, Any, None]], total: int) -> None:
-        """Run `pipeline`, which may `start` parcels and await them, until all of them are answered."""
-        with _progress(self.label, total) as self._bar:
+        """Run `pipeline`, which may `start` batches and await them, until all of them are answered."""
+        with progress(self.label, total, unit="answer") as self._bar:
             self._loop.run(self._supervise(pipeline))
         if self.failures:
             raise AugenError(
@@ -139,13 +129,13 @@ class Runner:
                 f"reports/failed.jsonl lists them; {GO_ON}"
             )
 
-    def start(self, parcel: Sequence[Item]) -> "asyncio.Task[None]":
-        """Inside a pipeline: ask for `parcel`; the task ends when its answers are in `values`."""
-        return self._tasks.create_task(self._answer(list(parcel)))
+    def start(self, batch: Sequence[Call]) -> "asyncio.Task[None]":
+        """Inside a pipeline: ask for `batch`; the task ends when its answers are in `answers`."""
+        return self._tasks.create_task(self._answer(list(batch)))
 
-    def look_up(self, items: Iterable[Item]) -> None:
-        """Take what the store holds of `items` into `values`."""
-        keys = [item.key for item in items if item.key not in self.values]
+    def look_up(self, calls: Iterable[Call]) -> None:
+        """Take what the store holds of `calls` into `answers`."""
+        keys = [call.key for call in calls if call.key not in self.answers]
         self._found(self._store.get_many(keys))
 
     def __enter__(self) -> "Runner":
@@ -162,7 +152,7 @@ class Runner:
 
     async def _supervise(self, pipeline: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(self._concurrency if self._proven else 1)
+        self._slots = asyncio.Semaphore(self._pace.concurrency if self._proven else 1)
         self._over = False
         heart = asyncio.create_task(self._beat())
         error: BaseException | None = None
@@ -172,7 +162,7 @@ class Runner:
         except BaseExceptionGroup as group:
             error = _first(group)
         finally:
-            # Also after Ctrl-C: these requests are paid, so their answers are waited for and stored.
+            # Also after Ctrl-C: these requests are paid for, so their answers are waited for and stored.
             if self._in_flight:
                 print(f"\n{self.name}: {len(self._in_flight)} requests are in flight, waiting", file=sys.stderr)
                 await asyncio.wait(self._in_flight)
@@ -181,107 +171,108 @@ class Runner:
             raise self._ending(error) from None
 
     async def _beat(self) -> None:
+        """Keep the claims alive."""
         while True:
-            await asyncio.sleep(LEASE_S / 4)
+            await asyncio.sleep(CLAIM_S / 4)
             self._claims.renew()
 
     def _ending(self, error: BaseException) -> BaseException:
-        """What the user is told when the run has to end."""
+        """The error that tells the user why the run ends."""
         if not isinstance(error, QuotaUsedUp | NoAnswer) or self._bar is None:
             return error
         why = "the quota is used up" if isinstance(error, QuotaUsedUp) else "there are no answers any more"
         return AugenError(f"{self.name}: {why} ({error}); {self._bar.n:,} of {self._bar.total:,} are done; {GO_ON}")
 
-    # --- one parcel
+    # --- one batch
 
-    async def _answer(self, parcel: list[Item]) -> None:
+    async def _answer(self, batch: list[Call]) -> None:
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Passing),
+            retry=retry_if_exception_type(Transient),
             stop=self._enough,
             wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
             before_sleep=self._count_retry,
             reraise=True,
         )
-        items = parcel
-        while items := [item for item in items if item.key not in self.values]:
+        calls = batch
+        while calls := [call for call in calls if call.key not in self.answers]:
             try:
-                await retrying(self._attempt, items)
+                await retrying(self._attempt, calls)
             except (Refused, Unusable) as error:
-                if len(items) > 1:  # for one of them perhaps: find out which
-                    middle = len(items) // 2
-                    halves = [self.start(items[:middle]), self.start(items[middle:])]
+                if len(calls) > 1:  # perhaps because of a single call: find out which
+                    middle = len(calls) // 2
+                    halves = [self.start(calls[:middle]), self.start(calls[middle:])]
                     await asyncio.wait(halves)
                     return
                 self.account.refused[error.cause] += 1
-                self.refused[items[0].key] = error.cause
+                self.refused[calls[0].key] = error.cause
                 self._show(1)
                 return
-            except Passing as error:
-                self.failures += [Failure(item.key[:16], str(error), self._retries + 1) for item in items]
+            except Transient as error:
+                self.failures += [Failure(call.key[:16], str(error), self._pace.retries + 1) for call in calls]
                 return
-            if any(item.key not in self.values for item in items):
+            if any(call.key not in self.answers for call in calls):
                 await asyncio.sleep(POLL_S)
 
-    async def _attempt(self, items: Sequence[Item]) -> None:
-        """Ask once for those of `items` that nobody else is asking for, however often it says slow down."""
+    async def _attempt(self, calls: Sequence[Call]) -> None:
+        """Ask once for those of `calls` that nobody else is asking for, however often the answer is "slow down"."""
         while True:
             try:
                 async with self._slots:
-                    await self._ask(items)
+                    await self._ask(calls)
                 return
             except SlowDown as error:
                 self.account.retries[error.cause] += 1
 
-    async def _ask(self, items: Sequence[Item]) -> None:
-        if self._over:  # this parcel is about to be cancelled
+    async def _ask(self, calls: Sequence[Call]) -> None:
+        if self._over:  # this batch is about to be cancelled
             raise asyncio.CancelledError
-        taken = self._claims.take([item.key for item in items if item.key not in self._asking])
+        taken = self._claims.take([call.key for call in calls if call.key not in self._asking])
         self._found(taken.stored)
         if not taken.mine:
             return
-        asked = [item for item in items if item.key in set(taken.mine)]
+        asked = [call for call in calls if call.key in set(taken.mine)]
         self._asking.update(taken.mine)
         try:
             if self._provider is None:
                 self._provider = self._open()
             grants = await self._limiter.acquire(
                 requests=1,
-                characters=sum(item.characters for item in asked),
-                tokens=sum(item.tokens for item in asked),
+                characters=sum(call.characters for call in asked),
+                tokens=sum(call.tokens for call in asked),
             )
             if self._over:
                 raise asyncio.CancelledError
         except BaseException:
             self._release(taken.mine)
             raise
-        # From here on it is paid: if this parcel is cancelled, the answer is waited for all the same.
+        # From here on it is paid for: even if this batch is cancelled, its answer is waited for.
         sending = asyncio.create_task(self._send(self._provider, asked, grants))
         self._in_flight.add(sending)
         sending.add_done_callback(self._landed)
         await asyncio.shield(sending)
 
-    async def _send(self, provider: Provider, items: Sequence[Item], grants: dict[Kind, list[Grant]]) -> None:
-        keys = [item.key for item in items]
-        payloads = [item.payload for item in items]
+    async def _send(self, provider: Provider, calls: Sequence[Call], grants: dict[Kind, list[Grant]]) -> None:
+        keys = [call.key for call in calls]
+        payloads = [call.payload for call in calls]
 
-        def send() -> Sequence[Value]:
+        def send() -> Sequence[Answer]:
             self._limiter.left(grants)
             return provider.send(payloads)
 
         sent_at = time.monotonic()
         self.account.requests += 1
         try:
-            values = await asyncio.get_running_loop().run_in_executor(self._pool, send)
-            if len(values) != len(items):
-                raise Unusable("wrong count", f"{len(values)} answers to {len(items)} items")
-            answers = dict(zip(keys, values, strict=True))
+            sent_back = await asyncio.get_running_loop().run_in_executor(self._pool, send)
+            if len(sent_back) != len(calls):
+                raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
+            answers = dict(zip(keys, sent_back, strict=True))
             self._store.put_many(answers)
         except SlowDown as error:
             self._cool_down(error, sent_at)
             raise
-        except Passing as error:
-            self._in_trouble += 1
-            if self._in_trouble >= self._concurrency:  # not this request has a problem, but the provider
+        except Transient as error:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= self._pace.concurrency:  # the provider has a problem, not this request
                 self._cool_down(error, sent_at)
             raise
         except (QuotaUsedUp, AugenError):
@@ -289,36 +280,36 @@ class Runner:
             raise
         finally:
             self._release(keys)
-        self.values.update(answers)
-        for value in values:
-            self.account.arrived(value)
-        settle(grants, "tokens", sum(v.get("prompt_tokens", 0) + v.get("tokens", 0) for v in values))
-        self._cool_downs = self._in_trouble = 0
+        self.answers.update(answers)
+        for answer in sent_back:
+            self.account.arrived(answer)
+        settle(grants, "tokens", sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
+        self._cool_downs = self._failed_in_a_row = 0
         if not self._proven:
             self._proven = True
-            for _ in range(self._concurrency - 1):
+            for _ in range(self._pace.concurrency - 1):
                 self._slots.release()
-        self._show(len(values))
+        self._show(len(sent_back))
 
     # --- bookkeeping
 
     def _landed(self, sending: "asyncio.Task[None]") -> None:
         self._in_flight.discard(sending)
-        sending.exception()  # seen: if the run is ending, nobody else looks at it
+        sending.exception()  # asyncio warns of errors that nobody looks at, and nobody else does when the run ends
 
     def _release(self, keys: Sequence[str]) -> None:
         self._asking.difference_update(keys)
         self._claims.release(keys)
 
-    def _found(self, stored: Mapping[str, Value]) -> None:
-        new = {key: value for key, value in stored.items() if key not in self.values}
-        self.values.update(new)
-        for value in new.values():
-            self.account.found(value)
+    def _found(self, stored: Mapping[str, Answer]) -> None:
+        new = {key: answer for key, answer in stored.items() if key not in self.answers}
+        self.answers.update(new)
+        for answer in new.values():
+            self.account.found(answer)
         self._show(len(new))
 
-    def _cool_down(self, error: SlowDown | Passing, sent_at: float) -> None:
-        """Pause everybody. What was in flight when the last pause began says the same thing as that one did."""
+    def _cool_down(self, error: SlowDown | Transient, sent_at: float) -> None:
+        """Pause all batches. An error of a request that was sent before the last pause brings no pause of its own."""
         if sent_at < self._cooled_at:
             return
         self._cooled_at = time.monotonic()
@@ -332,11 +323,11 @@ class Runner:
 
     def _enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self._retries)
+        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self._pace.retries)
 
     def _count_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, Passing):
+        if isinstance(error, Transient):
             self.account.retries[error.cause] += 1
 
     def _show(self, count: int) -> None:
@@ -353,15 +344,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _progress(label: str, total: int) -> "tqdm[Any]":
-    """A bar on stderr; in a log file (no terminal) one line every half minute."""
-    return tqdm(
-        total=total,
-        desc=label,
-        unit="answer",
-        file=sys.stderr,
-        mininterval=0.2 if sys.stderr.isatty() else 30.0,
-        dynamic_ncols=True,
-    )

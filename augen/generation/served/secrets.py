@@ -1,4 +1,4 @@
-"""Secrets come from environment variables, and from nowhere else; they are cut out of whatever is shown."""
+"""Secrets come from environment variables and nowhere else, and are cut out of everything that is shown."""
 
 import os
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ VARIABLES = (
 
 
 def required(provider: str, *choices: Sequence[str]) -> dict[str, str]:
-    """The variables of the first of `choices` that are all set, with their values; Misconfigured if there is none."""
+    """The values, by name, of the first of `choices` whose variables are all set; Misconfigured if there is none."""
     for names in choices:
         if all(os.environ.get(name) for name in names):
             return {name: os.environ[name].strip() for name in names}
-    wanted = ", or ".join(" and ".join(names) for names in choices)
-    raise Misconfigured(f"{provider}: no key; set {wanted} in the environment")
+    needed = ", or ".join(" and ".join(names) for names in choices)
+    raise Misconfigured(f"{provider}: no key; set {needed} in the environment")
 
 
 def scrubbed(text: str) -> str:

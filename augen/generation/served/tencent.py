@@ -1,10 +1,10 @@
 """Tencent machine translation (TMT), TextTranslateBatch.
 
-A payload is ``{"text": "甲比乙高。", "source": "zh", "target": "ja"}``; those of one request share their languages.
-The answer to it is ``{"text": "…", "characters": 5}``, as many characters as are billed for it.
+A payload is ``{"text": "甲比乙高。", "source": "zh", "target": "ja"}``; the payloads of one request share their
+languages. The answer is ``{"text": "…", "characters": 5}``, with the characters that are billed for it.
 
-Through `CommonClient`, because TextTranslateBatch has its own method in some versions of the SDK only. The SDK's
-own retryer is not used: it never clears its error, so one rate error followed by good answers still raises.
+It is called through `CommonClient`, because only some versions of the SDK have a method for TextTranslateBatch. The
+SDK's own retryer is not used: it never clears its error, so one rate error followed by good answers still raises.
 """
 
 import json
@@ -14,14 +14,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from augen.core import params
-from augen.generation.served.errors import CallError, Misconfigured, Passing, QuotaUsedUp, Refused, SlowDown, Unusable
-from augen.generation.served.runner import Payload, Value
+from augen.generation.served.account import Answer
+from augen.generation.served.errors import (
+    CallError,
+    Misconfigured,
+    QuotaUsedUp,
+    Refused,
+    SlowDown,
+    Transient,
+    Unusable,
+)
+from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import required, scrubbed
 
 NAME = "tencent"
 KEYS = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY")
 
-# Error codes by their beginning; https://cloud.tencent.com/document/api/551/30637
+# How error codes begin; https://cloud.tencent.com/document/api/551/30637
 _QUOTA = (
     "FailedOperation.NoFreeAmount",
     "FailedOperation.UserHasNoFreeAmount",
@@ -30,7 +39,7 @@ _QUOTA = (
 )
 _SLOW_DOWN = ("RequestLimitExceeded", "LimitExceeded.LimitedAccessFrequency")
 _KEY = ("AuthFailure", "UnauthorizedOperation")
-_PASSING = (
+_TRANSIENT = (
     "InternalError",
     "FailedOperation.RequestAiLabErr",
     "ServerNetworkError",  # the SDK's own: an HTTP status other than 200
@@ -45,9 +54,9 @@ class Tencent:
         self._secrets = required(NAME, KEYS)
         self._settings = settings
         self._of_thread = threading.local()  # the SDK's session must not be shared
-        self._client()  # the SDK is loaded now: if the first request waited for that, the next would come too soon
+        self._client()  # loads the SDK now: if the first request waited for that, the next would come too soon
 
-    def send(self, payloads: Sequence[Payload]) -> list[Value]:
+    def send(self, payloads: Sequence[Payload]) -> list[Answer]:
         import requests
         from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
@@ -63,16 +72,16 @@ class Tencent:
         except TencentCloudSDKException as error:
             raise classified(str(error.get_code()), str(error.get_message() or "")) from None
         except requests.Timeout:
-            raise Passing("timeout") from None
+            raise Transient("timeout") from None
         except requests.RequestException as error:  # the connection broke while the reply was read
-            raise Passing("connection", type(error).__name__) from None
+            raise Transient("connection", type(error).__name__) from None
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-            raise Passing("broken reply") from None
+            raise Transient("broken reply") from None
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise Passing("broken reply")
+            raise Transient("broken reply")
         if len(texts) != len(payloads):
             raise Unusable("wrong count", f"{len(texts)} translations of {len(payloads)} texts")
-        if not any(text.strip() for text in texts):  # one without words may well have an empty translation
+        if not any(text.strip() for text in texts):  # a single text without words may have an empty one
             raise Unusable("empty reply")
         return [
             {"text": text, "characters": len(payload["text"])} for text, payload in zip(texts, payloads, strict=True)
@@ -108,9 +117,9 @@ def classified(code: str, message: str) -> CallError | Misconfigured:
     if code.startswith(_THIS_TEXT):
         return Refused(code, message)
     if code == "ClientNetworkError" and "timed out" in message:
-        return Passing("timeout")
-    if code.startswith(_PASSING):
-        return Passing({"ServerNetworkError": "HTTP error", "ClientNetworkError": "connection"}.get(code, code))
+        return Transient("timeout")
+    if code.startswith(_TRANSIENT):
+        return Transient({"ServerNetworkError": "HTTP error", "ClientNetworkError": "connection"}.get(code, code))
     if code == "UnsupportedOperation.TextTooLong":
         return Misconfigured(f"{NAME}: {code}: {message}; lower providers.tencent.characters_per_request")
     return Misconfigured(f"{NAME}: {code}: {message}; see https://cloud.tencent.com/document/api/551/30637")

@@ -1,9 +1,10 @@
-"""Who is asking for what: a lease per request in flight, in the store's own file.
+"""Which process asks for what: a claim per request in flight, in the store's own file.
 
-Two processes that share a store and want the same answer would both pay for it. Before a request goes out, its
-key is claimed here; who finds it claimed by another living process waits until the answer is stored or the claim
-ends. A claim ends with its process: one of this machine that is gone (kill -9) holds nothing, one that cannot be
-seen from here (another machine, a stopped laptop) holds it for `LEASE_S` seconds after its last sign of life.
+Without claims, two processes that share a store and need the same answer would both pay for it. So the key of a
+request is claimed before it is sent; a process that finds it claimed by another living process waits until the
+answer is stored or the claim ends. A claim ends with its process. Where the process ran on this machine, that is
+seen at once (also after kill -9); where it cannot be seen from here (another machine, a stopped laptop), its claim
+lasts for `CLAIM_S` seconds after its last sign of life.
 
 Nothing but SQLite is used, so this works wherever the store does.
 """
@@ -21,8 +22,8 @@ from typing import Any
 
 from augen.store.responses import BUSY_TIMEOUT_S, KEYS_PER_QUERY, Store
 
-LEASE_S = 60.0
-_THIS_PROCESS = uuid.uuid4().hex[:8]  # tells this process from an earlier one that had the same number
+CLAIM_S = 60.0
+_THIS_PROCESS = uuid.uuid4().hex[:8]  # tells this process from an earlier one with the same number
 _NUMBERS = itertools.count()
 
 _CREATE = "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL)"
@@ -30,20 +31,20 @@ _CREATE = "CREATE TABLE IF NOT EXISTS claims (key TEXT PRIMARY KEY, owner TEXT N
 
 @dataclass
 class Taken:
-    """What became of the keys that were asked for."""
+    """What became of the keys that were to be claimed."""
 
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)  # answered by now
-    mine: list[str] = field(default_factory=list)  # ask for these
-    elsewhere: list[str] = field(default_factory=list)  # somebody else is asking
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)  # already answered
+    mine: list[str] = field(default_factory=list)  # claimed: ask for these
+    elsewhere: list[str] = field(default_factory=list)  # claimed by another process
 
 
 class Claims:
-    """The claims of one runner. To be used from one thread."""
+    """The claims of one runner. Use it from one thread only."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{_THIS_PROCESS}/{next(_NUMBERS)}"
         self._clock = clock
-        # The store has made and checked the file. isolation_level None: transactions begin where written below.
+        # The store has made and checked the file. isolation_level None: no hidden BEGIN.
         self._connection = sqlite3.connect(store.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         self._connection.execute(_CREATE)
 
@@ -73,12 +74,12 @@ class Claims:
             (taken.elsewhere if key in held else taken.mine).append(key)
         self._connection.executemany(
             "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)",
-            [(key, self.owner, now + LEASE_S) for key in keys if key not in taken.stored and key not in held],
+            [(key, self.owner, now + CLAIM_S) for key in keys if key not in taken.stored and key not in held],
         )
 
     def renew(self) -> None:
-        """A sign of life: all claims of this runner hold for another `LEASE_S` seconds."""
-        self._connection.execute("UPDATE claims SET expires = ? WHERE owner = ?", (self._clock() + LEASE_S, self.owner))
+        """A sign of life: all claims of this runner hold for another `CLAIM_S` seconds."""
+        self._connection.execute("UPDATE claims SET expires = ? WHERE owner = ?", (self._clock() + CLAIM_S, self.owner))
 
     def release(self, keys: Sequence[str]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
