@@ -15,7 +15,8 @@ from augen.generation.served.openai import OpenAI
 from augen.generation.served.sampler import chat_sampler
 from demo.base import Settings
 from demo.chat import MODELS, OpenAIServer
-from tests.integration.paid import KEYS, Repository, assert_no_secrets, chat_changes, params, problems
+from tests.integration.paid import KEYS, Repository, assert_no_secrets, chat_changes, problems
+from tests.params import params
 
 
 @pytest.fixture(autouse=True)

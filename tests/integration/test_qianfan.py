@@ -16,7 +16,8 @@ from augen.generation.base import Request
 from augen.generation.served.sampler import chat_sampler
 from demo.base import Settings
 from demo.chat import MODELS, QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY, QianfanServer
-from tests.integration.paid import KEYS, ROOT, Repository, assert_no_secrets, chat_changes, params, problems
+from tests.integration.paid import KEYS, ROOT, Repository, assert_no_secrets, chat_changes, problems
+from tests.params import params
 
 
 @pytest.fixture
@@ -34,9 +35,10 @@ FAULTS = """
 import json, sys
 from augen.generation.served.errors import CallError, Misconfigured
 from augen.generation.served.qianfan import Qianfan
-from tests.integration.paid import chat_changes, params
-from tests.servers.base import Settings
-from tests.servers.chat import MODELS, QianfanServer
+from tests.integration.paid import chat_changes
+from tests.params import params
+from demo.base import Settings
+from demo.chat import MODELS, QianfanServer
 
 with QianfanServer(Settings(hang_s=5)) as server:
     changes = chat_changes("qianfan", server.url, **{"providers.qianfan.timeout_s": 0.5})

@@ -22,8 +22,8 @@ from augen.generation.open import open_sampler
 from augen.generation.sampler import Item, Releasable
 from augen.prompts.window import Window
 from augen.store.responses import Store
-from tests.integration.paid import params
 from tests.integration.vllm_server import KEY, NAME, served
+from tests.params import params
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
 
