@@ -33,7 +33,8 @@ from augen.rewriting.translation import tencent_translator
 from demo.base import Settings
 from demo.chat import MODELS, QianfanServer
 from demo.tencent import TencentServer
-from tests.integration.paid import KEYS, ROOT, chat_changes, params
+from tests.integration.paid import KEYS, ROOT, chat_changes
+from tests.params import params
 from tests.real import REAL_DATA
 
 LATENCY_S = 0.3

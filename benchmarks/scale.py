@@ -22,10 +22,10 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
 from tabulate import tabulate
 
 from benchmarks.synthetic import entries, write_samples
+from tests.params import write_params
 
 ROOT = Path(__file__).parents[1]
 SIZES = (1_000, 10_000, 100_000)
@@ -59,12 +59,8 @@ def main() -> None:
 def measured(step: str, size: int) -> tuple[float, float]:
     """Processor seconds and MiB of `step` at `size` questions, its input (made before) not counted."""
     with tempfile.TemporaryDirectory() as folder:
-        yaml = YAML()
-        params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        params["prepare"] |= {"train": "train.jsonl", "test": "test.jsonl", "synthetic": 0, "limit": None}
-        params["voters"] = SAMPLES
-        with Path(folder, "params.yaml").open("w", encoding="utf-8") as file:
-            yaml.dump(params, file)
+        raw_data = {"prepare.train": "train.jsonl", "prepare.test": "test.jsonl", "prepare.synthetic": 0}
+        write_params(Path(folder, "params.yaml"), raw_data | {"voters": SAMPLES})
         before = os.getcwd()
         os.chdir(folder)
         try:

@@ -9,7 +9,6 @@ how often that happens depends on the family, and the scores are somewhat higher
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,9 +25,10 @@ from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.voting.samples import Sample
 from augen.voting.settings import VotingSettings
+from tests.dependencies import ROOT
 from tests.oracles import next_draws
+from tests.params import write_params
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 POOL = 90  # different problems; larger runs repeat them under other ids
 UNPARSED, CLIPPED = 0.04, 0.02
 CAUSES = ("leaks_hint", "near_duplicate", "no_answer", "no_reasoning", "other_answer", "repeated", "too_long")
@@ -192,15 +192,12 @@ def write_run(
     )
     write_json(folder / "reports/filter.json", filter_report(Random(questions)))
     write_json(folder / "reports/scorer.json", scorer_report())
-    params = PARAMS.read_text(encoding="utf-8")
-    for key, value in (("voters", voters), ("max_resample", max_resample)):
-        params = re.sub(rf"^{key}: \d+", f"{key}: {value}", params, count=1, flags=re.MULTILINE)
-    write_text(folder / "params.yaml", params)
+    write_params(folder / "params.yaml", {"voters": voters, "max_resample": max_resample})
 
 
 def evaluated(folder: Path) -> Path:
     """The report page of the run in `folder`, written by the stage itself."""
-    environment = os.environ | {"PYTHONPATH": str(PARAMS.parent)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=environment, check=True)
     return folder / "reports/report.html"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from augen.entries import letter_of, origin, question_id
 from augen.entries.jsonl import read_jsonl
 from augen.entries.pickles import load_pickle
+from tests.params import write_params
 from tests.readme import CLONED, EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -35,25 +35,12 @@ SMALL: dict[str, Any] = {
 
 
 class Clone:
-    """A clone of the repository as it stands in the working tree, with a response store of its own."""
+    """A clone of the repository's last commit, with the tests' params and a response store of its own."""
 
     def __init__(self, folder: Path, params: dict[str, Any]) -> None:
         self.folder = folder
         subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
-        self.set(params)
-
-    def set(self, params: dict[str, Any]) -> None:
-        yaml = YAML()
-        file = self.folder / "params.yaml"
-        document = yaml.load(file)
-        for key, value in params.items():
-            *sections, name = key.split(".")
-            section = document
-            for part in sections:
-                section = section[part]
-            section[name] = value
-        with file.open("w", encoding="utf-8") as out:
-            yaml.dump(document, out)
+        write_params(folder / "params.yaml", params)
 
     def run(self, *command: str, hash_seed: str = "0", timeout_s: int = 900) -> str:
         """Output of `command`, standard error included; the test fails with it if the command does."""

@@ -17,13 +17,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from augen.entries.pickles import load_pickle
+from tests.params import change_params, write_params
 from tests.remotes import BUCKET, Remote, missing, remote_of, s3_client
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("folder", "ssh", "s3")
 OUTS = ["data/upload.jsonl", "data/samples.jsonl", "models/adapter/adapter_model.safetensors", "data/entries_aug.pkl"]
 ADAPTER, ALTERED = b"a stand-in for an adapter", b"a stand-in for a stranger"  # of the same length
-SMALL = {"limit": 12, "synthetic": 3}
+SMALL = {"prepare.limit": 12, "prepare.synthetic": 3}
 RESTORED = "is cached - skipping run, checking out outputs"
 
 
@@ -77,11 +78,7 @@ def stages_run(log: str) -> list[str]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A repository in which everything is made, and nothing is pushed."""
     clone = Clone.of(ROOT, tmp_path_factory.mktemp("sharing") / "made", {})
-    yaml = YAML()
-    params = yaml.load(clone.read("params.yaml"))
-    params["prepare"].update(SMALL)
-    with (clone.folder / "params.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(params, file)
+    write_params(clone.folder / "params.yaml", SMALL)
     assert stages_run(clone.run("dvc", "repro", "translate")) == ["prepare", "translate"]
 
     pipeline = YAML(typ="safe").load(clone.read("dvc.yaml"))["stages"]
@@ -229,8 +226,7 @@ def test_a_frozen_stage_does_not_run_for_whoever_has_no_key(shared: Shared) -> N
 
     teammate = Clone.of(payer.folder, shared.folder / "teammate", {})
     teammate.run("dvc", "pull")
-    params = teammate.read("params.yaml").decode()
-    (teammate.folder / "params.yaml").write_text(params.replace("backend: synonyms", "backend: tencent"), "utf-8")
+    change_params(teammate.folder / "params.yaml", {"translate.backend": "tencent"})
     log = teammate.run("dvc", "repro", "translate")
     assert stages_run(log) == []
     assert teammate.read("data/entries_aug.pkl") == first.read("data/entries_aug.pkl")

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import write_jsonl
 from augen.entries.pickles import dump_pickle
 from tests.dependencies import ROOT
+from tests.params import change_params, write_params
 
 Arrange = Callable[[Path], Any]  # breaks something in a working tree
 
@@ -54,7 +53,6 @@ def workplace(folder: Path) -> None:
     ]
     (folder / "models").mkdir()
     (folder / "models/tiny").symlink_to(ROOT / "models/tiny")
-    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     (folder / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
     write_jsonl(folder / "data/raw/train.jsonl", entries)
     write_jsonl(folder / "data/raw/test.jsonl", unanswered([problem(i, "t") for i in range(20, 23)]))
@@ -70,9 +68,7 @@ def workplace(folder: Path) -> None:
     ):
         dump_pickle(folder / f"data/reasoned/{name}.pkl", held)
     write_json(folder / "reports/translate.json", {"counts": {}, "examples": {}})
-    param({"prepare.train": "data/raw/train.jsonl", "prepare.test": "data/raw/test.jsonl", "prepare.synthetic": 0})(
-        folder
-    )
+    write_params(folder / "params.yaml", {"prepare.synthetic": 0})
 
 
 # --- ways to break something
@@ -104,20 +100,7 @@ def change(path: str, old: str, new: str | bytes, count: int = 1) -> Arrange:
 
 def param(values: dict[str, Any]) -> Arrange:
     """Set params by dotted key."""
-
-    def arrange(folder: Path) -> None:
-        yaml = YAML()
-        document = yaml.load((folder / "params.yaml").read_text(encoding="utf-8"))
-        for key, value in values.items():
-            *sections, name = key.split(".")
-            section = document
-            for part in sections:
-                section = section[part]
-            section[name] = value
-        with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-            yaml.dump(document, file)
-
-    return arrange
+    return lambda folder: change_params(folder / "params.yaml", values)
 
 
 def in_the_way(path: str) -> Arrange:

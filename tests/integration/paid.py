@@ -1,4 +1,4 @@
-"""What the tests of paid calls share: params with changes, environments with keys, small repositories."""
+"""What the tests of paid calls share: environments with keys, small repositories."""
 
 import os
 import subprocess
@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from augen.core.params import Params, check
 from augen.entries import Entry, QuestionItem
 from augen.entries.pickles import dump_pickle
 from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
 from demo.tencent import SECRET_ID, SECRET_KEY
+from tests.params import write_params
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
@@ -34,23 +32,6 @@ CHAT_FAULTS = {
     "wrong_count": "Unusable: no text in the reply",
     "empty": "Transient: broken reply",
 }
-
-
-def raw_params(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """params.yaml with `changes` by dotted key."""
-    raw: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for key, value in changes.items():
-        *sections, name = key.split(".")
-        section = raw
-        for part in sections:
-            section = section[part]
-        assert name in section, key
-        section[name] = value
-    return raw
-
-
-def params(changes: Mapping[str, Any]) -> Params:
-    return check(raw_params(changes), "params.yaml")
 
 
 def problems(count: int) -> list[Entry]:
@@ -78,7 +59,7 @@ class Repository:
         dump_pickle(path / "data/entries_aug.pkl", [])
 
     def configure(self, changes: Mapping[str, Any]) -> None:
-        YAML(typ="safe").dump(raw_params(changes), self.path / "params.yaml")
+        write_params(self.path / "params.yaml", changes)
 
     def environment(self, **changes: str) -> dict[str, str]:
         ours = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

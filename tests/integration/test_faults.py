@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.__main__ import PORTS
 
 from augen.core.run import run
 from augen.generation.served.secrets import VARIABLES
+from demo.__main__ import PORTS
 from tests.dependencies import ROOT
 from tests.faults import Fault, page, param, table, workplace
 

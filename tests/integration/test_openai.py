@@ -15,7 +15,8 @@ from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp
 from augen.generation.served.openai import OpenAI
 from demo.base import Settings
 from demo.chat import MODELS, OpenAIServer
-from tests.integration.paid import CHAT_FAULTS, KEYS, Repository, assert_no_secrets, chat_changes, params, problems
+from tests.integration.paid import CHAT_FAULTS, KEYS, Repository, assert_no_secrets, chat_changes, problems
+from tests.params import params
 
 
 @pytest.fixture(autouse=True)

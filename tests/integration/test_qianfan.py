@@ -16,16 +16,8 @@ from augen.generation.base import Request
 from augen.generation.open import open_sampler
 from demo.base import Settings
 from demo.chat import MODELS, QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY, QianfanServer
-from tests.integration.paid import (
-    CHAT_FAULTS,
-    KEYS,
-    ROOT,
-    Repository,
-    assert_no_secrets,
-    chat_changes,
-    params,
-    problems,
-)
+from tests.integration.paid import CHAT_FAULTS, KEYS, ROOT, Repository, assert_no_secrets, chat_changes, problems
+from tests.params import params
 
 
 @pytest.fixture
@@ -46,6 +38,8 @@ from augen.generation.served.qianfan import Qianfan
 from demo.base import Settings
 from demo.chat import MODELS, QianfanServer
 from tests.integration.paid import CHAT_FAULTS, chat_changes, params
+from tests.integration.paid import chat_changes
+from tests.params import params
 
 with QianfanServer(Settings(hang_s=5)) as server:
     changes = chat_changes("qianfan", server.url, **{"providers.qianfan.timeout_s": 0.5})

@@ -25,8 +25,8 @@ from augen.generation.open import Generator, open_sampler
 from augen.prompts.window import Window
 from augen.store.responses import Store
 from augen.voting.settings import VotingSettings
-from tests.integration.paid import params
 from tests.integration.vllm_server import KEY, NAME, served
+from tests.params import params
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
 

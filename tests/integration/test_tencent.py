@@ -15,7 +15,8 @@ from augen.rewriting import KEPT, Draft, rewrite
 from augen.rewriting.translation import tencent_translator
 from demo.base import Settings
 from demo.tencent import TencentServer
-from tests.integration.paid import KEYS, Repository, assert_no_secrets, params, problems
+from tests.integration.paid import KEYS, Repository, assert_no_secrets, problems
+from tests.params import params
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from augen.entries import Entry, QuestionItem
 from augen.entries.pickles import dump_pickle
+from tests.params import write_params
 
 ROOT = Path(__file__).parents[2]
 STAGES = ("train_scorer", "finetune")
@@ -47,13 +47,11 @@ def work(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
     def make(stage: str, **changes: Any) -> Path:
         folder = tmp_path_factory.mktemp(stage)
-        yaml = YAML()
-        found = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        found["model"]["generator"] = found["scorer"]["base"] = str(tiny_model)
-        found["rag"] |= {"k": 1, "embedder": str(ROOT / "models/tiny/embedder")}
-        found[{"train_scorer": "scorer"}.get(stage, stage)] |= CHANGES[stage] | changes
-        with (folder / "params.yaml").open("w", encoding="utf-8") as out:
-            yaml.dump(found, out)
+        models = {"model.generator": str(tiny_model), "scorer.base": str(tiny_model)}
+        rag = {"rag.k": 1, "rag.embedder": str(ROOT / "models/tiny/embedder")}
+        section = {"train_scorer": "scorer"}.get(stage, stage)
+        training = {f"{section}.{key}": value for key, value in (CHANGES[stage] | changes).items()}
+        write_params(folder / "params.yaml", models | rag | training)
         for name, right in (("entries", True), ("entries_false", False)):
             dump_pickle(folder / f"data/filtered/{name}.pkl", [entry(n, right) for n in range(25)])
             dump_pickle(folder / f"data/filtered/{name.replace('entries', 'entries_aug')}.pkl", [])

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import write_jsonl
 from benchmarks import ablation
 from benchmarks.ablation import PARTS, Result, changed, experiments, page, result_of, shown
+from tests.params import raw_params
 
-RAW: dict[str, Any] = YAML(typ="safe").load((Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8"))
+RAW = raw_params()
 OPTIONS = ["东", "西", "南", "北"]
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from augen.core import params
 from augen.training import checkpoints
 from augen.training.checkpoints import resume_point, training_key, workplace
+from tests.params import params
 
-SECTION = params.load("scorer", path=Path(__file__).parents[2] / "params.yaml").scorer
+SECTION = params().scorer
 
 
 @pytest.fixture(autouse=True)

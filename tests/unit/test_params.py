@@ -1,4 +1,7 @@
-"""params.yaml: what is in it, and how each kind of fault in it is named."""
+"""params.yaml: what is in it, and how each kind of fault in it is named.
+
+What holds for the repository's two files holds for any valid values; faults are made in the tests' own params.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +13,15 @@ from ruamel.yaml import YAML
 
 from augen.core.errors import AugenError
 from augen.core.params import Params, check, load
+from tests.params import FILE, TEXT, raw_params
 
 ROOT = Path(__file__).parents[2]
 DEFAULT, PRODUCTION = ROOT / "params.yaml", ROOT / "params.production.yaml"
-TEXT = DEFAULT.read_text(encoding="utf-8")
 SECTIONS = tuple(Params.model_fields)
 
 
-def raw(text: str = TEXT) -> dict[str, Any]:
-    return YAML(typ="safe").load(text)
+def read(file: Path) -> dict[str, Any]:
+    return YAML(typ="safe").load(file.read_text(encoding="utf-8"))
 
 
 def keys(value: Any, prefix: str = "") -> Iterator[str]:
@@ -41,8 +44,8 @@ def faults(tmp_path: Path, text: str) -> list[str]:
 
 
 def changed(key: str, value: Any) -> list[str]:
-    """The faults of the default params with one key, ``section.key``, set to `value`."""
-    params = raw()
+    """The faults of the tests' params with one key, ``section.key``, set to `value`."""
+    params = raw_params()
     *sections, name = key.split(".")
     here = params
     for section in sections:
@@ -58,17 +61,18 @@ def changed(key: str, value: Any) -> list[str]:
 # --- the files themselves
 
 
-def test_the_default_loads() -> None:
-    p = load(*SECTIONS, path=DEFAULT)
+def test_values_are_those_of_the_file() -> None:
+    p = load(*SECTIONS, path=FILE)
     assert (p.seed, p.voters, p.infer.fallback) == (42, 5, "A")
 
 
-def test_both_files_have_the_same_keys() -> None:
-    if not PRODUCTION.is_file():
-        pytest.skip("there is no params.production.yaml yet")
-    load(*SECTIONS, path=PRODUCTION)
-    default, production = raw(), raw(PRODUCTION.read_text(encoding="utf-8"))
-    assert list(keys(default)) == list(keys(production)), "other keys, or in another order"
+@pytest.mark.parametrize("file", [DEFAULT, PRODUCTION], ids=lambda file: file.name)
+def test_the_files_load(file: Path) -> None:
+    load(*SECTIONS, path=file)
+
+
+def test_the_tests_and_production_have_the_same_keys_in_the_same_order() -> None:
+    assert list(keys(raw_params())) == list(keys(read(PRODUCTION)))
 
 
 def test_the_models_list_exactly_the_keys_of_the_file() -> None:
@@ -80,14 +84,14 @@ def test_the_models_list_exactly_the_keys_of_the_file() -> None:
             else:
                 yield f"{prefix}{name}"
 
-    assert sorted(declared(Params)) == sorted(keys(raw()))
+    assert sorted(declared(Params)) == sorted(keys(read(DEFAULT)))
 
 
 # --- a view
 
 
 def test_a_view_shows_only_what_was_asked_for() -> None:
-    p = load("seed", "infer", path=DEFAULT)
+    p = load("seed", "infer", path=FILE)
     assert p.infer.threshold == 0.3
     with pytest.raises(AttributeError, match=r"does not load 'finetune': add it to load\(…\) and to dvc.yaml"):
         _ = p.finetune
@@ -96,7 +100,7 @@ def test_a_view_shows_only_what_was_asked_for() -> None:
 
 
 def test_values_cannot_be_changed() -> None:
-    p = load("infer", path=DEFAULT)
+    p = load("infer", path=FILE)
     with pytest.raises(ValueError, match="frozen"):
         p.infer.threshold = 0.9
 
@@ -172,7 +176,7 @@ def test_a_faulty_value_is_named_with_its_key(key: str, value: Any, message: str
     ],
 )
 def test_values_that_contradict_each_other(changes: dict[str, dict[str, Any]], message: str) -> None:
-    params = raw()
+    params = raw_params()
     for section, values in changes.items():
         params[section] |= values
     with pytest.raises(AugenError) as caught:
@@ -181,7 +185,7 @@ def test_values_that_contradict_each_other(changes: dict[str, dict[str, Any]], m
 
 
 def test_missing_keys_and_sections() -> None:
-    params = raw()
+    params = raw_params()
     del params["voters"], params["rag"], params["infer"]["vote"]
     with pytest.raises(AugenError) as caught:
         check(params, "p.yaml")
@@ -192,12 +196,12 @@ def test_missing_keys_and_sections() -> None:
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
-    found = faults(tmp_path, TEXT.replace("voters: 5", "voters: many\nvotes: 5").replace("  k: 0 ", "  k: -1 "))
+    found = faults(tmp_path, TEXT.replace("voters: 5", "voters: many\nvotes: 5").replace("  k: 0\n", "  k: -1\n"))
     assert [line.split(":")[0] for line in found] == ["voters", "rag.k", "votes"]
 
 
 def test_a_value_that_may_be_null() -> None:
-    params = raw()
+    params = raw_params()
     params["engine"]["quantization"] = params["prepare"]["limit"] = None
     assert check(params, "p.yaml").prepare.limit is None
 
@@ -211,21 +215,21 @@ def test_a_value_that_may_be_null() -> None:
     ],
 )
 def test_a_ray_cluster_has_a_host_and_a_port_and_a_worker_one_gpu_at_most(key: str, value: Any, fault: str) -> None:
-    params = raw()
+    params = raw_params()
     params["engine"]["ray"][key] = value
     with pytest.raises(AugenError, match=rf"engine\.ray\.{key}: {fault}"):
         check(params, "p.yaml")
 
 
 def test_one_name_is_a_list_of_one() -> None:
-    params = raw()
+    params = raw_params()
     assert check(params, "p.yaml").prepare.families == ["basic"]
     params["prepare"]["families"] = ["dial", "tolls"]
     assert check(params, "p.yaml").prepare.families == ["dial", "tolls"]
 
 
 def test_a_whole_number_is_a_number() -> None:
-    params = raw()
+    params = raw_params()
     params["infer"]["temperature"] = 1
     assert check(params, "p.yaml").infer.temperature == 1.0
 
@@ -285,7 +289,7 @@ def test_another_encoding_and_no_file(tmp_path: Path) -> None:
 
 
 def test_a_served_model_has_a_name_and_its_own_adapter() -> None:
-    params = raw()
+    params = raw_params()
     params["infer"] |= {"engine": "openai"}
     with pytest.raises(AugenError, match=r"infer: engine openai needs at least one name in models"):
         check(params, "p.yaml")

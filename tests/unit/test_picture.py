@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from augen.core.errors import AugenError
+from tests.params import write_params
 from tools.picture import STEPS, main, picture, specification
 
 CURVE = [
@@ -82,8 +83,7 @@ def test_a_run_without_votes_and_without_an_error_is_drawn() -> None:
 
 
 def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
-    (reports.parent / "params.yaml").write_text(params, encoding="utf-8")
+    write_params(reports.parent / "params.yaml")
     monkeypatch.chdir(reports.parent)
     monkeypatch.setattr("sys.argv", ["picture", "docs/result.svg"])
     main()

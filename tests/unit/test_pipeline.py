@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.dependencies import ROOT, code_of, module_file, modules_of, params_of
+from tests.params import raw_params
 
 LONGEST_SCRIPT = 80  # lines
 FOLDERS = ("data", "models", "reports")
@@ -20,7 +21,7 @@ def load_yaml(name: str) -> dict[str, Any]:
     return YAML(typ="safe").load((ROOT / name).read_text(encoding="utf-8"))
 
 
-PARAMS = load_yaml("params.yaml")
+PARAMS = raw_params()
 PIPELINE = load_yaml("dvc.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
 stages = pytest.mark.parametrize("name", STAGES)
@@ -31,7 +32,7 @@ def script(name: str) -> Path:
 
 
 def filled(text: str) -> str:
-    """A dependency with ``${section.key}`` filled in from params.yaml."""
+    """A dependency with ``${section.key}`` filled in from the tests' params."""
     if not text.startswith("${"):
         return text
     section, key = text.removeprefix("${").removesuffix("}").split(".")

@@ -1,7 +1,6 @@
 """The families beyond the basic ones: known puzzles, what is refused, readers by example, and which sets there are."""
 
 import doctest
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from augen.puzzles.families.syllogisms import Syllogisms
 from augen.puzzles.families.tolls import Tolls
 from augen.puzzles.solver import prove
 from stages import prepare
+from tests.params import change_params, write_params
 from tests.readers import READERS
 
 ROOT = Path(__file__).parents[2]
@@ -252,20 +252,17 @@ def test_a_wrong_family_is_a_usage_error(families: str, tmp_path: Path, capsys: 
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params and the raw data, where the prepare stage can run."""
     shutil.copytree(ROOT / "data/raw", tmp_path / "data/raw")
-    text = re.sub(r"synthetic: \d+", "synthetic: 4", (ROOT / "params.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    write_params(tmp_path / "params.yaml", {"prepare.synthetic": 4})
     monkeypatch.chdir(tmp_path)
     return tmp_path / "params.yaml"
 
 
 def test_the_prepare_stage_adds_puzzles_of_the_named_families(workplace: Path) -> None:
-    text = workplace.read_text(encoding="utf-8")
-    assert "families: basic " in text
-    workplace.write_text(text.replace("families: basic ", "families: [tolls, dial] "), encoding="utf-8")
+    change_params(workplace, {"prepare.families": ["tolls", "dial"]})
     prepare.main()
     added = [e for e in load_pickle("data/entries_raw.pkl") if e.id.startswith("synthetic_")]
     assert [e.id.rpartition("_")[2] for e in added] == ["dial", "tolls", "dial", "tolls"]
-    workplace.write_text(text.replace("families: basic ", "families: bsic "), encoding="utf-8")
+    change_params(workplace, {"prepare.families": "bsic"})
     with pytest.raises(AugenError, match=r"^prepare.families: no family .*'bsic'; did you mean 'basic'"):
         prepare.main()
 

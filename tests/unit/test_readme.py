@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from ruamel.yaml import YAML
 
 from augen.core.params import load
+from tests.params import raw_params
 from tests.readme import BLOCK, DRY, ELSEWHERE, NOT_RUN, READMES, ROOT, blocks, commands, known
 
 ENGLISH, CHINESE = (page.read_text(encoding="utf-8") for page in READMES)
@@ -87,8 +87,7 @@ def test_production_params_are_params(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["en", "zh"])
-def test_the_defaults_it_names_are_those_of_params_yaml(text: str) -> None:
-    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+def test_the_defaults_it_names_are_those_that_the_tests_use(text: str) -> None:
     [table] = re.findall(r"^\| (?:param|参数) \|.*\n.*\n((?:\|.*\n)+)", text, re.MULTILINE)
     said: dict[str, str] = {}
     for row in table.splitlines():
@@ -97,7 +96,7 @@ def test_the_defaults_it_names_are_those_of_params_yaml(text: str) -> None:
         said |= dict(zip((name.strip("`") for name in names), values, strict=True))
     assert len(said) >= 10
     for name, value in said.items():
-        default = reduce(lambda section, key: section[key], name.split("."), params)
+        default = reduce(lambda section, key: section[key], name.split("."), raw_params())
         found = str(default).lower() if isinstance(default, bool) else str(default)
         assert found.startswith(value.removesuffix("…")) if value.endswith("…") else found == value, name
 

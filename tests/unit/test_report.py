@@ -15,7 +15,6 @@ import pytest
 import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from augen.core.errors import AugenError
 from augen.core.params import load
@@ -37,6 +36,7 @@ from augen.voting.samples import CODES, ROW, DevQuestions, Sample, SampleFile, S
 from augen.voting.settings import Method, VotingSettings
 from stages import evaluate as stage
 from tests.oracles import decide
+from tests.params import FILE, write_params
 from tests.runs import write_run
 
 ITEM = QuestionItem("谁最高？", ["甲", "乙", "丙"], answer="B")
@@ -258,13 +258,7 @@ class TestTables:
         ],
     )
     def test_the_line_that_says_who_answered(self, tmp_path: Path, changes: dict[str, Any], line: str) -> None:
-        text = (page.HERE.parents[2] / "params.yaml").read_text(encoding="utf-8")
-        params = YAML(typ="safe").load(text) | {"voters": 5, "max_resample": 2}
-        for key, value in changes.items():
-            section, name = key.split(".")
-            params[section][name] = value
-        with (tmp_path / "params.yaml").open("w", encoding="utf-8") as file:
-            YAML().dump(params, file)
+        write_params(tmp_path / "params.yaml", changes)
         p = load("infer", "model", "rag", "voters", "max_resample", path=tmp_path / "params.yaml")
         assert line in tables.setup_of(p)
 
@@ -291,7 +285,7 @@ class TestTables:
         assert tables.cost_rows({"test": Samples(["p#1", "p#2"], drawn)}, {})[0]["tokens_per_right"] == "–"
 
     def test_settings_are_those_of_params_yaml(self) -> None:
-        groups = dict(tables.settings_groups(load(*tables.SHOWN, "voters", "max_resample", "seed")))
+        groups = dict(tables.settings_groups(load(*tables.SHOWN, "voters", "max_resample", "seed", path=FILE)))
         assert [key for key, _ in groups[""]] == ["voters", "max_resample", "seed"]
         assert dict(groups["infer"])["adaptive"] in ("true", "false")
         assert set(groups) == {"", *tables.SHOWN}

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from augen.answers import parse_answer, shuffling
 from augen.answers.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
-from augen.core.files import write_json, write_text
+from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
 from augen.entries.reasoned import FILES
 from stages import filter as stage
+from tests.params import write_params
 
 SWAP = {"A": "B", "B": "A"}
 PLAIN = "谁最高？\n甲\n乙"
@@ -156,9 +157,8 @@ def test_copies_leave_an_author_with_as_many_right_as_wrong_texts(
     item = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "teacher")
     wrong = replace(item, reasoning="乙最高。\n答案是：B", answer="B", author="pupil")
     own = replace(item, reasoning="高的是甲。\n答案是：A", author="pupil")
-    params = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    write_text("params.yaml", params.replace("  shuffled: 0", "  shuffled: 1"))
+    write_params(tmp_path / "params.yaml", {"filter.shuffled": 1})
     other = Entry("丙在丁左边，丁在戊左边。", [QuestionItem("谁在最左边？", ["丙", "丁", "戊"], answer="A")], "other")
     for path in ("data/dev.jsonl", "data/raw/test.jsonl"):
         write_jsonl(path, [other])

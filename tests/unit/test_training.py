@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.core import params
 from augen.core.errors import AugenError
 from augen.entries import origin
 from augen.training import trainer as training
 from augen.training.trainer import curve_csv, grouped_by_length, shared_out, split_by_problem, training_arguments
+from tests.params import params
 
 Item = tuple[str, int]  # (problem id, which of its items)
 
@@ -73,7 +73,7 @@ def test_one_problem_cannot_be_split(found: list[Item]) -> None:
 # --- arguments
 
 
-SECTION = params.load("finetune", path=Path(__file__).parents[2] / "params.yaml").finetune
+SECTION = params().finetune
 
 
 def arguments(examples: int, processes: int = 1, **changes: Any) -> dict[str, Any]:
