@@ -1,4 +1,4 @@
-"""What the three servers share: limits as providers count them, faults, and a list of what was answered."""
+"""What the three servers share: limits as providers count them, faults, and a count of what was answered."""
 
 import json
 import socket
@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
-from types import TracebackType
 from typing import Any, ClassVar
 
 FAULTS = ("429", "500", "reset", "hang", "truncated", "wrong_count", "empty")
 
 
 class Rate:
-    """At most `amount` in every window of `period_s`, refusals not counted; counted when a request arrives."""
+    """Admits at most `amount` in every window of `period_s` seconds, by time of arrival. Refusals do not count."""
 
     def __init__(self, amount: float, period_s: float) -> None:
         self.amount, self.period_s = amount, period_s
@@ -47,26 +46,26 @@ class Reply:
 
 @dataclass
 class Settings:
-    """What a server does; may be changed while it runs."""
+    """How a server behaves; may be changed while it runs."""
 
     latency_s: float = 0.0
     requests_per_second: float | None = None
     requests_per_minute: float | None = None
     quota: int | None = None  # answers until the quota is used up
-    faults: Mapping[str, float] = field(default_factory=dict)  # share of the requests, by fault
-    script: list[str] = field(default_factory=list)  # faults of the next requests ("" for none), before any share
+    faults: Mapping[str, float] = field(default_factory=dict)  # share of the requests that suffer it, by fault
+    script: list[str] = field(default_factory=list)  # faults of the next requests ("": none), before `faults` apply
     hang_s: float = 30.0
     seed: int = 0
 
 
 class Server:
-    """Runs in threads of this process while it is entered; ``url`` is where."""
+    """Runs in threads of this process while its ``with`` block lasts, at ``url``."""
 
     name: ClassVar[str]
 
     def __init__(self, settings: Settings | None = None, port: int = 0) -> None:
         self.settings = settings or Settings()
-        self.answered: Counter[str] = Counter()  # items whose answers went out whole
+        self.answered: Counter[str] = Counter()  # items whose answers were sent in full
         self.outcomes: Counter[str] = Counter()  # requests, by status or fault
         self.arrivals: list[float] = []  # of requests that were let through
         self._random = Random(self.settings.seed)
@@ -95,7 +94,7 @@ class Server:
     # --- what a provider defines
 
     def authorized(self, request: BaseHTTPRequestHandler, body: bytes) -> Reply | None:
-        """The reply to a request with a wrong signature or key; None for a right one."""
+        """The reply to a request with a wrong signature or key; None where it is right."""
         raise NotImplementedError
 
     def answer(self, request: BaseHTTPRequestHandler, body: Any) -> Reply:
@@ -111,7 +110,7 @@ class Server:
         return Reply(500, {"error": {"code": "internal_error", "message": "Internal error"}})
 
     def miscounted(self, reply: Reply) -> Any:
-        """The body of `reply` with another count of answers than was asked for."""
+        """The body of `reply` with another number of answers than was asked for."""
         raise NotImplementedError
 
     # --- one request
@@ -141,11 +140,11 @@ class Server:
                 self._write(request, reply, _json(reply.body))
                 with self._lock:
                     self.answered.update(reply.paid)
-        except OSError:  # the client is gone: killed, or tired of waiting
+        except OSError:  # the client is gone: killed, or timed out
             pass
 
     def _reply(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[Reply, str]:
-        """The reply to be sent, and the fault it is to suffer."""
+        """The reply to send, and the fault that it suffers."""
         if refusal := self.authorized(request, body):
             return refusal, ""
         if request.command == "GET":
@@ -214,9 +213,7 @@ class Server:
     def __enter__(self) -> Any:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

@@ -1,7 +1,7 @@
 """Qianfan V2 and an OpenAI-compatible server: chat completions with bearer keys, 429 with headers, errors as JSON.
 
-The model explains the answer that a prompt gives. Some of its texts (the share `wrong`, by prompt, seed and model)
-end in another answer, and some (`mute`) in none, so that a second attempt is needed. A prompt with a JSON list of
+The model explains the answer that a prompt gives. A share `wrong` of its texts ends in another answer, and a share
+`mute` in none, so that a second attempt is needed; prompt, seed and model decide which. A prompt with a JSON list of
 texts gets the list back in other words.
 """
 
@@ -89,7 +89,7 @@ class ChatServer(Server):
 
 
 class QianfanServer(ChatServer):
-    """Also the IAM service that makes a bearer token from access key and secret key."""
+    """Qianfan V2, and the IAM service that makes a bearer token from access key and secret key."""
 
     name = "qianfan"
     path = "/v2/chat/completions"
@@ -118,7 +118,7 @@ class QianfanServer(ChatServer):
         return self.error(429, "rpm_rate_limit_exceeded", "Rate limit reached for RPM", self.headers())
 
     def out_of_quota(self) -> Reply:
-        """The daily quota still has V1's form, with status 200."""
+        """The error of a daily quota still has V1's form, with status 200."""
         return Reply(200, {"error_code": 17, "error_msg": "Open api daily request limit reached"})
 
     def no_such_model(self, model: str) -> Reply:

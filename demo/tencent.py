@@ -1,8 +1,8 @@
 """Tencent TMT: TextTranslateBatch with TC3-HMAC-SHA256, 5 requests a second, less than 6,000 characters a request.
 
-It 'translates' by putting `MARK` before each text, and back by taking all marks away and saying some words in another
-way, so that copies differ from their originals and pass the guards. `collapse` makes it answer every short text
-alike on the way back, as real machine translation does now and then.
+It 'translates' by putting `MARK` before each text. On the way back it removes all marks and replaces some words, so
+that copies differ from their originals and pass the guards. With `collapse` all short texts become the same text on
+the way back, as real machine translation does now and then.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class TencentServer(Server):
     ) -> None:
         super().__init__(settings or Settings(requests_per_second=5), port)
         self.max_chars, self.collapse = max_chars, collapse
-        self.sizes: list[int] = []  # characters of each request that was let through
+        self.sizes: list[int] = []  # characters of each admitted request
 
     def authorized(self, request: BaseHTTPRequestHandler, body: bytes) -> Reply | None:
         """https://cloud.tencent.com/document/api/551/30636"""

@@ -13,7 +13,6 @@ stored as it arrives: after kill -9 at any point the next run asks only for the 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from types import TracebackType
 from typing import Any
 
 from augen.core.progress import progress
@@ -90,9 +89,7 @@ class EngineSampler:
     def __enter__(self) -> "EngineSampler":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _drawn(self, missing: dict[str, Request], label: str, total: int) -> Iterator[dict[str, dict[str, Any]]]:

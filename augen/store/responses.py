@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from augen.core.errors import AugenError
@@ -112,11 +111,11 @@ class Store:
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of `keys` that are stored, with their values; the rest is absent from the result."""
-        wanted = list(dict.fromkeys(keys))
+        distinct = list(dict.fromkeys(keys))
         found: dict[str, dict[str, Any]] = {}
         with self._explained():
-            for start in range(0, len(wanted), KEYS_PER_QUERY):
-                chunk = wanted[start : start + KEYS_PER_QUERY]
+            for start in range(0, len(distinct), KEYS_PER_QUERY):
+                chunk = distinct[start : start + KEYS_PER_QUERY]
                 marks = ",".join("?" * len(chunk))
                 rows = self._connection.execute(f"SELECT key, value FROM responses WHERE key IN ({marks})", chunk)
                 found.update((key, json.loads(value)) for key, value in rows)
@@ -157,9 +156,7 @@ class Store:
     def __enter__(self) -> "Store":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
