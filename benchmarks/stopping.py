@@ -1,10 +1,10 @@
-"""When adaptive stopping stops, and what that costs: make bench PART=stopping
+"""Measures when adaptive stopping stops and what that costs: make bench PART=stopping
 
-The tuned generator answers new puzzles, 15 samples a question. The stopping rule of `augen.voting` is then replayed on
-them with 5, 9 and 15 votes at several certainties: by the votes alone, and with the generator's confidence, as infer
-has it. Printed are how many times fewer samples it draws than all votes, and the difference of the majority's accuracy
-± its standard error, paired by question and clustered by problem; means over orders of the samples. Needs
-models/adapter. Takes minutes.
+The tuned generator answers new puzzles with 15 samples per question. The stopping rule of `augen.voting` is then
+replayed on them with 5, 9 and 15 votes at several certainties: by the votes alone, and also with the generator's
+confidence, as in `infer`. Prints how many times fewer samples it draws than all votes, and the difference in the
+majority's accuracy ± its standard error, paired by question and clustered by problem. All are means over orders of
+the samples. Needs models/adapter. Takes minutes.
 """
 
 import argparse
@@ -36,7 +36,7 @@ MAX_MODEL_LEN = 1024
 
 
 def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, Questions]:
-    """The most samples of each question, and the answers."""
+    """Samples of each question for the largest number of votes, and the right answers."""
     p = load("seed", "model", "prompt", "infer")
     window = Window(p.model, p.prompt.chat_template, MAX_MODEL_LEN)
     sampling = Sampling(
@@ -61,7 +61,7 @@ def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, Questions]:
 
 
 def cell(recorded: Recorded, questions: Questions, knobs: Knobs) -> str:
-    """What the rule saves and costs."""
+    """What the rule saves and what it costs."""
     slots = range(1, VOTES[-1] + 1)
     orders = [[*slots[first:], *slots[:first]] for first in range(0, len(slots), -(-len(slots) // ORDERS))]
 
