@@ -1,15 +1,16 @@
-"""What each part of the pipeline is worth: an on/off grid of experiments, one change at a time: make ablation
+"""Measures what each part of the pipeline is worth by changing one parameter at a time: make ablation
 
-Every experiment is a real ``dvc exp run --temp -S …``: the working tree stays as it is, stages that the change does not
-touch come from DVC's run cache, samples that were drawn before from the response store. An interrupted grid goes on
-where it stopped.
+Every experiment is a real ``dvc exp run --temp -S …``, which leaves the working tree as it is. Stages that the change
+does not affect come from DVC's run cache, and samples that were already drawn come from the response store. An
+interrupted run continues where it stopped.
 
-PART=inference    retrieval (trains the adapter anew), adapter, votes, redraws, scorer, shuffling, adaptive stopping
-PART=data         new puzzles, rewriting, kind of wrong reasonings, what the scorer reads (trains anew, minutes each)
+PART=inference    retrieval (trains the adapter again), adapter, votes, redraws, scorer, shuffling, adaptive stopping
+PART=data         new puzzles, rewriting, kind of wrong reasonings, input of the scorer (trains again, minutes each)
 
-Without PART both. Prints one table, and writes it to reports/ablation.md: the accuracy on the dev questions, and its
-difference to that of params.yaml, paired by question, ± one standard error clustered by problem; and how well the
-scorer tells the generator's right samples from its wrong ones, on the same dev questions, which no scorer has seen.
+Without PART, both run. The result is one table, printed and written to reports/ablation.md. It has the accuracy on the
+dev questions and its difference to that of params.yaml, paired by question, ± one standard error clustered by problem.
+It also says how well the scorer separates the generator's right samples from its wrong ones, on the same dev questions,
+on which no scorer was trained.
 """
 
 import argparse
@@ -70,10 +71,10 @@ REPORT = Path("reports/ablation.md")
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment on Q dev questions: what was answered and whether that is right, (Q,); what a question cost.
+    """The answers of an experiment to Q dev questions, whether they are right (Q,), and the mean cost of a question.
 
-    `auc` is the scorer's on the samples that every question has, `auc_within` among those of one question; None without
-    samples of both kinds.
+    `auc` is that of the scorer on the samples that every question has, `auc_within` that within one question. They are
+    None if all these samples are right or all are wrong.
     """
 
     factor: str
@@ -100,7 +101,7 @@ def value_of(raw: Mapping[str, Any], key: str) -> Any:
 
 
 def changed(raw: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    """`raw` with the values of `change`; `raw` itself stays as it is.
+    """A copy of `raw` with the values of `change`.
 
     >>> changed({"voters": 5, "rag": {"k": 1}}, {"rag.k": 0})
     {'voters': 5, 'rag': {'k': 0}}
@@ -116,7 +117,7 @@ def changed(raw: Mapping[str, Any], change: Change) -> dict[str, Any]:
 
 
 def experiments(raw: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, Change]]:
-    """Factor and change of every experiment: each setting of the grid that is not what params.yaml says.
+    """Factor and change of every experiment: each setting of the grid that differs from params.yaml.
 
     >>> experiments({"prepare": {"synthetic": 300}, "translate": {"backend": "none"},
     ...              "reason_false": {"negatives": "sampled"}, "scorer": {"input": "full"}}, ["data"])[:2]
@@ -132,7 +133,7 @@ def experiments(raw: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str,
 
 
 def shown(change: Change) -> str:
-    """A change as it is given to ``dvc exp run``; what params.yaml says where there is none."""
+    """A change as ``dvc exp run`` takes it, or "params.yaml" if there is none."""
     return " ".join(f"{key}={_text(value)}" for key, value in change.items()) or "params.yaml"
 
 
@@ -154,7 +155,7 @@ def run(change: Change) -> str:
 
 
 def fetch(experiment: str, path: str, folder: Path) -> Path:
-    """A file as `experiment` made it."""
+    """The file `path` of `experiment`, fetched into `folder`."""
     out = folder / Path(path).name
     command = [sys.executable, "-m", "dvc", "get", ".", path, "--rev", experiment, "--out", str(out), "--force"]
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -164,7 +165,7 @@ def fetch(experiment: str, path: str, folder: Path) -> Path:
 
 
 def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, samples: Path) -> Result:
-    """The answers of an experiment, voted again from its samples as infer does."""
+    """The result of an experiment, from another vote on its samples that is the same as in `infer`."""
     p = check(changed(raw, change), f"params.yaml with {shown(change)}")
     questions = dev_questions(read_jsonl(dev, answers="required"))
     source = SampleFile(samples, "infer", VotingSettings.of(p))
@@ -188,7 +189,7 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
 
 
 def page(results: Sequence[Result]) -> str:
-    """reports/ablation.md: the default first, then every experiment beside it."""
+    """The text of reports/ablation.md: the default first, then every experiment."""
     default = results[0]
     clusters = np.unique(default.questions.problems, return_inverse=True)[1]
     rows = []

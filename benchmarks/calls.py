@@ -1,14 +1,15 @@
-"""Paid calls at the limits that their providers set: make bench PART=calls
+"""Measures paid calls against the rate limits of their providers: make bench PART=calls
 
-Against loopback servers with 300 ms latency that count as the providers do, through the real SDKs:
+The servers run on this machine with 300 ms latency and enforce limits as the providers do; calls go through the real
+SDKs. There are three parts:
 
-1. rewriting: all training problems zh → ja → zh at TMT's 5 requests a second of less than 6,000 characters, as share
-   of the characters that these limits let through, and against asking one request at a time, 5 problems and one kind
-   of field in each;
-2. reasoning: 1,421 of them at a limit per minute, as share of that limit;
+1. rewriting: all training problems zh → ja → zh at TMT's 5 requests per second of less than 6,000 characters. Prints
+   the share of the allowed characters that was used, and compares with sending one request at a time, each with one
+   kind of field of 5 problems;
+2. reasoning: 1,421 requests at a limit per minute. Prints the share of the limit that was used;
 3. trouble: the same rewriting with 10 % 429, 5 % 500, 2 % cut replies, 1 % wrong counts and 1 % hangs.
 
-Takes about three minutes, most of it waiting. The real problems are used where they are at hand.
+Takes about three minutes, mostly waiting. The real problems are used if they are available.
 """
 
 import json
@@ -39,14 +40,14 @@ from tests.real import REAL_DATA
 
 LATENCY_S = 0.3
 PER_SECOND, PER_REQUEST = 5, 5999
-PER_MINUTE = 1200  # instead of Qianfan's 300, so that it ends in a minute
+PER_MINUTE = 1200  # instead of Qianfan's 300, so that it takes only a minute
 REASONINGS = 1421
 TROUBLE = {"429": 0.10, "500": 0.05, "truncated": 0.02, "wrong_count": 0.01, "hang": 0.01}
 
 
 def main() -> None:
     os.environ.update(KEYS)
-    import qianfan  # noqa: F401  # takes a second or more, of minutes when the limits are not scaled
+    import qianfan  # noqa: F401  # imported before timing: it takes a second or more
     import tencentcloud.common.common_client  # noqa: F401
 
     source = REAL_DATA if REAL_DATA.is_file() else ROOT / "data/raw/train.jsonl"
@@ -86,7 +87,7 @@ def rewriting(entries: Sequence[Entry], drafts: Sequence[Draft]) -> None:
 
 
 def batches(entries: Sequence[Entry]) -> Iterator[list[str]]:
-    """The texts of five problems, of their questions, of their options, each in a request of its own."""
+    """For every five problems, three lists of texts: the problems, their questions and their options."""
     for start in range(0, len(entries), 5):
         five = entries[start : start + 5]
         items = [item for entry in five for item in entry.questions]
@@ -146,7 +147,7 @@ def settings(server: TencentServer, **more: Any) -> Any:
 
 
 def translated(server: TencentServer, drafts: Sequence[Draft], **more: Any) -> float:
-    """Seconds for rewriting `drafts`; checks that each comes back as a rewriting of itself."""
+    """Seconds for rewriting `drafts`; checks that each result belongs to its draft."""
     providers = params({"providers.tencent.base_url": server.url, **more}).providers
     with tencent_translator(providers, "ja", "rewriting") as translator:
         started = time.monotonic()

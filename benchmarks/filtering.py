@@ -1,8 +1,8 @@
-"""Near-duplicates of held-out questions among many: make bench PART=filtering
+"""Measures the search for near-duplicates of held-out questions: make bench PART=filtering
 
-Questions as the filter compares them, drawn from generated problems and varied in words and numbers, against 2,000
-held-out ones; some are copies with small changes, which have to be found. Prints seconds of one core and what was
-found, beside the time of comparing every pair, as estimated from some of them.
+The questions come from generated problems and vary in words and numbers. They are compared with 2,000 held-out
+questions. Some are copies with small changes, which must be found. Prints the seconds of one core and what was found,
+and an estimate of the time for comparing every pair.
 """
 
 import random
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def varied(text: str, rng: random.Random) -> str:
-    """`text` with its single digits and stems exchanged for others."""
+    """`text` with other single digits and stems."""
     stems, digits = list("甲乙丙丁戊己庚辛"), list("0123456789")
     rng.shuffle(stems)
     rng.shuffle(digits)

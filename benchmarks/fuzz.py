@@ -1,8 +1,8 @@
-"""Hostile entry files, 100,000 pickles and 100,000 lines of JSON: make bench PART=fuzz
+"""Reads hostile entry files, 100,000 pickles and 100,000 lines of JSON: make bench PART=fuzz
 
-Each is read by the functions that every stage uses. Nothing may run, nothing may hang, nothing may take memory out of
-proportion, and every refusal must be an error for the user. Ends with an error at the first case that breaks this, and
-says its seed. Takes about two minutes.
+They are read by the functions that every stage uses. No code may run, nothing may hang, memory must stay in proportion,
+and every refusal must be an error for the user. Stops with an error at the first case that breaks this and prints its
+seed. Takes about two minutes.
 """
 
 import resource
@@ -16,7 +16,7 @@ from tests.fuzzing import Watch, check, jsonl_case, pickle_case
 
 PICKLES = 100_000
 LINES = 100_000
-TRACED = 10  # of one case in so many the memory is measured; that of all of them together is bounded in any case
+TRACED = 10  # memory is measured for one case in this many, and for all cases together
 GROWTH_MIB = 300
 
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def most_mib() -> float:
-    """The most memory that this process has ever had."""
+    """The peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,7 +1,7 @@
-"""The guards against rewrites whose effect is known: make bench PART=guards
+"""Tests the guards of rewriting on rewrites whose effect is known: make bench PART=guards
 
-Corruptions should be caught, harmless rewrites let through. Up to 300 of each kind (tests.rewrites), on the real
-problems where they are at hand and on generated puzzles.
+Corruptions should be caught and harmless rewrites let through. Up to 300 of each kind (tests.rewrites) are made from
+generated puzzles and, if they are available, from the real problems.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,21 +1,21 @@
-"""Sampling, scoring and voting against a plain rewrite of the published loop: make bench PART=infer
+"""Compares sampling, scoring and voting with a simple rewrite of the published loop: make bench PART=infer
 
-The published loop asks batches of 16 questions for all votes at once, scores the texts of one question after the other,
-padded to the longest of them, and asks again only the questions of which nothing was accepted, up to five times. Here
-it runs on vLLM as it comes, with the same generator, scorer, questions and number of votes as `augen.answering`, in the
-same process. Questions are new puzzles (augen.puzzles); the generator is that in models/tiny with the adapter, and the
-scorer models/scorer, where `dvc repro` has made them; else the generator is plain, and the scorer models/tiny/checker
-untrained, which rejects more and so takes longer. It prints
+The published loop asks batches of 16 questions for all votes at once. It scores the texts of one question after the
+other, padded to the longest of them, and asks a question again only if none of its samples was accepted, up to five
+times. Here it runs on vLLM with default settings, in the same process and with the same generator, scorer, questions
+and number of votes as `augen.answering`. The questions are new puzzles (augen.puzzles). After `dvc repro`, the
+generator is models/tiny with the adapter and the scorer is models/scorer. Otherwise the generator has no adapter, and
+the scorer is models/tiny/checker without training, which rejects more and so takes longer. It prints
 
-1. wall-clock and generated tokens of both, without and with adaptive stopping, with few votes and with many, on one
-   engine and (engine ray) on one for each core, and the accuracy of each ± one standard error clustered by problem;
-2. tokens per second of our engine beside those of vLLM alone with the same requests;
-3. scoring in batches by length beside scoring question by question, and the largest difference of their scores, for
-   left and right padding.
+1. wall-clock seconds, generated tokens and accuracy (± one standard error clustered by problem) of both loops, with few
+   and with many votes; ours with and without adaptive stopping, on one engine and on one engine per core (engine ray);
+2. tokens per second of our engine and of vLLM alone with the same requests;
+3. the speed of scoring in batches by length and of scoring question by question, and the largest difference of their
+   scores, for left and right padding.
 
-Without a GPU the published loop runs on one core, as vLLM does with so small a model, and augen scores on all; with
-OMP_NUM_THREADS=2 both have two threads. The generator is loaded before anything is timed. Takes minutes of a quiet
-machine; ``--questions 40`` is quicker and tells less.
+Without a GPU, the published loop runs on one core, as vLLM does with such a small model, and augen scores on all cores;
+with OMP_NUM_THREADS=2 both use two threads. The generator is loaded before timing starts. Takes minutes and needs an
+otherwise idle machine; ``--questions 40`` is quicker and less precise.
 """
 
 import argparse
@@ -56,14 +56,14 @@ from augen.voting.vote import accepted_at, weights_of, winners
 
 QUESTIONS, SEED = 320, 1
 VOTERS, ROUNDS, THRESHOLD, CERTAINTY = 5, 5, 0.3, 0.8
-MANY = 15  # votes: the more, the more of them adaptive stopping saves
+MANY = 15  # votes, of which adaptive stopping saves a larger share
 BATCH = 16  # prompts at once in the published loop
 MAX_TOKENS, MAX_MODEL_LEN, MAX_LENGTH = 256, 1024, 512
 
 
 @dataclass
 class Run:
-    """What a loop did: its answers by question, generated tokens and samples, seconds."""
+    """The result of a loop: answers by question, generated tokens and samples, seconds."""
 
     name: str
     answers: dict[str, str]
@@ -73,7 +73,7 @@ class Run:
 
 
 class Bench:
-    """One generator on vLLM and one scorer, loaded and warm, for all loops."""
+    """One generator on vLLM and one scorer for all loops, already loaded and warm."""
 
     def __init__(self, questions: Sequence[Question], folder: Path) -> None:
         p = load("model", "prompt", "engine")
@@ -172,9 +172,9 @@ class Bench:
 
 
 def default_vllm(generator: str, dtype: str) -> Any:
-    """vLLM as it comes, but for its share of a GPU, and what it needs without one (`engines.vllm` says why).
+    """vLLM with default settings, except its share of a GPU or the settings it needs on a CPU (see `engines.vllm`).
 
-    On a CPU that is one thread, too, which suits small models, unless OMP_NUM_THREADS says otherwise.
+    On a CPU it runs on one thread, which suits small models, unless OMP_NUM_THREADS is set.
     """
     from vllm import LLM
 
@@ -190,12 +190,12 @@ def default_vllm(generator: str, dtype: str) -> Any:
             else {"enforce_eager": True, "enable_chunked_prefill": False}
         ),
     )
-    torch.set_num_threads = set_num_threads  # vLLM puts one there that only warns
+    torch.set_num_threads = set_num_threads  # vLLM has replaced it by one that only warns
     return llm
 
 
 def with_adapter(generator: str, folder: Path) -> str:
-    """A copy of the generator with the adapter of `dvc repro` in its weights, in `folder`; without one, `generator`."""
+    """A copy of the generator in `folder` with the adapter merged; `generator` itself if there is no adapter."""
     if not Path("models/adapter/adapter_config.json").exists():
         return generator
     plain: Any = AutoModelForCausalLM.from_pretrained(generator, dtype=torch.float32)
@@ -205,7 +205,7 @@ def with_adapter(generator: str, folder: Path) -> str:
 
 
 def untrained_scorer(folder: Path) -> None:
-    """The checker as a scorer: in float32, as a trained one is (in bfloat16 a score depends on its batch)."""
+    """The checker as a scorer, in float32 like a trained one: in bfloat16 a score depends on the batch."""
     shutil.copytree("models/tiny/checker", folder)
     checker: Any = AutoModelForSequenceClassification.from_pretrained("models/tiny/checker", dtype=torch.float32)
     checker.save_pretrained(folder)
@@ -213,7 +213,7 @@ def untrained_scorer(folder: Path) -> None:
 
 
 def one_by_one(scorer: Scorer, groups: Sequence[Sequence[Solution]]) -> list[float]:
-    """The scores of each group in a batch of its own, padded to its longest text."""
+    """The scores of `groups`; each group is one batch, padded to its longest text."""
     scores: list[float] = []
     for group in groups:
         rows = [scorer.format.encode(scorer.tokenizer, s.problem, s.question, s.reasoning) for s in group]
@@ -256,7 +256,7 @@ def loops(bench: Bench) -> None:
 
 
 def engine_speed(bench: Bench) -> None:
-    """Our engine and vLLM alone: the same prompts, seeds and settings, all at once."""
+    """Our engine and vLLM alone, with the same prompts, seeds and settings, all prompts at once."""
     from vllm import SamplingParams
 
     requests = [bench.request(asked, slot) for asked in bench.questions for slot in range(1, VOTERS + 1)]
@@ -265,7 +265,7 @@ def engine_speed(bench: Bench) -> None:
         return sum(completion.tokens for _, completion in bench.engine.generate(requests))
 
     def alone(alike: bool) -> int:
-        """vLLM with our seeds and the log-probabilities of the tokens, or with neither."""
+        """vLLM with our seeds and the log-probabilities of the tokens, or without both."""
         params = [
             SamplingParams(
                 temperature=1.0,
@@ -284,7 +284,7 @@ def engine_speed(bench: Bench) -> None:
         started = time.perf_counter()
         return write() / (time.perf_counter() - started)
 
-    # Twice in turns, the better of each: other work on the machine only ever slows down.
+    # Twice in turn, and the faster run counts, because other work on the machine can only slow a run down.
     rates = [(rate(ours), rate(lambda: alone(True)), rate(lambda: alone(False))) for _ in range(2)]
     own, alike, bare = (max(pair) for pair in zip(*rates, strict=True))
     print(f"engine: {len(requests):,} samples at once")

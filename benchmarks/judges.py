@@ -1,15 +1,16 @@
-"""How well right reasonings are told from wrong ones, and how well they could be: make bench PART=judges
+"""Measures how well right reasonings are told from wrong ones, and how well they could be: make bench PART=judges
 
-The tuned generator answers new puzzles, as often as there are votes. What it wrote is labelled twice: right by its
-letter, which is all that labelled data tell, and right by its steps, which are then the solver's own, word for word
-(the tiny models have learned no other way to write). Three judges give every text a score:
+The tuned generator answers new puzzles, as often as there are votes. Each text is labelled twice: by its letter,
+which is all that labelled data provide, and by its steps. Steps are right if they are exactly the solver's, because
+the tiny models have learned no other way to write. Three judges score every text:
 
-scorer       models/scorer, as `dvc repro` has trained it
-likelihood   the mean log-probability of the text's tokens, by the generator that wrote it
-steps        knows the solver's steps: 1 where they are those of the text, else 0. No judge of reasonings can do better
+scorer       models/scorer, as trained by `dvc repro`
+likelihood   the mean log-probability of the text's tokens, from the generator that wrote it
+steps        knows the solver's steps: 1 if the text has them, else 0. No judge of reasonings can do better
 
-For each the AUC under both labels, over all texts and within questions, and the accuracy of a vote that it weighs; all
-± one standard error, clustered by problem (AUCs: by bootstrap). Needs models/adapter and models/scorer. Takes minutes.
+Prints for each judge the AUC under both labels, over all texts and within questions, and the accuracy of a vote
+weighted by it, all ± one standard error clustered by problem (for AUCs by bootstrap). Needs models/adapter and
+models/scorer. Takes minutes.
 """
 
 import argparse
@@ -39,13 +40,13 @@ from augen.voting.samples import CODES
 from augen.voting.vote import weights_of, winners
 
 PUZZLES, SEED = 600, "judges"
-RESAMPLED = 200  # times, for the standard error of an AUC
+RESAMPLED = 200  # bootstrap samples for the standard error of an AUC
 BATCH = 16  # texts at once
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the generator wrote for a question: its letter, and whether letter and steps are right."""
+    """A text of the generator for a question: its letter, and whether letter and steps are right."""
 
     asked: Question
     text: str
@@ -89,7 +90,7 @@ def written(every: Sequence[Question], p: Any) -> list[Written]:
 
 
 def likelihoods(texts: Sequence[Written], p: Any) -> Floats:
-    """(N,) the mean log-probability of the tokens of each text, its end included."""
+    """(N,) the mean log-probability of the tokens of each text, including the end token."""
     tokenizer = AutoTokenizer.from_pretrained(p.model.generator)
     plain: Any = AutoModelForCausalLM.from_pretrained(p.model.generator, dtype=torch.float32)
     model: Any = PeftModel.from_pretrained(plain, "models/adapter").merge_and_unload().eval()
@@ -121,7 +122,7 @@ def likelihoods(texts: Sequence[Written], p: Any) -> Floats:
 
 
 def auc(scores: Floats, right: Bools, texts: Sequence[Written]) -> Estimate:
-    """Over all texts; the error is the deviation over problems drawn again with replacement."""
+    """AUC over all texts; its error is the standard deviation over bootstrap samples of problems."""
     problems = np.unique([w.problem for w in texts], return_inverse=True)[1]
     members = [np.flatnonzero(problems == n) for n in range(problems.max() + 1)]
 
@@ -136,7 +137,7 @@ def auc(scores: Floats, right: Bools, texts: Sequence[Written]) -> Estimate:
 
 
 def within(scores: Floats, right: Bools, texts: Sequence[Written]) -> Estimate:
-    """The mean over the questions with texts of both kinds."""
+    """The mean AUC over the questions that have right and wrong texts."""
     found = [
         (texts[group[0]].problem, one[0])
         for group in by_question(texts)
@@ -147,7 +148,7 @@ def within(scores: Floats, right: Bools, texts: Sequence[Written]) -> Estimate:
 
 
 def voted(weights: Floats, texts: Sequence[Written]) -> Estimate:
-    """The accuracy of votes weighed by `weights` (0…1)."""
+    """The accuracy of a vote weighted by `weights` (0…1)."""
     groups = by_question(texts)
     answers = np.array([CODES[w.answer] for w in texts])
     votes = [winners(answers[None, group], weights_of(weights[None, group]), "weighted")[0] for group in groups]

@@ -1,16 +1,16 @@
-"""Puzzles: speed, and a second opinion on 10,000 questions of all families: make bench PART=puzzles
+"""Measures the speed of puzzles and checks 10,000 questions of all families again: make bench PART=puzzles
 
 Every question is solved again from its Chinese text by a reader that shares no code with the families and uses no
 solver (`tests.readers`). For each family:
 
-agree      exactly the stated option is right, says the reader
-two right  questions of which the reader finds more than one option right
-steps      reasonings of which every step is true, says the reader
+agree      questions of which exactly the stated option is right, according to the reader
+two right  questions of which more than one option is right, according to the reader
+steps      reasonings of which every step is true, according to the reader
 misled     share of wrong reasonings that rest on a changed puzzle; the others only end in another answer
-puzzles/s  written and proved per second of one core
+puzzles/s  puzzles written and proved per second of one core
 
-Then how often each letter is the answer, for each number of options, with the probability that chance alone deviates
-as much from equal shares. Takes a minute or two; ends with 1 unless reader and solver agree on everything.
+Then it prints how often each letter is the answer, for each number of options, with the probability of such a deviation
+from equal shares by chance. Takes a minute or two; ends with 1 unless reader and solver agree on everything.
 """
 
 import sys
@@ -28,7 +28,7 @@ from augen.puzzles import FAMILIES, WORDINGS, make
 from tests.readers import READERS
 
 QUESTIONS = 10_000
-WRONG = 20  # wrong reasonings of each family
+WRONG = 20  # wrong reasonings per family
 DIFFICULTIES = (1, 2, 3, 4, 5)
 
 
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def checked(family: str, questions: int, letters: dict[int, Counter[str]]) -> list[Any]:
-    """The family's row of the table, over at least so many questions; counts its answers into `letters`."""
+    """The family's row of the table, from at least `questions` questions; adds its answers to `letters`."""
     rng = Random(f"benchmark {family}")
     problems = asked = agree = two = steps = misled = 0
     spent = 0.0

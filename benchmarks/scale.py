@@ -1,11 +1,11 @@
-"""What everything but the models costs as the data grow: make bench PART=scale
+"""Measures time and memory of everything except the models, by the size of the data: make bench PART=scale
 
     python -m benchmarks.scale 1000 10000       these numbers of questions instead of 1,000, 10,000 and 100,000
     python -m benchmarks.scale 1000000 --only prepare evaluate
 
-Each step runs in a process of its own on made-up questions (`benchmarks.synthetic`), the stages as their own scripts.
-Seconds are of the processor, not of the clock, so that a busy machine does not spoil them; memory is the most that the
-process had. docs/SCALE.md has the figures of one machine.
+Each step runs in its own process on made-up questions (`benchmarks.synthetic`); stages run as their own scripts.
+Seconds are processor time, so that other work on the machine matters little; memory is the peak of the process.
+docs/SCALE.md has the figures of one machine.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 SIZES = (1_000, 10_000, 100_000)
 SAMPLES = 5
 DIMENSIONS = 128
-QUERIES = 500  # of the retriever: time per query times the number of questions is what infer takes
+QUERIES = 500  # of the retriever; `infer` makes one query per question
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measured(step: str, size: int) -> tuple[float, float]:
-    """Processor seconds and MiB of `step` at `size` questions, its input (made before) not counted."""
+    """Processor seconds and MiB of `step` at `size` questions, without making its input."""
     with tempfile.TemporaryDirectory() as folder:
         raw_data = {"prepare.train": "train.jsonl", "prepare.test": "test.jsonl", "prepare.synthetic": 0}
         write_params(Path(folder, "params.yaml"), raw_data | {"voters": SAMPLES})
@@ -111,7 +111,7 @@ def timed(step: Callable[[int], None]) -> Callable[[int], None]:
 
 
 def most_mib() -> float:
-    """The most memory that this process has had; Linux's ``ru_maxrss`` would count that of its parent, too."""
+    """The peak memory of this process; Linux's ``ru_maxrss`` would include its parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
@@ -128,7 +128,7 @@ def raw_files(size: int) -> None:
 
 
 def reasoned_files(size: int) -> None:
-    """`size` reasonings in all, in the four files; dev and test are a tenth of that each."""
+    """`size` reasonings in all in the four files; dev and test have a tenth of that each."""
     from dataclasses import replace
 
     from augen.core.files import write_json
@@ -179,7 +179,7 @@ def vectors_of(count: int) -> Any:
 
 
 class GivenVectors:
-    """An embedder whose vectors are at hand."""
+    """An embedder that returns given vectors."""
 
     model = None
 
@@ -217,7 +217,7 @@ def infer(size: int) -> None:
     from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
     class Forgetful(FakeEngine):
-        """Keeps no request, as real engines do not."""
+        """Keeps no request, like real engines."""
 
         def generate(self, requests: Any) -> Any:
             for answer in super().generate(requests):

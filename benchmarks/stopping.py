@@ -1,4 +1,4 @@
-"""When adaptive stopping stops, and what that costs: make bench PART=stopping
+"""Measures when adaptive stopping stops and what that costs: make bench PART=stopping
 
 The tuned generator answers new puzzles, 15 samples a question. The stopping rule of `augen.voting` is then replayed on
 them with 5, 9 and 15 votes at several certainties: by the votes alone, and with the generator's certainty, as infer

@@ -1,7 +1,7 @@
-"""Cheap made-up questions in any number, for measuring what bookkeeping costs. No solver: their answers mean nothing.
+"""Makes any number of cheap questions for measuring bookkeeping. There is no solver: their answers mean nothing.
 
-Like real ones they follow a few templates with names and numbers from a limited stock, so that texts share most of
-their n-grams; a near-duplicate search that only works for random texts would be found out.
+Like real questions they follow a few templates with names and numbers from a limited stock, so that the texts share
+most of their n-grams. A near-duplicate search that only works on random texts would show that here.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ PER_PROBLEM = 2
 
 
 def entries(questions: int, seed: int, prefix: str = "s") -> Iterator[Entry]:
-    """Problems with two questions each, `questions` in all, with a reasoning that ends in the answer."""
+    """Problems with two questions each, `questions` in all; every reasoning ends in the answer."""
     rng = Random(f"synthetic {seed}")
     for number in range(questions // PER_PROBLEM):
         names = [rng.choice(FAMILY) + rng.choice(GIVEN) + rng.choice(GIVEN) for _ in range(4)]
@@ -40,7 +40,7 @@ def entries(questions: int, seed: int, prefix: str = "s") -> Iterator[Entry]:
 
 
 def write_samples(path: Path, asked: Iterator[Entry], split: str, samples: int) -> None:
-    """`samples` round-0 samples of each question as the stages write them; three of four are right."""
+    """`samples` samples of round 0 per question, in the format of the stages; three of four are right."""
     with path.open("a", encoding="utf-8") as file:
         for entry in asked:
             for index, item in enumerate(entry.questions):

@@ -1,4 +1,4 @@
-"""Which option a text chooses, and questions with their options in another order."""
+"""Reads which option a text chooses, and shuffles the options of questions."""
 
 from augen.answers.parser import answer_place, parse_answer
 

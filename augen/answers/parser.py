@@ -1,17 +1,17 @@
-r"""The one answer parser: which option does a text that a model wrote finally choose?
+r"""The answer parser of the whole project: which option does a text written by a model choose in the end?
 
-The last statement of an answer wins, so a reasoning that corrects itself counts as corrected. A statement
-is a *cue* (``答案是：``, ``故选``, ``The answer is``, ``\boxed{``) directly followed by a letter, or a letter
-followed by ``是正确答案``. No statement is
+The last statement of an answer counts, so a reasoning may correct itself. A statement is a *cue* (``答案是：``,
+``故选``, ``The answer is``, ``\boxed{``) directly followed by a letter, or a letter followed by ``是正确答案``. These
+are not statements:
 
 * a negation, a supposition or a question: ``答案不是A``, ``如果答案是A``, ``答案是A吗？``;
-* a text instead of a letter: ``答案是 John``, ``答案是A城``, ``答案是 A+B``;
+* a cue followed by a text instead of a letter: ``答案是 John``, ``答案是A城``, ``答案是 A+B``;
 * a letter without a cue.
 
 >>> parse_answer("甲最高，选项是B。\n答案是：B", n_options=4)
 'B'
 
-Linear time: after `_normalized`, white space is at most one character long, and every repetition in the
+Parsing takes linear time: `_normalized` shortens white space to one character, and every repetition in the regular
 expressions below is bounded.
 """
 
@@ -23,16 +23,16 @@ from augen.entries import LETTERS
 def parse_answer(text: str | None, n_options: int) -> str | None:
     """The letter of the option that `text` chooses last, or None.
 
-    None also where the last statement is unusable, whatever was stated before: it names several letters
-    (``答案是A或B``, ``AB``) or one beyond the `n_options` options. Text from a made-up next section on (a
-    heading ``### 题目`` or ``### 问题``, a line of ``---``) is ignored.
+    Only the last statement counts. If it names several letters (``答案是A或B``, ``AB``) or a letter beyond the
+    `n_options` options, the result is None. Where the model goes on to invent a next section (a heading ``### 题目``
+    or ``### 问题``, a line of ``---``), the text from there on is ignored.
     """
     _, letter, _ = _last_statement(text or "")
     return letter if letter in tuple(LETTERS[:n_options]) else None
 
 
 def answer_place(text: str, n_options: int) -> int | None:
-    """Where in `text` the letter stands that `parse_answer` returns, to show it; None where that is None.
+    """The position in `text` of the letter that `parse_answer` returns, or None if it returns None.
 
     >>> answer_place("甲最高。**答案是：Ｂ**", 4)
     10
@@ -40,19 +40,20 @@ def answer_place(text: str, n_options: int) -> int | None:
     _, letter, place = _last_statement(text)
     if letter not in tuple(LETTERS[:n_options]):
         return None
-    # The letter is the same one among the signs that normalization keeps; hyphens, which it strips, are none of them.
+    # Normalization keeps the order of the signs in _KEPT. So count those before the letter and find the same one in
+    # `text`. Hyphens are not among them, because normalization strips some.
     kept = len(_DROPPED.sub("", _normalized(text)[:place]))
     return [match.start() for match in _KEPT.finditer(text)][kept]
 
 
 def _last_statement(text: str) -> tuple[int, str, int]:
-    """(position of the statement, its letter, position of the letter) in the normalized text; no letter: empty."""
+    """(position of the statement, letter, position of the letter) in the normalized text; the letter may be empty."""
     own = _NEXT_SECTION.split(_normalized(text), maxsplit=1)[0]
     return max([*_statements_after_cues(own), *_statements_before_cues(own)], default=(0, "", 0))
 
 
 def _statements_after_cues(text: str) -> list[tuple[int, str, int]]:
-    """Every ``答案是：B`` as in `_last_statement`; the letter is empty where several are named."""
+    """Every ``答案是：B``, as tuples of `_last_statement`; the letter is empty if several are named."""
     statements = []
     for cue in _CUE.finditer(text):
         letter = _LETTER.match(text, cue.end())
@@ -66,30 +67,30 @@ def _statements_after_cues(text: str) -> list[tuple[int, str, int]]:
 
 
 def _statements_before_cues(text: str) -> list[tuple[int, str, int]]:
-    """Every ``B是正确答案`` as in `_last_statement`."""
+    """Every ``B是正确答案``, as tuples of `_last_statement`."""
     return [(match.start("letter"), match["letter"], match.start("letter")) for match in _LETTER_FIRST.finditer(text)]
 
 
 def _normalized(text: str) -> str:
-    """Half-width signs, no markdown emphasis, white space of any length as one space or line end."""
+    """`text` with half-width signs, without markdown emphasis, each run of white space as one space or line end."""
     text = text.translate(_HALF_WIDTH)
     text = _WHITE_SPACE.sub(lambda match: "\n" if "\n" in match[0] or "\r" in match[0] else " ", text)
-    return text.strip(" \n-")  # a line of --- before anything was said ends nothing
+    return text.strip(" \n-")  # a line of --- at the beginning ends no section
 
 
 _WHITE_SPACE = re.compile(r"\s+")
-_IGNORED = "*`$_\u200b\ufeff"  # emphasis, code, mathematics, signs without width
+_IGNORED = "*`$_\u200b\ufeff"  # emphasis, code, mathematics, zero-width signs
 _HALF_WIDTH: dict[int, str | None] = {
     **{ord(c): None for c in _IGNORED},
     **{ord("Ⓐ") + i: chr(ord("A") + i) for i in range(26)},
     **{code: None if (half := chr(code - 0xFEE0)) in _IGNORED else half for code in range(0xFF01, 0xFF5F)},
 }
 
-# What normalization may remove, in full width too, and what it keeps.
+# Signs that normalization may remove, also in full width, and signs that it keeps.
 _REMOVED = rf"\s\-{re.escape(_IGNORED)}" + "".join(chr(ord(c) + 0xFEE0) for c in "-*`$_")
 _DROPPED, _KEPT = re.compile(f"[{_REMOVED}]+"), re.compile(f"[^{_REMOVED}]")
 
-# A heading of the prompts that begins a new puzzle; "### 问题分析" is part of an answer.
+# A heading that begins a new puzzle in our prompts; "### 问题分析" is part of an answer.
 _NEXT_SECTION = re.compile(
     r"""^ [ ]? (?: \#{1,6} [ ]? (?:题目|问题) [ ]? [\d一二三四五六七八九十]{0,3} (?![\u4e00-\u9fff])
                  | -{3} -*+ [ ]? $ )""",
@@ -130,8 +131,8 @@ _CUE = re.compile(
     re.VERBOSE,
 )
 
-# A capital that stands for itself: not the beginning of a word (John), a name (A城), a formula (A+B, A=3)
-# or a path (A→B). A small letter only with nothing but signs around it, since "a" is a word.
+# A capital letter on its own: not the beginning of a word (John), a name (A城), a formula (A+B, A=3) or a path (A→B).
+# A small letter must have only punctuation around it, because "a" is a word.
 _LETTER = re.compile(
     rf"""{_OPEN}
     (?: (?P<several> [{LETTERS}]{{2,5}} ) (?![A-Za-z0-9])
@@ -152,7 +153,7 @@ _END = re.compile(r"[ ]? (?: [.。,;:!、\n] | $ )", re.VERBOSE)
 # 答案是A吗, 答案是A不对
 _DOUBTED = re.compile(r"(?:选项|项)? [ ]? (?: 吗 | 么 | \? | 不对 | 不正确 | 是?错 | 是不 )", re.VERBOSE)
 
-# A和B, A、B, A or B. After mere punctuation the second letter must end something as well:
+# A和B, A、B, A or B. If only punctuation joins the letters, something must also end after the second one:
 # 答案是A,B不对 names one answer.
 _MORE = re.compile(
     rf"""(?:选项|项)? [ ]? (?: 和 | 与 | 或 | 及 | 以及 | 还是

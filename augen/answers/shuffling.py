@@ -1,16 +1,16 @@
-"""Questions with their options in another order, as more training data. Pure.
+"""Copies of questions with their options in another order, as further training data.
 
-The letters in the reasoning have to move along::
+The letters in the reasoning change with them::
 
     A: 甲  B: 乙  C: 丙      A和C都错，选B。\\n答案是：B
     A: 丙  B: 甲  C: 乙      B和A都错，选C。\\n答案是：C
 
-A letter that is no option (a node A of a graph, a variable) must stay. Where the two cannot be told apart with
-certainty, the question is left as it is: a wrong letter costs more than a missing copy. Such are
+A letter that is not an option (a node A of a graph, a variable) must stay. If it is not certain which letters are
+options, the question is not copied: a wrong letter costs more than a missing copy. There are two causes:
 
-* ``letters``: the puzzle has letters of its own and the reasoning uses some without a word like 选项 or 答案; or it
-  writes of variables (设A为…), of several letters in one word (AB), or of the second option by number;
-* ``position``: an option speaks of others by their place or letter (以上都不对, A和B).
+* ``letters``: the puzzle has letters of its own and the reasoning uses letters without a word like 选项 or 答案; or the
+  reasoning has variables (设A为…), several letters in one word (AB), or names an option by its number;
+* ``position``: an option refers to others by position or letter (以上都不对, A和B).
 """
 
 import re
@@ -30,14 +30,14 @@ _ALONE = re.compile(rf"(?<![A-Za-z0-9_'’])[{LETTERS}{''.join(_WIDE)}](?![A-Za-
 _WORD = re.compile(rf"(?<![A-Za-z0-9_])[{LETTERS}]{{2,5}}(?![A-Za-z0-9_])")
 _OPEN = r"""[ \t]*(?:[("'“‘「『【（〔《*\\$]|\\?boxed\{|\\text\{)*[ \t]*"""
 _CLOSE = r"""[ \t]*[)"'”’」』】）〕》*}\\$]*[ \t]*"""
-# What says, before or behind a letter, that it names an option.
+# Words before or behind a letter that show that it names an option.
 _BEFORE = re.compile(
     rf"(?:选项?|选择|排除|答案)(?:只能|应该|应当|应|就|必须|必定|也)?(?:是|为|选项?|：|:|\s)*{_OPEN}$|boxed\{{$|(?:^|\n){_OPEN}$"
 )
 _BEHIND = re.compile(rf"{_CLOSE}(?:(?:[这两三四]+个)?选项|项(?![目链]))")
 _LIST_BEHIND = re.compile(rf"{_CLOSE}[ \t]*[：:.、．)）]")  # A: at the beginning of a line
 _JOINED = re.compile(rf"{_CLOSE}(?:和|与|、|或|及|以及|,|，|/|或者)?{_OPEN}(?:选项)?{_OPEN}")
-# What says that it names something else, or may.
+# Words that show that it may name something else.
 _VARIABLE_BEFORE = re.compile(r"(?:设|令|记|用|把|将|变量|集合|[=+×÷<>≤≥→\-])[ \t]*$")
 _VARIABLE_BEHIND = re.compile(r"[ \t]*(?:[=+×÷<>≤≥→\-]|代表|[点城市站号人队组班级村镇国型类])")
 _BY_NUMBER = re.compile(
@@ -50,8 +50,8 @@ _BY_PLACE = re.compile(
 )
 
 
-# Where shuffled copies go, and of what: of an author's own right texts as well as of its wrong ones, or there would be
-# more wrong than right texts of that author.
+# The file that gets shuffled copies, and the files whose entries are copied. Both the right and the wrong texts of an
+# author are copied; otherwise that author would have more wrong than right texts.
 SHUFFLED_INTO = {
     "entries_aug": ("entries", "entries_aug"),
     "entries_aug_false": ("entries_false", "entries_aug_false"),
@@ -62,7 +62,7 @@ SHUFFLED_INTO = {
 def with_shuffled(
     files: Mapping[str, Sequence[Entry]], copies: int, seed: int
 ) -> tuple[dict[str, list[Entry]], Counter[str]]:
-    """The entries of `files` (by name) with `copies` shuffled ones of each added, and the counts."""
+    """`files` (entries by name) with `copies` shuffled copies of each entry added, and the counts by cause."""
     counts: Counter[str] = Counter()
     made: dict[str, list[Entry]] = {name: list(entries) for name, entries in files.items()}
     for name, sources in SHUFFLED_INTO.items():
@@ -73,10 +73,10 @@ def with_shuffled(
 
 
 def shuffled_entries(entries: Sequence[Entry], copies: int, seed: int) -> tuple[list[Entry], Counter[str]]:
-    """`copies` of each entry (``train_012~s1``) with its questions shuffled, and how many were and were not, by cause.
+    """`copies` of each entry (``train_012~s1``) with shuffled questions, and counts of questions.
 
-    The order is drawn by `seed` from the id of the question. Questions that cannot be shuffled are left out, and so
-    are entries without any other.
+    The counts are ``shuffled`` and, by cause, those that could not be shuffled; such questions are left out, and so
+    are entries that have no other. The order depends on `seed` and the id of the question.
     """
     counts: Counter[str] = Counter()
     made: list[Entry] = []
@@ -95,7 +95,7 @@ def shuffled_entries(entries: Sequence[Entry], copies: int, seed: int) -> tuple[
 
 
 def drawn_order(options: int, rng: Random) -> tuple[int, ...]:
-    """Any order but the given one: ``order[i]`` is where the option at place ``i`` was before."""
+    """A random order other than the given one: ``order[i]`` is the former position of the option at position ``i``."""
     given = tuple(range(options))
     while (order := tuple(rng.sample(given, options))) == given:
         pass
@@ -103,7 +103,7 @@ def drawn_order(options: int, rng: Random) -> tuple[int, ...]:
 
 
 def shuffled(problem: str, item: QuestionItem, order: Sequence[int]) -> QuestionItem | str:
-    """`item` with its options in another `order`, or the cause for which that is not safe."""
+    """`item` with its options in another `order`, or the cause why that is not safe."""
     if any(_BY_PLACE.search(option) or option.strip() in tuple(LETTERS) for option in item.options):
         return "position"
     letters = {letter_of(old): letter_of(new) for new, old in enumerate(order)}
@@ -124,9 +124,9 @@ def shuffled(problem: str, item: QuestionItem, order: Sequence[int]) -> Question
 
 
 def map_letters(text: str, letters: dict[str, str], puzzle: str) -> str | None:
-    """`text` with the letters of options replaced as `letters` says; None where it is not certain which those are.
+    """`text` with the letters of options replaced by `letters`; None if it is uncertain which letters are options.
 
-    `puzzle` is problem, question and options: a letter that stands alone there is a name in the puzzle.
+    `puzzle` is problem, question and options. A letter that stands alone there is a name in the puzzle.
 
     >>> swap = {"A": "B", "B": "A"}
     >>> map_letters("A错，所以选B。", swap, "谁最高？甲 乙")
@@ -158,7 +158,7 @@ def _plain(letter: str) -> str:
 
 
 def _groups(text: str, found: Sequence[re.Match[str]]) -> list[list[re.Match[str]]]:
-    """Letters that stand in one list, as in 选项A、B和C: they all name the same kind of thing."""
+    """Groups of letters in one list, such as 选项A、B和C: they all name the same kind of thing."""
     groups: list[list[re.Match[str]]] = []
     for match in found:
         if groups and _JOINED.fullmatch(text, groups[-1][-1].end(), match.start()):

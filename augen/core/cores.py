@@ -1,7 +1,7 @@
-"""The processor's cores: how many this process may keep busy, and work that is spread over them.
+"""How many processor cores this process may use, and a map that spreads calls over them.
 
-A small model gains little from several threads within one operation, which wait for each other all the time; several
-batches at once, each on a core of its own, gain what there is.
+A small model gains little from several threads within one operation, because the threads mostly wait for each other. It
+gains much more from several batches at once, each on its own core.
 """
 
 import os
@@ -10,20 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-_ASKED = os.environ.get("OMP_NUM_THREADS", "")  # by the user: the engines set it for themselves, later
+_ASKED = os.environ.get("OMP_NUM_THREADS", "")  # read now, because the engines set it later for themselves
 
 
 def cores() -> int:
-    """How many cores this process may use; fewer where the user says so with OMP_NUM_THREADS."""
+    """The number of cores that this process may use; OMP_NUM_THREADS can lower it."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(there, int(_ASKED)) if _ASKED.isdecimal() and int(_ASKED) else there
 
 
 @contextmanager
 def spread(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
-    """A ``map`` that runs `workers` calls at once, each with its share of the cores; results in the order of the input.
+    """A ``map`` that runs `workers` calls at once, each with its share of the cores. Results keep the input's order.
 
-    When the block is left early, calls that have not begun are dropped.
+    If the block is left early, calls that have not begun are dropped.
 
     >>> with spread(2) as mapped:
     ...     list(mapped(abs, [-3, 2, -1]))
@@ -32,7 +32,7 @@ def spread(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[An
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, cores() // workers))  # of every thread that begins from now on, too
+    torch.set_num_threads(max(1, cores() // workers))  # also for threads that start later
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool.map

@@ -1,8 +1,8 @@
-"""The one exception whose message is meant for the user.
+"""The exception for faults that the user can fix.
 
-A stage prints it without a traceback and ends with exit status 1; anything else that escapes is a defect.
+A stage prints its message without a traceback and ends with exit status 1. Any other exception is a defect.
 """
 
 
 class AugenError(Exception):
-    """Something the user can act on: the message says where, what was found, and what to do."""
+    """A fault that the user can fix: the message says where it is, what was found and what to do."""

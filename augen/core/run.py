@@ -1,4 +1,4 @@
-"""How a stage runs: quiet libraries, and errors that speak to the user instead of a traceback."""
+"""Runs a stage: silences libraries, and prints errors that the user can fix without a traceback."""
 
 import argparse
 import errno
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from augen.core.errors import AugenError
 
-# What the libraries print that a user can do nothing about. Set where unset, so that it can be had back.
+# Silences messages that a user can do nothing about. A variable that is already set keeps its value.
 QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
@@ -24,17 +24,17 @@ QUIET = {
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
-# What to do about what the operating system says; anything else is a defect of this program and gets a traceback.
+# Advice for errors of the operating system. Any other error is a defect of this program and gets a traceback.
 ADVICE = dict.fromkeys(FULL, "make room; what was drawn is stored, `dvc repro` goes on from there") | dict.fromkeys(
     (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR), NO_ACCESS
 )
 
 
 def no_arguments(main: Callable[[], object], instead: str = "") -> None:
-    """For a program without arguments: ``--help`` prints its docstring, and anything else is refused.
+    """Make a program refuse arguments, except ``--help``, which prints its module's docstring.
 
-    `main` stands in that program's file; where the file is not what Python was started with, nothing is done.
-    `instead` says where to turn: to params.yaml, for a stage.
+    `main` is a function of that module; if Python was started with another module, nothing happens. `instead` is a
+    hint for the error message, for example that a stage is configured in params.yaml.
     """
     module = vars(sys.modules["__main__"])
     if getattr(main, "__globals__", None) is not module:
@@ -49,9 +49,9 @@ def no_arguments(main: Callable[[], object], instead: str = "") -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run the stage; on an AugenError, a full disk or a folder without access say so and exit with 1.
+    """Run the stage `main`. On an AugenError, a full disk or denied access, print the error and exit with 1.
 
-    On Ctrl-C say that nothing is lost, and exit with 130.
+    On Ctrl-C, say that nothing is lost and exit with 130.
     """
     no_arguments(main, "params.yaml is where to set things, or for one run `dvc exp run -S voters=7`")
     for name, value in QUIET.items():

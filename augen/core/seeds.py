@@ -1,4 +1,4 @@
-"""Seeds that belong to a thing, not to the order in which things are drawn."""
+"""Seeds that depend on what is drawn, not on the order of drawing."""
 
 import hashlib
 

@@ -1,1 +1,1 @@
-"""What models are asked, and how much of it fits into their window."""
+"""Builds prompts and fits them into the context window of a model."""

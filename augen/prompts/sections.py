@@ -1,4 +1,4 @@
-"""Every prompt of the project is built here, from the same four sections.
+"""Builds every prompt of the project from the same four sections.
 
 A prompt to *solve* ends where the reasoning begins::
 
@@ -16,9 +16,9 @@ A prompt to *solve* ends where the reasoning begins::
 
     ### 分析过程
 
-and is continued by ``QuestionItem.reasoning``, whose last line is ``答案是：B``. A prompt to *explain*
-a given answer, right or wrong, is the same with ``### 答案`` and that answer before ``### 分析过程``.
-What all prompts of a run share comes first, so that an engine with prefix caching computes it once.
+The model continues it with a reasoning whose last line is ``答案是：B`` (``QuestionItem.reasoning``). A prompt to
+*explain* a given answer, right or wrong, has ``### 答案`` and that answer before ``### 分析过程``. The part that all
+prompts of a run share comes first, so that an engine with prefix caching computes it once.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def question_block(problem: str, question: QuestionItem) -> str:
 
 
 def worked_example(problem: str, question: QuestionItem) -> str:
-    """A solved question, as it stands in a prompt before the one to be solved."""
+    """A solved question, to be put before the question to be solved."""
     if question.reasoning is None:
         raise ValueError("a worked example needs a reasoning")
     return f"{question_block(problem, question)}{REASONING}\n{question.reasoning.strip()}\n\n"
@@ -54,18 +54,18 @@ def solve_prompt(
     question: QuestionItem,
     examples: Sequence[Example] = (),
 ) -> str:
-    """Instruction, worked examples ``(problem, question)`` and the question; the reasoning is to follow."""
+    """Instruction, worked examples ``(problem, question)`` and the question; the model writes the reasoning."""
     shots = "".join(worked_example(*example) for example in examples)
     return f"{instruction.strip()}\n\n{shots}{question_block(problem, question)}{REASONING}\n"
 
 
 def explain_prompt(instruction: str, problem: str, question: QuestionItem, answer: str) -> str:
-    """The question with `answer` given; a reasoning that leads to it is to follow."""
+    """The question with a given `answer`; the model writes a reasoning that leads to it."""
     return (
         f"{instruction.strip()}\n\n{question_block(problem, question)}{ANSWER}\n{answer_line(answer)}\n\n{REASONING}\n"
     )
 
 
 def completion(reasoning: str, end: str) -> str:
-    """What a model is trained to write after a prompt: the reasoning, then its end-of-text token `end`."""
+    """The text that a model is trained to write after a prompt: the reasoning and its end-of-text token `end`."""
     return f"{reasoning.strip()}{end}"

@@ -1,8 +1,10 @@
-"""A prompt as the generator gets it: wrapped in its chat template, and short enough for it.
+"""Wraps prompts in the chat template of the generator and fits them into its context window::
 
-window = Window(p.model, p.prompt.chat_template, p.engine.max_model_len)
-window.wrap(prompt)            # the text that the model is given
-window.fits(text, new=256)     # whether it leaves room for 256 new tokens
+    window = Window(p.model, p.prompt.chat_template, p.engine.max_model_len)
+    window.wrap(prompt)            # the text that the model gets
+    window.fits(text, new=256)     # whether it leaves room for 256 new tokens
+
+A model behind an API has a `ServedWindow`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +19,14 @@ from augen.prompts.sections import Example
 
 @dataclass
 class Window:
-    """What the generator can be given."""
+    """The chat template and the context window of the generator."""
 
     model: params.Model
     chat_template: bool
     max_model_len: int  # tokens of a prompt and its completion together
 
     def wrap(self, prompt: str) -> str:
-        """`prompt` as the one message of a user, for instruct models; without chat template it stays as it is."""
+        """`prompt` as a single user message in the chat template; unchanged if no chat template is to be used."""
         if not self.chat_template:
             return prompt
         if not self._tokenizer.chat_template:
@@ -33,19 +35,20 @@ class Window:
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def fits(self, text: str, new: int) -> bool:
-        """Whether `text` and `new` more tokens are within the model's window."""
+        """Whether `text` and `new` more tokens fit into the model's window."""
         room = self.max_model_len - new
-        # A token is at least a byte in every tokenizer that spells unknown text in bytes: most texts need no counting.
+        # A token has at least one byte (in a tokenizer that spells unknown text in bytes), so short texts need no
+        # counting of tokens.
         return len(text.encode()) < room or self.length(text) <= room
 
     def length(self, text: str) -> int:
-        """Tokens of `text`."""
+        """Number of tokens of `text`."""
         return len(self._tokenizer(text)["input_ids"])
 
     def fitted(self, prompt: Callable[[Sequence[Example]], str], examples: Sequence[Example], new: int) -> str | None:
-        """The wrapped prompt with as many of `examples` as fit, the most similar (last) ones kept.
+        """The wrapped prompt with as many of the most similar (last) `examples` as fit.
 
-        None if the question alone is too long.
+        `prompt` builds the text from examples. None if the question alone is too long.
         """
         for dropped in range(len(examples) + 1):
             text = self.wrap(prompt(examples[dropped:]))
@@ -61,9 +64,9 @@ class Window:
 
 
 class ServedWindow(Window):
-    """The window of a model behind an API: the server wraps prompts, and its tokenizer is not at hand.
+    """The window of a model behind an API: the server wraps prompts, and its tokenizer is not available here.
 
-    A character counts as a token, which Chinese and English texts hardly ever exceed.
+    A character counts as one token; Chinese and English texts hardly ever need more tokens than that.
     """
 
     def wrap(self, prompt: str) -> str:

@@ -4,7 +4,7 @@
 >>> puzzle.entry.questions[0].answer in "ABCD"
 True
 
-Each family is one module: a world that states itself as text and as an answer-set program (``base.World``).
+Each family is one module. Its world writes itself as text and as an answer-set program (``base.World``).
 """
 
 from random import Random
@@ -59,15 +59,15 @@ FAMILIES: dict[str, type[World]] = {
     "tolls": Tolls,
 }
 WORDINGS = 3  # phrasings of each family
-# The families of the default data, and the only ones that the tiny models are taught. Others are added to FAMILIES
-# alone, so that committed data and models stay what they are.
+# The families of the default data, and the only ones that the tiny models are trained on. A new family goes into
+# FAMILIES only, so that the committed data and models stay the same.
 BASIC = ("dial", "drugs", "kinship", "knights", "likes", "lists", "ordering", "roads", "timetable")
 
 
 def make(
     family: str, rng: Random, *, difficulty: int, wording: int, questions: int = 2, entry_id: str = "", tries: int = 100
 ) -> Puzzle:
-    """A puzzle of `family` with up to `questions` proved questions; NotProved if `tries` worlds gave none."""
+    """A puzzle of `family` with up to `questions` proved questions; raises NotProved after `tries` worlds."""
     for _ in range(tries):
         try:
             return pose(FAMILIES[family].draw(rng, difficulty, wording), rng, questions, entry_id)

@@ -1,12 +1,12 @@
-"""What every family of puzzles shares: worlds, queries, and how both become labelled questions.
+"""Shared by all families of puzzles: worlds, queries, and how these become labelled questions.
 
-A `World` is the puzzle as data. It states itself twice, as Chinese text and as a program for the solver, and
-lists the `Query`s that can be asked of it. The reasoning is written from the solver's steps, one look-up or one
-copy at a time, and ends with ``答案是：X``.
+A `World` is the puzzle as data. It writes itself as Chinese text and as a program for the solver, and lists the
+queries that can be asked about it. The reasoning is written from the solver's steps, each of which looks up or copies
+one thing, and ends with ``答案是：X``.
 
-A *wrong* reasoning is the right reasoning of a slightly different world: one fact is changed until the same
-query has the wanted wrong answer. It is coherent and false, and only who reads the problem can see where. There
-is none where no small change leads to that answer.
+A *wrong* reasoning is the right reasoning of a slightly different world: one fact is changed until the same query has
+the wanted wrong answer. The result is coherent but false, and only a reader who compares it with the problem can see
+where. If no small change leads to the wanted answer, there is no wrong reasoning for it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,19 +25,19 @@ YES, NO = "是", "否"
 
 @dataclass(frozen=True)
 class Query:
-    """One question about a world: its text, the rules that answer it, how its steps are written, its distractors."""
+    """One question about a world: its text, the rules that answer it, its steps as text, and its distractors."""
 
     text: str
     rules: str
     write: Callable[[Proof], str]  # the solver's proof as lines of reasoning, without the answer
-    distractors: tuple[str, ...]  # wrong values, nearest misses first; some may equal the answer and are left out
-    value: Callable[[Value], str] = str  # the solver's answer as it stands in the options
-    key: str = ""  # names the same query in a changed world
+    distractors: tuple[str, ...]  # wrong options, nearest misses first; those equal to the answer are left out
+    value: Callable[[Value], str] = str  # from the solver's answer to the text of the option
+    key: str = ""  # identifies the same query in a changed world
     most: int = 3  # distractors at most
 
 
 class World(Protocol):
-    """A puzzle as data. `difficulty` counts from 1; `wording` picks among the phrasings of the family."""
+    """A puzzle as data. `difficulty` starts at 1; `wording` chooses one of the phrasings of the family."""
 
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self: ...
@@ -49,14 +49,14 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class Puzzle:
-    """A world with the questions that were asked of it; ``queries[i]`` is what ``entry.questions[i]`` asks."""
+    """A world and the questions asked about it; ``queries[i]`` is the query of ``entry.questions[i]``."""
 
     world: World
     queries: tuple[Query, ...]
     entry: Entry
 
     def wrong_reasoning(self, index: int, letter: str, rng: Random, tries: int = 24) -> str | None:
-        """A coherent reasoning that leads question `index` to the wrong option `letter`; None if `tries` gave none."""
+        """A coherent reasoning that leads to the wrong option `letter`, or None if `tries` changed worlds give none."""
         item = self.entry.questions[index]
         wanted = item.options[ord(letter) - ord("A")]
         for _ in range(tries):
@@ -78,9 +78,9 @@ def _reasoning(steps: str, value: str, letter: str) -> str:
 
 
 def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
-    """Ask up to `questions` provable queries of `world`; NotProved if there is none.
+    """Ask up to `questions` provable queries about `world`; raises NotProved if there are none.
 
-    Options are the answer and 1 to `Query.most` distractors in random order, so that letters are uniform.
+    The options are the answer and 1 to `Query.most` distractors in random order, so that letters are uniform.
     """
     items: list[QuestionItem] = []
     asked: list[Query] = []
@@ -107,15 +107,15 @@ def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
 
 
 def yes_no(goal: str) -> str:
-    """Rules that answer 是 where `goal` holds and 否 where it cannot be derived (closed world)."""
+    """Rules that answer 是 if `goal` holds and 否 if it cannot be derived (closed world)."""
     return f'answer("{YES}") :- {goal}. answer("{NO}") :- not {goal}.'
 
 
 def around(number: int, key: str, others: Iterable[int] | None = None, count: int = 4) -> tuple[str, ...]:
-    """`count` numbers with `number` among them, the nearest first; its rank among them depends on `key`.
+    """`count` numbers that include `number`, the nearest to it first.
 
-    So the right one is not always in the middle, where a guess would look for it. The others are its neighbours in
-    `others`, or else among the whole numbers from 0 on.
+    The rank of `number` by size depends on `key`; otherwise one could guess that the middle option is right. The
+    other numbers are its neighbours among `others`, or by default among the whole numbers from 0 on.
 
     >>> around(3, "a")
     ('3', '4', '2', '5')
@@ -128,22 +128,22 @@ def around(number: int, key: str, others: Iterable[int] | None = None, count: in
 
 
 def put(items: tuple[T, ...], i: int, item: T) -> tuple[T, ...]:
-    """`items` with another `item` at place `i`."""
+    """`items` with `item` at position `i`."""
     return (*items[:i], item, *items[i + 1 :])
 
 
 def nth(texts: Sequence[str], number: Value) -> str:
-    """The text that an answer stands for, where it is the number of one."""
+    """The option of a query whose answer is the `number` of an option."""
     return texts[int(number)]
 
 
 def listed(names: Iterable[str]) -> str:
-    """``甲、乙``, or 无 for none."""
+    """``甲、乙``; 无 if there are no names."""
     return "、".join(names) or "无"
 
 
 def numbered(names: Iterable[str]) -> str:
-    """``1甲，2乙``, or 无 for none: counted one by one."""
+    """``1甲，2乙``; 无 if there are no names."""
     return "，".join(f"{i}{name}" for i, name in enumerate(names, start=1)) or "无"
 
 
@@ -152,5 +152,5 @@ def pick(rng: Random, pool: Sequence[str], count: int) -> tuple[str, ...]:
 
 
 def pool(rng: Random, *pools: Sequence[str]) -> Sequence[str]:
-    """One of several name pools: a puzzle never mixes them."""
+    """One of several pools of names; a puzzle never mixes them."""
     return pools[rng.randrange(len(pools))]

@@ -1,7 +1,7 @@
-"""Whole data sets of puzzles, the families in turn.
+"""Data sets of puzzles from several families in turn.
 
-The default data are harder than what the tiny generator was trained on (`augen.pretrain.corpus`), and use a wording
-that it never saw: there is something to learn from them.
+The default data are harder than the puzzles that the tiny generator was trained on (`augen.pretrain.corpus`) and use a
+wording that it never saw, so fine-tuning on them has something to gain.
 """
 
 import difflib
@@ -14,15 +14,15 @@ from augen.entries import Entry
 from augen.puzzles import BASIC, FAMILIES, make
 
 DIFFICULTIES = (2, 3, 4)
-WORDINGS = (0, 1, 2, 2)  # the new one is half of them
+WORDINGS = (0, 1, 2, 2)  # half of the puzzles use the new wording, 2
 QUESTIONS = (2, 3)
-SETS = {"basic": BASIC, "all": tuple(sorted(FAMILIES))}  # families that go by one name
+SETS = {"basic": BASIC, "all": tuple(sorted(FAMILIES))}  # names for several families at once
 
 
 def families_named(wanted: str | Sequence[str]) -> tuple[str, ...]:
-    """The families that `wanted` names, in alphabetical order: the name of a set, or a list of families.
+    """The families that `wanted` (one name or several, of families or sets) stands for, in alphabetical order.
 
-    Raises AugenError for a name that is none.
+    Raises AugenError for an unknown name.
 
     >>> families_named(["roads", "dial"])
     ('dial', 'roads')
@@ -43,7 +43,7 @@ def families_named(wanted: str | Sequence[str]) -> tuple[str, ...]:
 def puzzle_entries(count: int, seed: str, prefix: str, families: Sequence[str] = BASIC) -> list[Entry]:
     """`count` problems with proved answers and the solver's reasoning; ids are ``<prefix>_<number>_<family>``.
 
-    The families take turns in the order given.
+    The families take turns in the given order.
     """
     rng = Random(f"dataset {seed}")
     return [
@@ -60,7 +60,7 @@ def puzzle_entries(count: int, seed: str, prefix: str, families: Sequence[str] =
 
 
 def as_raw(entries: list[Entry], *, answers: bool) -> list[Entry]:
-    """`entries` as a raw data set has them: without reasoning, a test set without answers too."""
+    """`entries` as in a raw data set: without reasoning and, for a test set, without answers."""
     return [
         replace(
             e,

@@ -1,12 +1,12 @@
-"""What a family asks of the solver: one proven answer and the steps that lead to it.
+"""Proves the answer of a question with clingo, and returns the steps that lead to it.
 
-A puzzle is an answer-set program (clingo). Its question adds rules for two predicates:
+A puzzle is an answer-set program. Its question adds rules for two predicates:
 
 ``answer(V)``          the answer; every stable model must give the same single one
-``step(I, …)``         what is written down as the I-th step of the reasoning
+``step(I, …)``         the I-th step of the reasoning
 
-An answer is *proved* by enumerating all stable models: a value that held in only some of them would be
-possible but not certain, and such a question is refused.
+An answer is *proved* by enumerating all stable models. A value that holds in only some of them is possible but not
+certain, and such a question is refused.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Proof:
 
 
 def prove(program: str, *, max_models: int = 64) -> Proof:
-    """The only answer of `program`, with its steps; NotProved if it has none or several."""
+    """The only answer of `program`, with its steps; raises NotProved if there is none or more than one."""
     proofs = {_read(model) for model in _models(program, max_models)}
     if len(proofs) != 1:
         raise NotProved(f"{len(proofs)} different answers or derivations instead of 1")

@@ -1,1 +1,1 @@
-"""One module per family of puzzles, and the words that they share."""
+"""The families of puzzles, one module each, and the words that they share."""

@@ -1,4 +1,4 @@
-"""Numbers that rules define: a common divisor, a factorial, sums, a discriminant, a recursion."""
+"""Numbers defined by rules: a common divisor, a factorial, sums, a discriminant, a recursion."""
 
 import itertools
 import math
@@ -23,8 +23,8 @@ class Rule:
     texts: tuple[str, str, str]
     name: str  # what is asked for
     program: str  # from num/2 to value/1 and step/3
-    line: str  # one step; {a}, {b} are those of step(I,a,b), {c} and {d} those of the next one
-    near: Callable[[Numbers], int]  # for distractors only, answers come from the solver
+    line: str  # text of one step: {a}, {b} from step(I,a,b), {c}, {d} from the next step
+    near: Callable[[Numbers], int]  # for distractors only; answers come from the solver
     slips: Callable[[Random, str], int]  # by how much a misread number is off
     asks: tuple[tuple[str, str, tuple[str, ...]], ...] = ()  # further questions: text, rules, options
 
@@ -159,7 +159,7 @@ RULES = {
         (("f({i})是偶数吗？", "holds :- value(V), V\\2=0." + yes_no("holds"), (YES, NO)),),
     ),
 }
-_IN_TEXT = "ckti"  # numbers that stand in the text of their rule
+_IN_TEXT = "ckti"  # numbers that are part of the text of their rule
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Arithmetic:
         )
 
     def changed(self, rng: Random) -> Self:
-        """One number of a rule is another."""
+        """One number of a rule changes."""
         rule = RULES[rng.choice(self.rules)]
         names = sorted(rule.draw(Random(0), 1))
         changed = dict(self.numbers) | self._slip(rule, rng, rng.choice(names))

@@ -1,4 +1,4 @@
-"""Shopping baskets: who bought what, at which prices; what is not written down was not bought."""
+"""Shopping baskets: who bought what, at which prices; anything not mentioned was not bought."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ buyers(X,N) :- price(X,_), N = #count{P : bought(P,X)}.
 class Baskets:
     baskets: tuple[tuple[str, tuple[str, ...]], ...]  # (customer, goods)
     prices: tuple[tuple[str, int], ...]
-    asked: tuple[tuple[str, str], ...]  # whether whoever buys the first buys the second
+    asked: tuple[tuple[str, str], ...]  # asked: does everybody who bought the first also buy the second?
     wording: int
 
     @classmethod
@@ -111,7 +111,7 @@ class Baskets:
         return "从多到少：" + "，".join(f"{x}{n}" for n, x in order) + "。"
 
     def changed(self, rng: Random) -> Self:
-        """One article more or less in one basket, or another price."""
+        """One basket has one article more or less, or one price changes."""
         if rng.random() < 0.2:
             i = rng.randrange(len(self.prices))
             x, n = self.prices[i]

@@ -12,7 +12,7 @@ from augen.puzzles.solver import Proof, Value, fact
 
 EVENTS = ("考试", "旅行", "婚礼", "会议", "比赛", "演出", "体检", "搬家", "聚餐", "面试")
 WEEKDAYS = "一二三四五六日"
-LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # of the months of a year that is no leap year
+LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # of the months of a common year
 _PROGRAM = """
 day(X,D) :- anchor(X,M,N), before(M,B), D = B+N.
 day(X,D+N) :- later(X,Y,N), day(Y,D).
@@ -24,7 +24,7 @@ weekday(X,(W+D-E+700)\\7) :- day(X,D), anchor(A,_,_), day(A,E), known(W).
 @dataclass(frozen=True)
 class Calendar:
     anchor: tuple[int, int, int]  # month, day, weekday (0: Monday) of the first event
-    events: tuple[tuple[str, str, int], ...]  # (event, the one it is told from, days after it)
+    events: tuple[tuple[str, str, int], ...]  # (event, reference event, days after the reference event)
     first: str
     wording: int
 
@@ -53,7 +53,7 @@ class Calendar:
         return head + months + "\n" + "".join(lines)
 
     def _months(self) -> range:
-        """Months that some event may fall into."""
+        """The months in which an event can be."""
         span = sum(abs(n) for _, _, n in self.events)
         return range(self.anchor[0] - 1 - span // 30, self.anchor[0] + 2 + span // 30)
 
@@ -93,7 +93,7 @@ class Calendar:
             yield Query(f"哪件事最{word}？", rules, self._ordered, names, key=word)
 
     def _days(self) -> dict[str, int]:
-        """Day of the year of each event: for distractors only, answers come from the solver."""
+        """Day of the year of each event: for distractors only; answers come from the solver."""
         days = {self.first: self._start()}
         while len(days) <= len(self.events):
             days |= {x: days[y] + n for x, y, n in self.events if y in days}
@@ -103,7 +103,7 @@ class Calendar:
         return sum(LENGTHS[: self.anchor[0] - 1]) + self.anchor[1]
 
     def _mirrored(self, x: str) -> tuple[int, ...]:
-        """How far off the date is if the direction of its own fact is mistaken."""
+        """The error in days if the direction of the fact about `x` is misread."""
         return tuple(-2 * n for y, _, n in self.events if y == x and abs(n) < 14)
 
     def _weekday(self, day: int) -> int:
@@ -147,7 +147,7 @@ class Calendar:
         return "\n".join(dict.fromkeys(lines)) + f"\n从早到晚：{'，'.join(order)}"
 
     def changed(self, rng: Random) -> Self:
-        """One distance is a little longer or shorter or in the other direction, or the weekday is another."""
+        """One distance changes a little or reverses its direction, or the weekday changes."""
         if rng.random() < 0.25:
             return replace(self, anchor=(*self.anchor[:2], (self.anchor[2] + rng.choice((1, 2, 5, 6))) % 7))
         i = rng.randrange(len(self.events))

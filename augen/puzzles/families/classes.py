@@ -1,4 +1,4 @@
-"""Kinds of animals, what all of a kind can or cannot do, and what follows for each of them; a closed world."""
+"""Kinds of animals with rules about what all of a kind can or cannot do: what can each animal do? Closed world."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,16 @@ from augen.puzzles.base import NO, YES, Query, around, numbered, pick, pool, put
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
-KINDS = ("风兽", "水兽", "火兽", "石兽", "云兽", "雷兽", "木兽", "沙兽")  # made up: no reader knows better
+KINDS = (
+    "风兽",
+    "水兽",
+    "火兽",
+    "石兽",
+    "云兽",
+    "雷兽",
+    "木兽",
+    "沙兽",
+)  # made up, so that no reader can use other knowledge
 ABILITIES = ("飞", "游泳", "唱歌", "爬树", "潜水", "发光", "隐身", "挖洞")
 _PROGRAM = """
 in(X,K) :- is(X,K).
@@ -24,7 +33,7 @@ can(X,P) :- gets(X,P,_), not barred(X,P,_).
 @dataclass(frozen=True)
 class Classes:
     sub: tuple[tuple[str, str], ...]  # all of the first kind are of the second
-    rules: tuple[tuple[str, str, bool], ...]  # (kind, ability, whether all of it have it or none has)
+    rules: tuple[tuple[str, str, bool], ...]  # (kind, ability, True: all of the kind have it, False: none has it)
     members: tuple[tuple[str, str], ...]  # (name, kind)
     wording: int
 
@@ -88,13 +97,13 @@ class Classes:
                 yield Query("下面哪句话对？", rules, partial(self._of_kind, k, p), some, key=f"all {k} {p}")
 
     def _able(self, p: str) -> int:
-        """How many can do `p`: for distractors only, answers come from the solver."""
+        """How many animals can do `p`: for distractors only; answers come from the solver."""
         told = {k: right for k, q, right in self.rules if q == p}
         kinds = [[told[k] for k in self._kinds(x) if k in told] for x, _ in self.members]
         return sum(bool(rules) and all(rules) for rules in kinds)
 
     def _kinds(self, x: str) -> list[str]:
-        """The kinds of `x`, from the smallest on: for writing, never the proof."""
+        """The kinds of `x`, the most special first: for writing, not for the proof."""
         above = dict(self.sub)
         chain = [dict(self.members)[x]]
         while chain[-1] in above:

@@ -1,4 +1,4 @@
-"""Courses that need others first, and who may take what next."""
+"""Courses with prerequisites: which course may each student take next?"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -109,7 +109,7 @@ class Courses:
         return "\n".join(lines)
 
     def _climbed(self, c: str, proof: Proof) -> str:
-        """Level by level what `c` needs, with what each of these needs."""
+        """The prerequisites of `c`, level by level, each with its own prerequisites."""
         before = dict(self.before)
         met = {str(a) for _, a in proof.steps}
         order = [c]
@@ -125,7 +125,7 @@ class Courses:
         return "\n".join(f"第{t}学期：{'、'.join(sorted(courses))}" for t, courses in sorted(terms.items()))
 
     def changed(self, rng: Random) -> Self:
-        """One requirement is another or one more or less, or a student has finished one more or one less."""
+        """A prerequisite is replaced, added or dropped, or a student has finished one course more or less."""
         if self.done and rng.random() < 0.5:
             i = rng.randrange(len(self.done))
             student, finished = self.done[i]
@@ -140,7 +140,7 @@ class Courses:
         return replace(self, before=put(self.before, i, (c, other or need)))
 
     def _term(self, c: str) -> int:
-        """The first term for `c`: for distractors only, answers come from the solver."""
+        """The first term for `c`: for distractors only; answers come from the solver."""
         return 1 + max((self._term(a) for a in dict(self.before).get(c, ())), default=0)
 
     def _all_before(self, c: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""A river, a small boat, and things that must not be left alone with each other: a search."""
+"""River crossing: a small boat, and things that must not be left alone with each other. Solved by search."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from augen.puzzles.solver import NotProved, Proof, Value, fact
 CHAINS = (("狼", "羊", "白菜"), ("狐狸", "鹅", "玉米"), ("猫", "老鼠", "奶酪"), ("狗", "鸡", "谷子"))
 _MEALS = {pair for chain in CHAINS for pair in itertools.pairwise(chain)}
 HARMLESS = ("木箱", "行李", "水桶")
-LONGEST = 16  # trips; what takes more is not asked
-# A state is a number: one bit for each thing that is on the right bank, and the highest for the boat.
+LONGEST = 16  # trips; longer crossings are not asked about
+# A state is a number with a bit for each thing; a set bit means the right bank. The highest bit is for the boat.
 _PROGRAM = """
 state(0..2*B-1) :- boat(B).
 move(S,S+B+M,K) :- state(S), boat(B), load(K,M), S & (B+M) = 0.
@@ -47,9 +47,9 @@ Plan = tuple[int, ...]  # loads, one for each trip
 class Crossing:
     rower: str
     things: tuple[str, ...]
-    eats: tuple[tuple[int, int], ...]  # (eater, eaten) as places in `things`
+    eats: tuple[tuple[int, int], ...]  # (eater, eaten) as positions in `things`
     capacity: int
-    plans: tuple[Plan, ...]  # what is asked about: the first one was drawn as a solution, the others from it
+    plans: tuple[Plan, ...]  # to ask about: the first is a solution, the others are variations of it
     wording: int
 
     @classmethod
@@ -99,7 +99,7 @@ class Crossing:
         return f"{head}\n{meals}别的都可以放在一起。"
 
     def _loads(self) -> list[int]:
-        """What fits into the boat, as bits: nothing, one thing, two if there is room."""
+        """The possible loads of the boat as bits: nothing, one thing, or two if there is room."""
         bits = [1 << i for i in range(len(self.things))]
         return [0, *bits, *(a + b for a, b in itertools.combinations(bits, 2) if self.capacity == 2)]
 
@@ -161,13 +161,13 @@ class Crossing:
         return "\n".join(f"{self._trip(0, k)}：{what}" for k, what in outcome.items())
 
     def _meal(self, state: int) -> str:
-        """Who eats whom on the bank without the boat, if somebody does."""
+        """Who eats whom on the bank without the boat; empty if nobody does."""
         boat = state >> len(self.things) & 1
         alone = [i for i in range(len(self.things)) if state >> i & 1 != boat]
         return "、".join(f"{self.things[a]}吃{self.things[b]}" for a, b in self.eats if a in alone and b in alone)
 
     def _followed(self, proof: Proof, trips: int = LONGEST + 1) -> str:
-        """Each plan that the solver followed for so many trips, up to where it fails or what it comes to."""
+        """Follows each plan of the solver for at most `trips` trips, up to its failure or its result."""
         lines = []
         for p in sorted({int(p) for p, _, _ in proof.steps}):
             states = [int(s) for q, _, s in proof.steps if q == p]
@@ -183,7 +183,7 @@ class Crossing:
         return "\n".join(lines)
 
     def _failing(self, plan: Plan, i: int, state: int) -> list[str]:
-        """Why trip `i` cannot be made from `state`."""
+        """The reason why trip `i` is impossible from `state`."""
         mask, boat = self._loads()[plan[i]], 1 << len(self.things)
         here = mask & ~state if i % 2 == 0 else mask & state
         if here != mask:
@@ -192,7 +192,7 @@ class Crossing:
         return [f"{i + 1}.{self._trip(i, plan[i])}：{meal}"]
 
     def _moves(self, state: int) -> list[tuple[int, int]]:
-        """(load, next state) of the trips after which nothing is eaten: for drawing, answers come from the solver."""
+        """(load, next state) of every safe trip: for drawing only; answers come from the solver."""
         boat = 1 << len(self.things)
         found = []
         for k, mask in enumerate(self._loads()):
@@ -214,7 +214,7 @@ class Crossing:
         return paths.get(goal)
 
     def _near_lengths(self) -> list[int]:
-        """How many trips it takes if one danger is overlooked or the boat is another, then numbers around it."""
+        """The least trips if one danger is overlooked or the boat has another size; then numbers near the right one."""
         variants = [replace(self, eats=tuple(e for e in self.eats if e != left)) for left in self.eats]
         variants.append(replace(self, capacity=3 - self.capacity))
         lengths = [len(plan) for world in variants if (plan := world._solution()) is not None]
@@ -222,7 +222,7 @@ class Crossing:
         return list(dict.fromkeys([*lengths, *(n for d in (2, -2, 4, 1) if (n := len(own or ()) + d) > 0)]))
 
     def _misplaced(self, plan: Plan) -> tuple[str, ...]:
-        """What would be on the left bank if one trip had been forgotten or one thing been taken instead."""
+        """The left bank if one trip is forgotten or has another load."""
         states = []
         for i in range(len(plan)):
             for other in range(len(self._loads())):
@@ -234,7 +234,7 @@ class Crossing:
         return tuple(dict.fromkeys(self._left(s) for s in states))
 
     def changed(self, rng: Random) -> Self:
-        """A danger is overlooked or taken for another, or one trip of the plans is another."""
+        """A danger is overlooked or replaced, or one trip of the plans changes."""
         if rng.random() < 0.5:
             load = rng.randrange(len(self._loads()))
             i = rng.randrange(min(map(len, self.plans)))

@@ -66,7 +66,7 @@ class Dial:
         )
 
     def changed(self, rng: Random) -> Self:
-        """Another start, or one turn is another."""
+        """The start or one turn changes."""
         if rng.random() < 0.3:
             return replace(self, start=rng.randrange(10))
         turn = rng.choice((-1, 1)) * rng.randrange(1, 6)

@@ -1,4 +1,4 @@
-"""Symptoms, the drugs that help, and who must not take which."""
+"""Symptoms, the drugs that help, and the drugs that each patient must avoid."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -68,7 +68,7 @@ class Drugs:
         return f"{self._checked(person, proof)}\n数一数：{numbered(self._safe(proof))}。"
 
     def _checked(self, person: str, proof: Proof) -> str:
-        """The drugs that help, those the person must avoid, and what is left."""
+        """The drugs that help, those that the person must avoid, and those that remain."""
         symptom, avoid = next((s, a) for p, s, a in self.patients if p == person)
         helping = [d for d, _ in self.helps if (0, d) in proof.steps]
         return (

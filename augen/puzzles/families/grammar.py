@@ -11,7 +11,7 @@ from augen.puzzles.base import NO, YES, Query, nth, pick, put, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
-LONGEST = 8  # words of a string; a step packs two places into two digits
+LONGEST = 8  # words of a string; a step packs two positions into two digits
 CLASSES = ("冠词", "名词", "形容词", "动词", "副词")
 CHINESE = {
     "冠词": ("这个", "那个", "一个"),
@@ -78,7 +78,7 @@ class Grammar:
         return replace(world, groups=tuple(groups))
 
     def _sentence(self, rng: Random) -> tuple[str, ...]:
-        """A sentence by rolling dice; that it is one, the solver proves."""
+        """A random sentence; the solver proves that it is one."""
         words = dict(self.words)
 
         def grown(name: str, depth: int) -> list[str]:
@@ -92,7 +92,7 @@ class Grammar:
         return tuple(grown(SENTENCE, 0))
 
     def _mistaken(self, right: tuple[str, ...], rng: Random) -> tuple[str, ...]:
-        """A sentence of a slightly different grammar, of the same length where there is one."""
+        """A sentence of a slightly different grammar, preferably of the same length."""
         other = self.changed(rng)
         texts = [other._sentence(rng) for _ in range(4)]
         return next((text for text in texts if len(text) == len(right)), texts[0])
@@ -153,7 +153,7 @@ class Grammar:
         return "\n".join(f"{c}：{'、'.join(classes[str(c)])}，有{word}" for _, c in proof.steps)
 
     def _parsed(self, texts: Sequence[tuple[str, ...]], proof: Proof) -> str:
-        """For each string what the solver found in it, the shortest parts first."""
+        """The parts that the solver found in each string, the shortest first."""
         lines = []
         for s, text in enumerate(texts):
             spans = [(int(code), str(name)) for k, code, name in proof.steps if k == s]
@@ -170,7 +170,7 @@ class Grammar:
         return "\n".join(lines)
 
     def changed(self, rng: Random) -> Self:
-        """One rule is turned round or loses a part, or one word is of another class."""
+        """One rule reverses its parts or changes one, or one word moves to another class."""
         if rng.random() < 0.3:
             i, j = rng.sample(range(len(self.words)), 2)
             words = list(self.words)
@@ -184,7 +184,7 @@ class Grammar:
         names = [c for c, _ in self.words]
         rule = (a, c, b) if c and rng.random() < 0.5 else (a, b, rng.choice(["", *names]))
         if a in rule[1:] and not rule[2]:
-            return self  # a part of itself and of nothing else
+            return self  # a rule that only repeats its own name
         return replace(self, rules=put(self.rules, i, rule))
 
 

@@ -1,4 +1,4 @@
-"""People in a row of houses, with pets and drinks: who lives where, from clues."""
+"""People in a row of houses with pets and drinks: clues say who lives where."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _PROGRAM = """
 :- link(next,V,W), pos(V,P), pos(W,Q), |P-Q| != 1.
 step(P,V) :- pos(V,P).
 """
-_FITS = {  # places of the two that a clue allows
+_FITS = {  # pairs of places that a clue allows
     "same": lambda p, q: p == q,
     "left": lambda p, q: p < q,
     "just": lambda p, q: q - p == 1,
@@ -50,7 +50,7 @@ class Houses:
         world = cls(groups, ("", *verbs), (), wording)
         clues = world._true_clues(truth)
         rng.shuffle(clues)
-        clues.sort(key=lambda clue: clue[0] == "at")  # given places last: they leave nothing to find out
+        clues.sort(key=lambda clue: clue[0] == "at")  # given places last, because they make the puzzle trivial
         chosen: list[Clue] = []
         for clue in clues:
             before = replace(world, clues=tuple(chosen))._narrowed()[0]
@@ -59,7 +59,7 @@ class Houses:
                 chosen.append(clue)
             if all(len(places) == 1 for places in after.values()):
                 break
-        for clue in list(chosen):  # what the others already say
+        for clue in list(chosen):  # drop clues that follow from the others
             rest = [c for c in chosen if c != clue]
             if replace(world, clues=tuple(rest))._solved():
                 chosen = rest
@@ -151,9 +151,9 @@ class Houses:
         return all(len(places) == 1 for places in self._narrowed()[0].values())
 
     def _narrowed(self) -> tuple[Places, list[str]]:
-        """Where each can still be after the clues were applied again and again, and what was written down meanwhile.
+        """The places that are still possible after applying all clues until nothing changes, and the steps as text.
 
-        For drawing clues and writing steps; that the end of it is right, the solver proves.
+        Used to draw clues and to write steps; the solver proves the result.
         """
         n = len(self.groups[0])
         places = {x: set(range(1, n + 1)) for group in self.groups for x in group}
@@ -178,7 +178,7 @@ class Houses:
         }
 
     def _apart(self, group: tuple[str, ...], places: Places) -> Places:
-        """No two in one house; and who is the only one left for a house, lives there."""
+        """No two live in one house, and the only candidate for a house lives there."""
         after = {x: set(places[x]) for x in group}
         for x in group:
             if len(after[x]) == 1:
@@ -199,7 +199,7 @@ class Houses:
             lines.append(f"{why}，{left}")
 
     def changed(self, rng: Random) -> Self:
-        """One clue is misread, so that it still leads to one solution."""
+        """One clue is misread such that there is still one solution."""
         for _ in range(20):
             i = rng.randrange(len(self.clues))
             kind, a, b = self.clues[i]

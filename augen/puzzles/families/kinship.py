@@ -1,4 +1,4 @@
-"""A small family: who is what to whom, two relations put together."""
+"""Family relations: two known relations are combined to a third."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ TOGETHER = {
     ("儿子", "儿子"): "孙子", ("女儿", "儿子"): "孙女", ("儿子", "女儿"): "外孙", ("女儿", "女儿"): "外孙女",
 }  # fmt: skip
 _FIRST = tuple(dict.fromkeys(first for first, _ in TOGETHER))
-# Who may be what to whom, by way of others, too: brothers and sisters share their parents, who shares a parent is a
-# brother or sister, and who is only named as somebody's relative can be a man or a woman. So a question that a reader
-# could answer in a second way is refused, and so is a family in which somebody has two fathers or two mothers.
+# ``may`` holds every relation that is possible, also by way of others: brothers and sisters share their parents, people
+# who share a parent are brothers or sisters, and somebody without a stated sex can be a man or a woman. This refuses
+# questions with a second possible answer, and families in which somebody has two fathers or two mothers.
 _PROGRAM = """
 means("爸爸",parent,m). means("哥哥",sibling,m). means("弟弟",sibling,m). means("儿子",child,m).
 means("妈妈",parent,f). means("姐姐",sibling,f). means("妹妹",sibling,f). means("女儿",child,f).
@@ -97,7 +97,7 @@ class Kinship:
         return f"{x}是{y}的{first}\n{y}是{z}的{second}\n{second}的{first}是{result}\n{x}是{z}的{result}"
 
     def changed(self, rng: Random) -> Self:
-        """One relation is another one."""
+        """One relation changes."""
         i = rng.randrange(len(self.facts))
         a, _, b = self.facts[i]
         return replace(self, facts=put(self.facts, i, (a, rng.choice(_FIRST), b)))

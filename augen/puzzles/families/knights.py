@@ -1,4 +1,4 @@
-"""Knights always tell the truth, knaves always lie; each says of one other what that one is."""
+"""Knights always tell the truth and knaves always lie. Each says of one other person what that person is."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ class Knights:
             yield Query(f"谁是{kind}？", rules, self._followed, tuple(sorted(people)), key=f"who {kind}")
 
     def _followed(self, proof: Proof, last: str | None = None) -> str:
-        """From the person who is known along what each says of the next, up to `last`."""
+        """Starts at the known person and follows what each says of the next, up to `last`."""
         kind = {str(x): str(k) for x, k in proof.steps}
         about = {a: (b, k) for a, b, k in self.says}
         here = self.known[0]
@@ -94,7 +94,7 @@ class Knights:
         return order
 
     def changed(self, rng: Random) -> Self:
-        """One person says the opposite, or the known one is of the other kind."""
+        """One person says the opposite, or the known person is of the other kind."""
         flip = {KNIGHT: KNAVE, KNAVE: KNIGHT}
         i = rng.randrange(len(self.says) + 1)
         if i == len(self.says):

@@ -1,4 +1,4 @@
-"""A made-up language: a table of words, the order of a sentence, and what is added to words."""
+"""A made-up language: a table of words, a word order, and rules for adjectives, plural and negation."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _ROOTS = tuple(
     a + b for a, b in itertools.product(("mi", "to", "ka", "nu", "se", "ro"), ("la", "pe", "ku", "zi", "no"))
 )
 _SUFFIXES = ("ri", "ta", "wo", "ne")
-# The tokens of a sentence stand at 10 times the place of their part of the sentence, plus a place within it.
+# The position of a token is 10 times that of its part of the sentence, plus its position within this part.
 _PROGRAM = """
 tok(M,10*P+5,W) :- part(M,R,C,_,_), place(R,P), word(C,W).
 tok(M,10*P+6,W) :- part(M,R,_,_,1), R != v, place(R,P), many(W).
@@ -31,7 +31,7 @@ differs(M,T) :- at(M,I,W), text(T,_), not given(T,I,W).
 differs(M,T) :- long(M,N), text(T,L), N != L.
 says(T,M) :- long(M,_), text(T,_), not differs(M,T).
 """
-Part = tuple[str, str, bool]  # (word, adjective or nothing, plural or, for the verb, denied)
+Part = tuple[str, str, bool]  # (word, adjective or empty, plural; for the verb: negated)
 Meaning = tuple[Part, Part, Part]  # subject, object, verb
 Text = tuple[str, ...]
 
@@ -42,10 +42,10 @@ class Lexicon:
     order: str  # of subject, object and verb
     adjective_first: bool
     denial_first: bool
-    plural: str  # suffix; nothing where the language marks no plural
-    denial: str  # word; nothing where nothing is denied
+    plural: str  # suffix; empty if the language does not mark the plural
+    denial: str  # word; empty if there is no negation
     meanings: tuple[Meaning, ...]  # what is asked about
-    texts: tuple[tuple[Text, ...], ...]  # for each meaning, what is offered for it, the right one first
+    texts: tuple[tuple[Text, ...], ...]  # the options for each meaning, the right one first
     wording: int
 
     @classmethod
@@ -134,7 +134,7 @@ class Lexicon:
         return "".join(given + [fact("text", t, len(text)) for t, text in enumerate(texts)])
 
     def _tokens(self, meaning: Meaning) -> Text:
-        """What `meaning` is called: to ask about it, answers come from the solver."""
+        """`meaning` in the made-up language: for asking only; answers come from the solver."""
         words, parts = dict(self.words), dict(zip("SOV", meaning, strict=True))
         tokens: list[str] = []
         for role in self.order:
@@ -146,7 +146,7 @@ class Lexicon:
         return tuple(tokens)
 
     def _near_texts(self, meaning: Meaning) -> list[Text]:
-        """The same with one rule of the grammar forgotten, or of a meaning that is nearly the same."""
+        """Texts with one rule of the grammar ignored, and texts of similar meanings."""
         slips = [replace(self, order="SVO"), replace(self, order=self.order[::-1])]
         if any(adjective for _, adjective, _ in meaning):
             slips.insert(0, replace(self, adjective_first=not self.adjective_first))
@@ -193,7 +193,7 @@ class Lexicon:
         return f"{chinese}={proof.steps[0][1]}"
 
     def changed(self, rng: Random) -> Self:
-        """One rule of the grammar or two words of the table are mistaken."""
+        """One rule of the grammar changes, or two words of the table are swapped."""
         kind = rng.random()
         if kind < 0.4:
             return replace(self, order=rng.choice(ORDERS))

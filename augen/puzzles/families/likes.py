@@ -1,4 +1,4 @@
-"""Who likes what, by rules: who likes one thing likes another; nobody likes what cannot be derived."""
+"""Who likes what? Rules say that everybody who likes one thing likes another. Closed world."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from augen.puzzles.solver import Proof, fact
 class Likes:
     people: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]  # (person, thing)
-    rules: tuple[tuple[str, str], ...]  # who likes the first likes the second
+    rules: tuple[tuple[str, str], ...]  # everybody who likes the first likes the second
     things: tuple[str, ...]
     wording: int
 
@@ -60,7 +60,7 @@ class Likes:
                 yield Query(text, rules, partial(self._looked_for, person, thing), (YES, NO), key=f"{person}?{thing}")
 
     def _closure(self, start: str) -> list[str]:
-        """Things reached from `start`, in order: a list for writing questions, never the proof."""
+        """Things reached from `start`, in order: for writing questions, not for the proof."""
         following = dict(self.rules)
         chain = [start]
         while chain[-1] in following and following[chain[-1]] not in chain:

@@ -21,7 +21,7 @@ packed(T,0,1) :- len(T,_).
 packed(T,I+1,10*P+V) :- packed(T,I,P), elem(T,I,V).
 whole(T,P) :- packed(T,N,P), len(T,N).
 step(T,P) :- whole(T,P).
-"""  # a whole list is one number with a leading 1: [3,0] is 130
+"""  # a whole list is packed into one number with a leading 1: [3,0] is 130
 _WORDS = {
     "append": ("末尾加{v}", "在最后添加{v}", "把{v}接到尾部"),
     "prepend": ("开头加{v}", "在最前添加{v}", "把{v}接到头部"),
@@ -35,7 +35,7 @@ _GROWTH = {"append": 1, "prepend": 1, "behead": -1, "curtail": -1, "reverse": 0}
 @dataclass(frozen=True)
 class Lists:
     start: tuple[int, ...]
-    ops: tuple[tuple[str, int], ...]  # (name, digit; 0 where the operation takes none)
+    ops: tuple[tuple[str, int], ...]  # (name, digit); the digit is 0 if the operation needs none
     wording: int
 
     @classmethod
@@ -79,7 +79,7 @@ class Lists:
         return self._traced(proof) + "\n" + "，".join(f"{i}个{v}" for i, v in enumerate(final, start=1)) + "。"
 
     def _near_misses(self) -> list[list[int]]:
-        """Ends of the list after one operation was forgotten, done twice, or done at the other end."""
+        """The final lists if one operation is forgotten or done at the other end."""
         other_end = {"append": "prepend", "prepend": "append", "behead": "curtail", "curtail": "behead"}
         variants = []
         for i, (op, v) in reversed(list(enumerate(self.ops))):
@@ -90,7 +90,7 @@ class Lists:
         return [end for i, end in enumerate(ends) if end and end != truth and end not in ends[:i]]
 
     def changed(self, rng: Random) -> Self:
-        """One operation or one digit is another."""
+        """One operation or one digit changes."""
         i = rng.randrange(len(self.ops))
         same = [op for op, growth in _GROWTH.items() if growth == _GROWTH[self.ops[i][0]]]
         op = rng.choice(same)
@@ -102,7 +102,7 @@ class Lists:
 
 
 def _apply(start: Sequence[int], ops: Sequence[tuple[str, int]]) -> list[int]:
-    """The list after `ops`: for distractors only, answers come from the solver."""
+    """The list after `ops`: for distractors only; answers come from the solver."""
     now = list(start)
     for op, v in ops:
         match op:

@@ -1,4 +1,4 @@
-"""Names of people for the families that the tiny models are not taught: their tokenizer knows only `words`."""
+"""Names of people for families outside `BASIC`. The tiny models' tokenizer knows only the words of `words`."""
 
 from augen.puzzles.families import words
 

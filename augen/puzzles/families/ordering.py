@@ -1,4 +1,4 @@
-"""People in a row by some quality; only neighbours are compared, in shuffled order."""
+"""People in order of some quality; only neighbours are compared, in shuffled order."""
 
 import itertools
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _TOP_DOWN = "step(P,X) :- pos(X,P)."
 @dataclass(frozen=True)
 class Ordering:
     people: tuple[str, ...]
-    over: tuple[tuple[str, str, bool], ...]  # (upper, lower, stated from below)
+    over: tuple[tuple[str, str, bool], ...]  # (upper, lower, whether it is stated from the lower one)
     quality: int
     wording: int
 

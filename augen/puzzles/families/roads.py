@@ -63,14 +63,14 @@ class Roads:
                 yield Query(f"从{start}能到{goal}吗？", rules, write, (YES, NO), key=f"{start}?{goal}")
 
     def _breadth_first(self, start: str) -> list[str]:
-        """Places from `start` in the order in which a search by levels meets them."""
+        """Places reached from `start`, in breadth-first order."""
         order = [start]
         for here in order:
             order += [b for a, b in self.roads if a == here and b not in order]
         return order
 
     def _searched(self, proof: Proof) -> str:
-        """Each place that the solver reached, level by level, with where its roads lead."""
+        """Each place that the solver reached, level by level, with the ends of its roads."""
         met = {str(place) for _, place in proof.steps}
         start = str(proof.steps[0][1])
         lines = []

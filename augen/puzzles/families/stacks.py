@@ -1,4 +1,4 @@
-"""Boxes in piles that are moved one by one; only what lies on top can be moved."""
+"""Boxes in piles are moved one by one; only a box on top can be moved."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -105,7 +105,7 @@ class Stacks:
         return "\n".join(lines)
 
     def _at(self, proof: Proof, time: int) -> list[list[str]]:
-        """The piles at a time, as the solver has them, the names of the lowest boxes in order."""
+        """The solver's piles at a time, sorted by the name of the lowest box."""
         over = {str(below): str(x) for t, x, below in proof.steps if t == time}
         piles = []
         for bottom in sorted(str(x) for t, x, below in proof.steps if t == time and below == FLOOR):
@@ -132,7 +132,7 @@ def _below(piles: list[list[str]], x: str) -> str:
 
 
 def _moved(piles: list[list[str]], x: str, y: str) -> list[list[str]]:
-    """The piles after a move: to draw moves and distractors, answers come from the solver."""
+    """The piles after a move: for drawing moves and distractors only; answers come from the solver."""
     tops = [pile[-1] for pile in piles]
     if x not in tops or y not in (*tops, FLOOR) or x == y:
         return piles

@@ -1,4 +1,4 @@
-"""All, none, some: which statement must hold whatever else is the case."""
+"""Syllogisms (all, none, some): which statement must hold?"""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,10 +12,10 @@ from augen.puzzles.solver import NotProved, Proof, fact
 
 JOBS = ("画家", "教师", "医生", "歌手", "司机", "诗人", "律师", "厨师")
 TRAITS = ("会员", "左撇子", "素食者", "棋手", "跑者", "球迷", "业主", "志愿者")
-FORMS = ("all", "none", "some", "other")  # the last one: some are not
-# A person is one of 2^n types: a bit for each class. Universal premises leave some types possible. A universal
-# statement must hold if every possible type obeys it; one that something exists must hold if some premise speaks of
-# somebody who obeys it whatever possible type they are.
+FORMS = ("all", "none", "some", "other")  # other: some are not
+# A person is of one of 2^n types, with a bit for each class. Universal premises make some types impossible. A universal
+# statement must hold if every possible type obeys it. An existence statement must hold if some premise says that a
+# person exists, and every possible type of this person obeys the statement.
 _PROGRAM = """
 broken(T) :- type(T), premise(_,all,X,Y), T & X = X, T & Y = 0.
 broken(T) :- type(T), premise(_,none,X,Y), T & X = X, T & Y = Y.
@@ -41,7 +41,7 @@ step(I,B,1) :- is(I,B). step(I,B,0) :- no(I,B).
 """
 _OPPOSITE = {"all": "other", "other": "all", "none": "some", "some": "none"}
 Statement = tuple[str, str, str]  # (form, subject, predicate)
-Who = tuple[str, str, bool]  # somebody of the first class who is, or is not, of the second
+Who = tuple[str, str, bool]  # somebody of the first class who is (True) or is not of the second
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ class Syllogisms:
         offers = []
         misread = world._misread(wrong, rng)
         for sure in rng.sample(right, min(3, len(right))):
-            near = rng.sample(wrong, len(wrong))  # first what somebody might conclude who misreads a premise
+            near = rng.sample(wrong, len(wrong))  # conclusions from a misread premise first
             near.sort(key=lambda s: (s not in misread, -len({s[1], s[2]} & {sure[1], sure[2]})))
             offers.append((sure, *near[:3]))
         return replace(world, offers=tuple(offers))
 
     def _misread(self, wrong: Sequence[Statement], rng: Random) -> set[Statement]:
-        """Which of the statements follow if one premise is mistaken for another."""
+        """The statements of `wrong` that follow if one premise is misread."""
         found: set[Statement] = set()
         for _ in range(6):
             other = self.changed(rng)
@@ -151,7 +151,7 @@ class Syllogisms:
         return f"said({k},{form},{self._bit(a)},{self._bit(b)})."
 
     def _weighed(self, statements: Sequence[Statement], proof: Proof) -> str:
-        """What is certain of those who are known to exist, then what this says about each statement."""
+        """What is certain about everybody who is known to exist, and what follows for each statement."""
         sure: dict[int, tuple[list[str], list[str]]] = {}
         for i, bit, right in proof.steps:
             term = self.terms[int(bit).bit_length() - 1]
@@ -171,12 +171,12 @@ class Syllogisms:
         return [t for t in range(1 << len(self.terms)) if not any(self._breaks(t, p) for p in self.premises)]
 
     def _told(self) -> list[Who]:
-        """Of whom it is said that they exist."""
+        """The people who are said to exist."""
         told = [(a, b, form == "some") for form, a, b in self.premises if form in ("some", "other")]
         return told + [(term, term, True) for term in self.terms]
 
     def _follows(self, statement: Statement, types: Sequence[int]) -> bool:
-        """Whether `statement` must hold: to draw and to write, the solver proves it again."""
+        """Whether `statement` must hold: for drawing and writing; the solver proves it again."""
         form, a, b = statement
         if form in ("all", "none"):
             return not any(self._breaks(t, statement) for t in types)
@@ -192,7 +192,7 @@ class Syllogisms:
         return (form == "all" and self._is(t, (a, b, False))) or (form == "none" and self._is(t, (a, b, True)))
 
     def changed(self, rng: Random) -> Self:
-        """One premise is turned round, or is of another form."""
+        """One premise swaps its terms or changes its form."""
         i = rng.randrange(len(self.premises))
         form, a, b = self.premises[i]
         other = (form, b, a) if rng.random() < 0.4 else (rng.choice(FORMS), a, b)

@@ -1,4 +1,4 @@
-"""Lessons of a day: one is fixed, each other follows right after another."""
+"""Lessons of a day: the first is given, and each other one directly follows another."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _PROGRAM = "at(1,X) :- first(X). at(I+1,Y) :- at(I,X), after(X,Y). step(I,X) :- 
 @dataclass(frozen=True)
 class Timetable:
     first: str
-    after: tuple[tuple[str, str, bool], ...]  # (lesson, the next one, stated from the later one)
+    after: tuple[tuple[str, str, bool], ...]  # (lesson, next lesson, whether it is stated from the later one)
     wording: int
 
     @classmethod

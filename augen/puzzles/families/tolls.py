@@ -50,7 +50,7 @@ class Tolls:
         return "".join(fact("road", *road) for road in self.roads) + fact("farthest", self._farthest()) + _PROGRAM
 
     def _farthest(self) -> int:
-        """No cheapest way costs more."""
+        """An upper bound of the cost of every cheapest way."""
         return (len(self.places) - 1) * max(c for _, _, c in self.roads)
 
     def queries(self) -> Iterator[Query]:
@@ -85,7 +85,7 @@ class Tolls:
                 yield Query(text, rules, self._all, tuple(inner), key=f"far {start}", most=4)
 
     def _cheapest(self, start: str) -> dict[str, int]:
-        """Least cost to each place: for distractors only, answers come from the solver."""
+        """Least cost to each place: for distractors only; answers come from the solver."""
         costs = {start: 0}
         for _ in self.places:
             for a, b, c in (*self.roads, *((b, a, c) for a, b, c in self.roads)):
@@ -94,14 +94,14 @@ class Tolls:
         return costs
 
     def _misses(self, start: str, goal: str) -> list[str]:
-        """The cost by the second-best last road."""
+        """The cost if the second-best last road is taken."""
         costs = self._cheapest(start)
         links = (*self.roads, *((b, a, c) for a, b, c in self.roads))
         by_road = sorted({costs[a] + c for a, b, c in links if b == goal and a in costs} - {costs[goal]})
         return [str(cost) for cost in by_road[:1]]
 
     def _told(self, goal: str, proof: Proof) -> str:
-        """Place by place in the order of cost, up to `goal`, each with where the cheapest way comes from."""
+        """The places in the order of cost up to `goal`, each with the previous place on its cheapest way."""
         return "\n".join(self._lines(proof, goal))
 
     def _all(self, proof: Proof) -> str:
@@ -119,7 +119,7 @@ class Tolls:
         return lines
 
     def changed(self, rng: Random) -> Self:
-        """One road costs somewhat more or less, is missing, or leads elsewhere."""
+        """One road has another cost, is missing, or leads elsewhere."""
         i = rng.randrange(len(self.roads))
         a, b, c = self.roads[i]
         rest = self.roads[:i] + self.roads[i + 1 :]

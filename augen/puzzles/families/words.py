@@ -1,4 +1,4 @@
-"""The words that puzzles are made of. Each is one token of the tiny model's tokenizer."""
+"""Words used in the puzzles. Each is one token of the tiny models' tokenizer."""
 
 STEMS = ("甲", "乙", "丙", "丁", "戊", "己", "庚", "辛")
 PEOPLE = ("小明", "小红", "小刚", "小丽", "小华", "小强", "小芳", "小军")
