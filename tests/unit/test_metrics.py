@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.metrics import stats as metrics
+from augen.core.arrays import Bools, Ints
+from augen.metrics import quality, stats
 from augen.metrics.quality import CURVE_POINTS, calibration, calibration_error, scorer_quality
 from augen.metrics.stats import cluster_mean, group_means, paired_difference
+from augen.voting import vote
 from augen.voting.scalar import Sample, decide
 from augen.voting.vote import DRAWN_SUBSETS, Method, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
 
@@ -29,7 +31,7 @@ tables = st.integers(1, 6).flatmap(
 Table = list[list[tuple[str | None, float | None]]]
 
 
-def arrays(table: Table) -> tuple[metrics.Ints, metrics.Ints, metrics.Bools]:
+def arrays(table: Table) -> tuple[Ints, Ints, Bools]:
     """(Q, n) letter codes, weights and acceptance."""
     answers = np.array([[-1 if a is None else "ABC".index(a) for a, _ in row] for row in table])
     given = np.array([[NAN if s is None else s for _, s in row] for row in table])
@@ -37,9 +39,9 @@ def arrays(table: Table) -> tuple[metrics.Ints, metrics.Ints, metrics.Bools]:
 
 
 def test_worked_examples() -> None:
-    result = doctest.testmod(metrics)
-    assert result.attempted > 20
-    assert result.failed == 0
+    results = [doctest.testmod(module) for module in (stats, quality, vote)]
+    assert sum(result.attempted for result in results) > 20
+    assert not any(result.failed for result in results)
 
 
 @pytest.mark.parametrize("method", METHODS)
