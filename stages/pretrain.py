@@ -1,6 +1,7 @@
 """Train the committed stand-in models from scratch, on puzzles whose seeds no other stage uses.
 
-Frozen in dvc.yaml: its outs are committed, so nobody needs to run it. To do it again (about an hour of one core):
+The stage is frozen in dvc.yaml: its outs are committed, so nobody needs to run it. To run it again, which takes one
+core about an hour:
 ``dvc unfreeze pretrain && dvc repro --single-item --force pretrain``.
 
     in   augen.puzzles
@@ -49,14 +50,14 @@ def main() -> None:
         score = accuracy_by_family(model, tokenizer, questions, solve)
         print(f"\nstep {step} loss {loss:.3f} " + " ".join(f"{f} {a:.2f}" for f, a in score.items()), flush=True)
 
-    with ProcessPoolExecutor(1) as worker:  # puzzles are written while the model learns to copy
+    with ProcessPoolExecutor(1) as worker:  # writes puzzles while the model learns to copy
         names = [f"pretrain {p.seed} {i}" for i in range(chunks)]
         written = worker.map(texts, names, [hardest_at(i / chunks) for i in range(chunks)])
         copies = (generator.copying(rng, len(tokenizer), batch=16) for _ in range(p.copy_steps))
         generator.train(model, copies, p.copy_steps, p.learning_rate, "copying")
         rows = (generator.encode(s, tokenizer) for s in chain.from_iterable(written))
         puzzles = generator.batches(rows, p.batch_tokens, rng)
-        generator.train(model, puzzles, p.steps, p.learning_rate, "puzzles", every=300, watch=watch)
+        generator.train(model, puzzles, p.steps, p.learning_rate, "puzzles", watch)
     generator.save(model, tokenizer, OUT / "generator")
 
     asked = checker.questions(Random(f"checker {p.seed}"), p.checker_puzzles)

@@ -8,13 +8,11 @@ import numpy as np
 from augen.core.arrays import Bools, Floats
 
 CURVE_POINTS = 200
-
-
 BINS = 10
 
 
 class CalibrationBin(NamedTuple):
-    """The samples whose score lies in [low, high): how high they were scored, how often they were right."""
+    """The samples with a score in [low, high): their mean score, and the share of them that is right."""
 
     low: float
     high: float
@@ -62,8 +60,8 @@ def calibration_error(bins: Sequence[CalibrationBin]) -> float:
 class ScorerQuality(NamedTuple):
     """How well scores tell right samples from wrong ones.
 
-    `auc` is the chance that a right sample is scored above a wrong one (0.5: learned nothing), `roc` the
-    curve as (false positive rate, true positive rate), thinned to `CURVE_POINTS`.
+    `auc` is the probability that a right sample scores higher than a wrong one (0.5: the scorer learned nothing).
+    `roc` is the curve as (false positive rate, true positive rate), thinned to `CURVE_POINTS` points.
     """
 
     auc: float
@@ -74,9 +72,9 @@ class ScorerQuality(NamedTuple):
 
 
 def scorer_quality(scores: Floats, right: Bools) -> ScorerQuality | None:
-    """Judge (N,) scores by (N,) whether each sample's answer was right; None if all are right or all wrong.
+    """The quality of `scores` (N,) for samples that are `right` (N,) or not; None if all are right or all are wrong.
 
-    Of the four pairs (right, wrong) three are in order:
+    Of the four pairs of a right and a wrong sample, three are in order:
 
     >>> round(scorer_quality(np.array([0.9, 0.4, 0.6, 0.1]), np.array([True, True, False, False])).auc, 2)
     0.75
@@ -99,10 +97,10 @@ def scorer_quality(scores: Floats, right: Bools) -> ScorerQuality | None:
 
 
 def auc_within(scores: Floats, right: Bools, groups: Sequence[Any]) -> tuple[float, int] | None:
-    """How often a right sample is scored above a wrong one of the same group, and in how many groups there are both.
+    """``(mean, groups)``: the AUC within each group that has right and wrong samples, averaged over these groups.
 
-    A tie is half. The mean over groups with samples of both kinds; None if there is no such group. A vote compares
-    the samples of one question only: what tells easy questions from hard ones raises the AUC over all, but not this.
+    A tie counts half; None if there is no such group. A vote compares the samples of one question only. A scorer that
+    only tells easy questions from hard ones has a high AUC over all samples, but not within questions.
 
     Two groups. In the first the right one (0.9) is above one of two wrong ones (0.95, 0.1): 1/2. In the second it is
     above the only one: 1.

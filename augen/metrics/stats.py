@@ -1,9 +1,8 @@
-"""What many samples per question say about accuracy: pure functions of arrays.
+"""Statistics of accuracy with many samples per question: pure functions of arrays.
 
 Shapes: Q questions, n samples of each. Answers are letter codes (0 for A), -1 where nothing was parsed or
-nothing was drawn; `truth` (Q,) holds the right codes; `weights` (Q, n) are scores in whole billionths
-(`weights_of`); `clusters` (Q,) says which problem a question belongs to. Nothing parsed is never right:
-the fallback letter is no part of these metrics.
+nothing was drawn; `truth` (Q,) holds the right codes; `clusters` (Q,) says which problem a question belongs to.
+A sample without a parsed answer is never right: the fallback letter has no part in these metrics.
 """
 
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from augen.core.arrays import Bools, Floats, Ints
 
 
 class Estimate(NamedTuple):
-    """A mean and its standard error (NaN where one problem alone cannot show a spread)."""
+    """A mean and its standard error (NaN for a single problem, which has no spread)."""
 
     value: float
     se: float
@@ -48,7 +47,7 @@ def cluster_mean(values: Floats, clusters: Ints) -> Estimate:
 def paired_difference(after: Floats, before: Floats, clusters: Ints) -> Estimate:
     """How much better `after` is than `before` on the same questions.
 
-    The error is that of the differences question by question, so that what is hard for both cancels.
+    The standard error is that of the differences per question, so that the difficulty of the questions cancels out.
 
     >>> after, before = np.array([1.0, 1, 0, 1]), np.array([1.0, 0, 0, 0])
     >>> [round(x, 4) for x in paired_difference(after, before, np.array([0, 0, 1, 1]))]

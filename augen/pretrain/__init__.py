@@ -1,4 +1,4 @@
-"""The committed stand-in models: a generator of about two million weights and an embedder, both from scratch.
+"""The committed stand-in models, trained from scratch: a generator of two million weights, a checker, an embedder.
 
-Only ``stages/pretrain.py`` uses this package. What it writes is loaded by the same code as any other model.
+Only ``stages/pretrain.py`` uses this package. The models are loaded by the same code as any other.
 """

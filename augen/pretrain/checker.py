@@ -1,14 +1,13 @@
-"""Training of the tiny checker: the scorer's base, a Qwen2 with a two-label head that has seen errors before.
+"""Training of the tiny checker, the base of the scorer: a Qwen2 with a two-label head that has seen errors before.
 
-A large language model brings along some sense of what a mistake looks like; a tiny one does not, and a few
-thousand labelled reasonings do not teach it. So the checker learns from what the generator itself writes for easy
-puzzles, where the place of the first error is known: up to it every token is labelled right, from it on every
-token wrong (process supervision, Lightman et al. 2023, https://arxiv.org/abs/2305.20050).
+A large language model knows roughly what a mistake looks like. A tiny one does not, and a few thousand labelled
+reasonings do not teach it. So the checker learns from what the generator itself writes for easy puzzles, where the
+place of the first error is known: every token before it is labelled right, every token from it on wrong (process
+supervision, Lightman et al. 2023, https://arxiv.org/abs/2305.20050).
 
-It is the generator with some layers on top. The generator's own last layer knows what should come next; the new
-ones see that and what did come, side by side, and have only to compare. They start as if they were not there
-(their outputs are zero), so that nothing of the generator is lost. What the pipeline's own samples look like is
-left to ``train_scorer``.
+The checker is the generator with some layers on top. The generator's last layer knows what should come next. The new
+layers see that beside what did come, and only have to compare. Their outputs are zero at first, so that nothing of the
+generator is lost. What the samples of the pipeline look like is left to ``train_scorer``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,19 +23,19 @@ from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2ForSequ
 
 from augen.entries import QuestionItem
 from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN
-from augen.pretrain.generator import IGNORED, batches
-from augen.prompts.sections import solve_prompt
+from augen.pretrain.generator import IGNORED, adamw, batches, fit, written
 from augen.puzzles import BASIC, make
 from augen.scorer.score import InputFormat
 
 FORMAT = InputFormat("full", 1024)
 WRONG, RIGHT = 0, 1
 BATCH = 128  # samples drawn at once
+SAMPLING = {"max_new_tokens": 200, "do_sample": True, "temperature": 1.2, "top_k": 0}  # hot: errors in many places
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A reasoning beside the solver's own: where they part is the first error."""
+    """A reasoning beside the solver's own: where they begin to differ is the first error."""
 
     problem: str
     item: QuestionItem  # with the solver's reasoning
@@ -53,29 +52,24 @@ def questions(rng: Random, puzzles: int) -> list[tuple[str, QuestionItem]]:
     return found
 
 
-@torch.inference_mode()
 def sampled(
     generator: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
     asked: Sequence[tuple[str, QuestionItem]],
     instruction: str,
-    temperature: float = 1.2,
 ) -> Iterator[Checked]:
-    """What the generator itself writes, right or wrong; somewhat hot, so that it errs in many places."""
-    generator.eval()
+    """What the generator itself writes, right or wrong."""
     by_length = sorted(asked, key=lambda pair: len(pair[0]))
     for start in tqdm(range(0, len(by_length), BATCH), desc="samples", unit="batch"):
         part = by_length[start : start + BATCH]
-        prompts = [solve_prompt(instruction, problem, item) for problem, item in part]
-        inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
-        out = generator.generate(**inputs, max_new_tokens=200, do_sample=True, temperature=temperature, top_k=0)
-        texts = tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        for (problem, item), text in zip(part, texts, strict=True):
+        for (problem, item), text in zip(
+            part, written(generator, tokenizer, part, instruction, **SAMPLING), strict=True
+        ):
             yield Checked(problem, item, text.strip())
 
 
 def encode(checked: Checked, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
-    """Token ids, and for each token of the reasoning whether it and all before it are right."""
+    """Token ids, and a label for each token of the reasoning: whether it and all tokens before it are right."""
 
     def ids_of(reasoning: str) -> list[int]:
         return FORMAT.encode(tokenizer, checked.problem, checked.item, reasoning)
@@ -114,20 +108,10 @@ def train_checker(
     for _ in range(epochs):
         rng.shuffle(rows)
         steps += list(batches(rows, batch_tokens, rng))
-    optimizer = torch.optim.AdamW(checker.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=len(steps), pct_start=0.1)
-    checker.train()
-    mean = 0.0
-    progress = tqdm(steps, desc="checker", unit="step", mininterval=5)
-    for number, (ids, labels) in enumerate(progress):
-        loss = _loss(checker, ids, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(checker.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        mean = loss.item() if number == 0 else 0.98 * mean + 0.02 * loss.item()
-        progress.set_postfix(loss=f"{mean:.3f}")
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        adamw(checker, learning_rate), learning_rate, total_steps=len(steps), pct_start=0.1
+    )
+    fit(checker, tqdm(steps, "checker", unit="step", mininterval=5), _loss, schedule)
 
 
 def _loss(checker: Qwen2ForSequenceClassification, ids: Tensor, labels: Tensor) -> Tensor:

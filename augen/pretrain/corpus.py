@@ -1,6 +1,6 @@
-"""What the tiny generator is trained on: puzzles of easy difficulty in the formats that the pipeline prompts with.
+"""What the tiny generator is trained on: easy puzzles, in the prompt formats of the pipeline.
 
-Wordings and difficulties beyond `WORDINGS_SEEN` and `DIFFICULTIES` are left to the default data, so that
+Other wordings and difficulties than `WORDINGS_SEEN` and `DIFFICULTIES` occur only in the default data, so that
 fine-tuning has something to teach.
 """
 
@@ -15,8 +15,8 @@ from augen.retrieval.index import query_text
 
 DIFFICULTIES = (1, 2, 3)
 WORDINGS_SEEN = (0, 1)
-EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # how many worked examples, how often
-EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts that give an answer
+EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # number of worked examples in a prompt, share of the prompts
+EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts that give an answer to explain
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sequence:
 
 
 def hardest_at(progress: float) -> int:
-    """The hardest difficulty allowed when `progress` (0–1) of the training is done: easy puzzles come first."""
+    """The hardest difficulty allowed after the share `progress` of the training: easy puzzles come first."""
     return min(DIFFICULTIES[-1], DIFFICULTIES[0] + int(9 * progress))
 
 
@@ -72,7 +72,7 @@ def _solved(instruction: str, examples: list[tuple[str, QuestionItem]], problem:
 
 
 def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: Random) -> Sequence | None:
-    """A prompt with the right or a wrong answer and the reasoning for it; None where a wrong one has no reasoning."""
+    """A prompt with the right or a wrong answer, and a reasoning for it; None if there is none for a wrong answer."""
     item = puzzle.entry.questions[index]
     reasoning: str | None
     if right:
@@ -87,7 +87,7 @@ def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: R
 
 
 def similar_pairs(seed: str, pairs: int) -> Iterator[tuple[str, str]]:
-    """Pairs of questions of one family and wording: what the embedder should find close to each other."""
+    """Pairs of questions of one family and wording, which the embedder should place close to each other."""
     rng = Random(seed)
     for _ in range(pairs):
         family, wording = rng.choice(BASIC), rng.randrange(WORDINGS)

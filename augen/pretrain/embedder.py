@@ -1,6 +1,6 @@
-"""Training of the tiny embedder: one vector per token, their mean is the text's vector.
+"""Training of the tiny embedder: one vector per token; the vector of a text is their mean.
 
-Texts of one family and wording are pulled together, all others of the batch pushed apart (InfoNCE).
+Texts of the same family and wording are pulled together, all others in a batch are pushed apart (InfoNCE).
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ TEMPERATURE = 0.05
 def train_embedder(
     pairs: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerBase, dimensions: int, epochs: int = 4
 ) -> SentenceTransformer:
-    """An embedder of `dimensions` numbers, trained on `pairs` of texts that should lie close."""
+    """An embedder with `dimensions` dimensions, trained on `pairs` of texts that should be close to each other."""
     module = StaticEmbedding(tokenizer.backend_tokenizer, embedding_dim=dimensions)
     optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
     batch = 64

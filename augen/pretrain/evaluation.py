@@ -1,21 +1,22 @@
-"""How well the tiny generator solves puzzles, family by family, while it is trained."""
+"""How well the tiny generator solves puzzles of each family while it is trained."""
 
 from collections.abc import Sequence
 from random import Random
 
-import torch
 from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM
 
 from augen.answers import parse_answer
 from augen.entries import QuestionItem
-from augen.prompts.sections import solve_prompt
+from augen.pretrain.generator import written
 from augen.puzzles import BASIC, make
+
+MAX_TOKENS = 160
 
 
 def held_out(
     seed: str, each: int, difficulties: Sequence[int], wordings: Sequence[int]
 ) -> dict[str, list[tuple[str, QuestionItem]]]:
-    """`each` questions of every basic family, one a puzzle."""
+    """`each` questions of every basic family, each from a puzzle of its own."""
     rng = Random(seed)
     found: dict[str, list[tuple[str, QuestionItem]]] = {}
     for family in BASIC:
@@ -32,32 +33,11 @@ def accuracy_by_family(
     tokenizer: PreTrainedTokenizerBase,
     questions: dict[str, list[tuple[str, QuestionItem]]],
     instruction: str,
-    max_tokens: int = 160,
 ) -> dict[str, float]:
-    """Share of questions answered rightly by greedy decoding, without examples."""
-    model.eval()
-    return {
-        family: sum(_solve(model, tokenizer, items, instruction, max_tokens)) / len(items)
-        for family, items in questions.items()
-    }
-
-
-@torch.inference_mode()
-def _solve(
-    model: Qwen2ForCausalLM,
-    tokenizer: PreTrainedTokenizerBase,
-    items: list[tuple[str, QuestionItem]],
-    instruction: str,
-    max_tokens: int,
-) -> list[bool]:
-    prompts = [solve_prompt(instruction, problem, item) for problem, item in items]
-    inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
-    out = model.generate(
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    texts = tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [parse_answer(text, len(item.options)) == item.answer for text, (_, item) in zip(texts, items, strict=True)]
+    """The share of questions answered right by greedy decoding, without examples."""
+    shares = {}
+    for family, items in questions.items():
+        texts = written(model, tokenizer, items, instruction, max_new_tokens=MAX_TOKENS, do_sample=False)
+        answers = [parse_answer(text, len(item.options)) for text, (_, item) in zip(texts, items, strict=True)]
+        shares[family] = sum(a == item.answer for a, (_, item) in zip(answers, items, strict=True)) / len(items)
+    return shares

@@ -1,12 +1,14 @@
-"""Training of the tiny generator: copying first, then puzzles.
+"""Training of the tiny generator: first copying, then puzzles.
 
-Half an hour on puzzles alone ends near guessing; some minutes of copying random tokens before it build the
-attention that every look-up needs (params.yaml: pretrain.copy_steps).
+Half an hour on puzzles alone ends near guessing. A few minutes of copying random tokens beforehand teach the attention
+that every look-up needs (params.yaml: pretrain.copy_steps).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +16,12 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
+from augen.entries import QuestionItem
 from augen.pretrain.corpus import Sequence
+from augen.prompts.sections import solve_prompt
 
 IGNORED = -100
+WATCHED = 300  # steps
 
 
 def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int, layers: int) -> Qwen2ForCausalLM:
@@ -38,7 +43,7 @@ def new_model(tokenizer: PreTrainedTokenizerBase, hidden: int, layers: int) -> Q
 
 
 def encode(sequence: Sequence, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
-    """Token ids and labels of a text; a learned part is followed by the end token where the text ends with it."""
+    """Token ids and labels of a text, with the end-of-text token after the last part."""
     ids: list[int] = []
     labels: list[int] = []
     for i, (text, learned) in enumerate(sequence.parts):
@@ -63,7 +68,7 @@ def copying(rng: Random, vocabulary: int, batch: int) -> tuple[Tensor, Tensor]:
 def batches(
     rows: Iterable[tuple[list[int], list[int]]], tokens: int, rng: Random, window: int = 2000
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows in about their order, gathered by length into right-padded batches of about `tokens` tokens."""
+    """Right-padded batches of about `tokens` tokens; of every `window` rows those of similar length come together."""
     buffer: list[tuple[list[int], list[int]]] = []
     for row in rows:
         buffer.append(row)
@@ -98,7 +103,7 @@ def loss_of(model: Qwen2ForCausalLM, ids: Tensor, labels: Tensor) -> Tensor:
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model in bfloat16: half the size to commit, and no measurable difference."""
+    """Write a model in bfloat16: half the size to commit, with no measurable difference in what it does."""
     copy = type(model)(model.config)
     copy.load_state_dict(model.state_dict())
     copy.to(torch.bfloat16).save_pretrained(folder)
@@ -111,11 +116,10 @@ def train(
     total: int,
     learning_rate: float,
     label: str,
-    every: int = 0,
     watch: Callable[[int, float], None] | None = None,
 ) -> None:
-    """AdamW with a short warm-up and a cosine down to a tenth; `watch(step, loss)` is called every `every` steps."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    """AdamW with a short warm-up and a cosine down to a tenth, for `total` steps; for `watch` see `fit`."""
+    optimizer = adamw(model, learning_rate)
     warmup = min(100, max(1, total // 20))
     schedule = torch.optim.lr_scheduler.SequentialLR(
         optimizer,
@@ -125,20 +129,51 @@ def train(
         ],
         [warmup],
     )
+    fit(model, tqdm(islice(steps, total), label, total, unit="step", mininterval=5), loss_of, schedule, watch)
+
+
+def adamw(model: PreTrainedModel, learning_rate: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+
+
+def fit(
+    model: PreTrainedModel,
+    progress: tqdm,
+    loss_of: Callable[[Any, Tensor, Tensor], Tensor],
+    schedule: Any,
+    watch: Callable[[int, float], None] | None = None,
+) -> None:
+    """One step of the schedule's optimizer per batch of `progress`; `watch(step, loss)` after every `WATCHED`th step.
+
+    The loss shown is a moving average.
+    """
     model.train()
     mean = 0.0
-    progress = tqdm(total=total, desc=label, unit="step", mininterval=5)
-    for step, (ids, labels) in zip(range(1, total + 1), steps, strict=False):
+    for step, (ids, labels) in enumerate(progress, start=1):
         loss = loss_of(model, ids, labels)
-        optimizer.zero_grad()
+        schedule.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        schedule.optimizer.step()
         schedule.step()
         mean = loss.item() if step == 1 else 0.98 * mean + 0.02 * loss.item()
-        progress.update()
         progress.set_postfix(loss=f"{mean:.3f}")
-        if watch and every and step % every == 0:
+        if watch and step % WATCHED == 0:
             watch(step, mean)
             model.train()
-    progress.close()
+
+
+@torch.inference_mode()
+def written(
+    model: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: Iterable[tuple[str, QuestionItem]],
+    instruction: str,
+    **sampling: Any,
+) -> list[str]:
+    """What the model writes for each question, without examples; `sampling` goes to ``generate``."""
+    model.eval()
+    prompts = [solve_prompt(instruction, problem, item) for problem, item in asked]
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
+    out = model.generate(**inputs, **sampling)
+    return tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

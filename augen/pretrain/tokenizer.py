@@ -1,8 +1,8 @@
 """A byte-level BPE of the project's own.
 
-The words that puzzles turn on (names, things, digits, letters, signs) are always one token each, wherever they
-stand, so that looking one up and copying it is the same act everywhere. Between them the merges are free.
-Any other text still has a spelling, byte by byte.
+The words that matter in puzzles (names, things, digits, letters, signs) are one token each, wherever they stand, so
+that looking a word up and copying it works the same everywhere. The text between them is merged as BPE learns it, and
+any other text can be spelled byte by byte.
 """
 
 import json
@@ -28,7 +28,7 @@ MAX_TOKEN_BYTES = len("### 分析过程\n".encode())  # five Chinese characters:
 
 
 def _atoms() -> list[str]:
-    """Every word that stands for something in a puzzle, longest first."""
+    """Every word that names something in a puzzle, longest first."""
     pools = [value for value in vars(words).values() if isinstance(value, tuple) and isinstance(value[0], str)]
     kin = {r for pair, result in TOGETHER.items() for r in (*pair, result)}
     return sorted({w for pool in pools for w in pool} | kin | {KNIGHT, KNAVE, *PARITY}, key=lambda w: (-len(w), w))
@@ -61,10 +61,10 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
 
 
 def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
-    """The same tokens with the same ids as a ``Qwen2Tokenizer``, which is what ``AutoTokenizer`` makes of any Qwen2.
+    """The same tokens with the same ids as a ``Qwen2Tokenizer``, the class that ``AutoTokenizer`` loads for any Qwen2.
 
-    That class has a way of its own to cut a text into pieces, and keeps nothing of ours but the vocabulary and the
-    added tokens, which it finds before it cuts. So the atoms become added tokens.
+    That class splits texts by rules of its own; of ours it keeps only the vocabulary and the added tokens. It finds
+    added tokens before it splits, so the atoms become added tokens.
     """
     model = json.loads(tokenizer.to_str())["model"]
     vocabulary, merges = dict(model["vocab"]), [tuple(merge) for merge in model["merges"]]
@@ -88,5 +88,5 @@ def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
 
 
 def _spelled(text: str) -> str:
-    """`text` in the letters that stand for bytes in a byte-level vocabulary."""
+    """`text` as a byte-level vocabulary writes it: one letter per byte."""
     return ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)[0][0]
