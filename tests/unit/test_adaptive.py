@@ -1,6 +1,5 @@
 """Adaptive stopping replayed from recorded samples: by hand, and against the round loop, question by question."""
 
-import doctest
 from collections.abc import Sequence
 from random import Random
 from typing import Any, get_args
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.entries import letter_of
-from augen.evaluation import replay as adaptive
 from augen.evaluation.replay import Knobs, curves, outcome, recorded_of, replay, savings
 from augen.voting.samples import CODES, ROW, Questions, Samples
 from augen.voting.scalar import Sample, decide, next_draws
@@ -34,11 +32,6 @@ def asked(truth: str) -> Questions:
     count = len(truth)
     codes = np.array(["ABCD".index(letter) for letter in truth])
     return Questions([f"p{q}#1" for q in range(count)], codes, np.full(count, 4), [f"p{q}" for q in range(count)])
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(adaptive)
-    assert result.attempted and not result.failed
 
 
 def test_what_is_saved_and_what_it_costs() -> None:

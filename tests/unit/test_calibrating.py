@@ -1,14 +1,11 @@
 """Temperature and offset: recovered where they are known, and bounded where the data say nothing."""
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from augen.scorer import calibration as calibrating
 from augen.scorer.calibration import TEMPERATURES, Calibration, calibrate
 from augen.scorer.report import balanced_loss
 
@@ -18,11 +15,6 @@ def drawn(seed: int, count: int = 4000, temperature: float = 1.0, offset: float 
     rng = np.random.default_rng(seed)
     margins = rng.normal(offset, 2 * temperature, count)
     return margins, rng.random(count) < expit((margins - offset) / temperature)
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(calibrating)
-    assert result.attempted and not result.failed
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])

@@ -1,7 +1,6 @@
 """The evaluation of a small run whose every number is worked out by hand, and the faults that it finds."""
 
 import csv
-import doctest
 import json
 import random
 from collections.abc import Iterator
@@ -137,12 +136,6 @@ def read(folder: Path, rows: list[Row]) -> tuple[Questions, Samples, Samples, Sa
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
     return evaluate(*read(tmp_path, pipeline_rows()), SETTINGS)
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(evaluation)
-    assert result.attempted > 1
-    assert result.failed == 0
 
 
 class TestNumbers:

@@ -1,6 +1,5 @@
 """Metrics: the worked examples, brute force beside each formula, and the vote beside `augen.voting.scalar`."""
 
-import doctest
 from itertools import combinations
 from typing import get_args
 
@@ -34,12 +33,6 @@ def arrays(table: Table) -> tuple[metrics.Ints, metrics.Ints, metrics.Bools]:
     answers = np.array([[-1 if a is None else "ABC".index(a) for a, _ in row] for row in table])
     given = np.array([[NAN if s is None else s for _, s in row] for row in table])
     return answers, weights_of(given), (answers >= 0) & (np.isnan(given) | (given >= THRESHOLD))
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(metrics)
-    assert result.attempted > 20
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,19 +1,11 @@
 """What texts share, and which are read together."""
 
-import doctest
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.scorer import shared_prefix as prefixes
 from augen.scorer.shared_prefix import WORTHWHILE, batches, groups_of, shared_by
 
 rows_of_few_tokens = st.lists(st.lists(st.integers(1, 2), min_size=1, max_size=8), min_size=1, max_size=6)
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(prefixes)
-    assert result.attempted and not result.failed
 
 
 @given(rows_of_few_tokens)

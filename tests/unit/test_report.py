@@ -1,7 +1,6 @@
 """What the report page is given: questions with flags and votes, tables, charts, and the page that holds them."""
 
 import base64
-import doctest
 import json
 import re
 import zlib
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from augen.core.errors import AugenError
 from augen.core.params import load
 from augen.entries import Entry, QuestionItem
-from augen.evaluation.report import charts, flags, page, tables
+from augen.evaluation.report import charts, page, tables
 from augen.evaluation.report.flags import FLAGS, chosen, flags_of
 from augen.evaluation.report.questions import Voting, question_record, question_records, read_examples, sample_record
 from augen.evaluation.steps import Gain
@@ -45,13 +44,6 @@ def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 
     accepted = answer is not None and (score is None or score >= 0.5)
     drawn = {"slot": slot, "round": round_, "answer": answer, "score": score, "accepted": accepted}
     return drawn | {"text": text, "tokens": 5, "finish": "stop"} | other
-
-
-@pytest.mark.parametrize("module", [charts, flags, tables, page])
-def test_worked_examples(module: Any) -> None:
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 class TestQuestions:

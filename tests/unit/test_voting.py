@@ -1,6 +1,5 @@
 """Votes and the round loop's draws: the worked examples, and what must hold for any samples."""
 
-import doctest
 from collections.abc import Callable
 from typing import get_args
 
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.special import betainc
 from scipy.stats import betabinom
 
-from augen.voting import scalar as voting
 from augen.voting.scalar import VOTES, Sample, decide, decided, next_draws, votes_to_decide
 from augen.voting.vote import Method, Resample
 
@@ -48,12 +46,6 @@ def run(
         history += [sample(slot, round_) for slot, round_ in draws]
         assert len(rounds) <= voters * (max_resample + 1), "the loop does not end"
     return history, rounds
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(voting)
-    assert result.attempted > 25
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize("method", METHODS)
