@@ -1,7 +1,7 @@
 # make          this list
 # make repro    install if needed, run the pipeline, print what each step gained
 # make test     install if needed, run every check and test (what CI runs)
-# make check    the fast part: ruff, types, unit tests
+# make check    the fast part: ruff, import-linter, types, unit tests, doctests
 # make bench    speed, as ratios against something in the same run; PART names a module of benchmarks/: calls, puzzles, guards, …
 # make browser  install Chromium by apt-get (root on Debian), for the test of the report page
 # make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
@@ -33,7 +33,7 @@ check: $(INSTALLED)
 	ruff format --check .
 	lint-imports --no-logo
 	mypy
-	python -m pytest -n 2 tests/unit
+	python -m pytest -n 2 tests/unit --doctest-modules augen tools benchmarks
 
 BENCHMARKS := $(filter-out __init__ synthetic,$(basename $(notdir $(wildcard benchmarks/*.py))))
 

@@ -1,4 +1,4 @@
-"""What all tests share: how hypothesis runs, and the real training data where they are at hand."""
+"""Shared by all tests: the settings of hypothesis, and the real training data if this machine has them."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An engine that only pretends, behind the real sampler and store, and a window that counts characters."""
+"""A fake engine for the real sampler and store, and a context window that takes each character for a token."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class FakeWindow(Window):
 
 
 class FakeEngine:
-    """Writes what `write` says of each request, the last request first; counts how often it was opened."""
+    """Answers each request with `write(request)`, the last request first; counts how often it was opened."""
 
     name = "fake"
 

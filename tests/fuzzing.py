@@ -1,9 +1,8 @@
-"""Hostile and damaged entry files, by seed, and what reading one of them may do.
+"""Hostile and damaged entry files, each drawn from a seed, and the limits of what reading one may do.
 
 Every case is drawn from its seed alone, so that a failure can be repeated: ``pickle_case(seed)``, ``jsonl_case(seed)``.
-`Watch` sees what Python does meanwhile: imports, code, files, processes and sockets are audit events
-(https://docs.python.org/3/library/audit_events.html), and reading an entry file has no business with any of them but
-opening that one file.
+`Watch` sees what Python does meanwhile: imports, code, files, processes and sockets raise audit events
+(https://docs.python.org/3/library/audit_events.html). Reading an entry file may raise only one: opening that file.
 """
 
 import io
@@ -23,8 +22,8 @@ from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
 
-BASE_BYTES, PER_BYTE = 4_000_000, 1_000  # memory that reading n bytes may take: the first plus n times the second
-BASE_S, PER_MB_S = 2.0, 20.0  # processor time, likewise
+BASE_BYTES, PER_BYTE = 4_000_000, 1_000  # of memory for reading n bytes: BASE_BYTES + n * PER_BYTE at most
+BASE_S, PER_MB_S = 2.0, 20.0  # of processor time, likewise
 
 GADGETS = [
     ("os", "system"),
@@ -194,7 +193,7 @@ def nested(rng: Random) -> bytes:
 
 
 def shared(rng: Random) -> bytes:
-    """A little that is referred to very often: what it spells out may be the square of the file, or 2 to its power."""
+    """A few objects with many references: written out, they would be quadratic or exponential in the file's size."""
     n = rng.choice([10, 50, 200])
     if rng.random() < 0.005:
         n = 5_000
@@ -219,7 +218,7 @@ def shared(rng: Random) -> bytes:
 
 
 def pickle_case(seed: int, marker: str) -> tuple[str, bytes]:
-    """``(kind, bytes)`` of one pickle; `marker` is a path that must not come into being."""
+    """``(kind, bytes)`` of one pickle; `marker` is a path that must never be created."""
     rng = Random(f"pickle {seed}")
     kinds: dict[str, Callable[[], bytes]] = {
         "random": lambda: rng.choice([b"", b"\x80\x04", b"\x80\x02"]) + rng.randbytes(rng.randrange(200)),
@@ -311,9 +310,9 @@ def jsonl_case(seed: int) -> tuple[int, bytes]:
 
 
 class Watch:
-    """Notes every audit event between `armed` and its end, except the opening of one file for reading.
+    """Records every audit event inside ``with armed(file)``, except opening that file for reading.
 
-    A hook cannot be removed, so there is one for the whole process.
+    An audit hook cannot be removed, so one hook serves the whole process.
     """
 
     def __init__(self) -> None:
@@ -330,7 +329,7 @@ class Watch:
 
     @contextmanager
     def armed(self, file: Path) -> Iterator[list[str]]:
-        """The list in which the events will be."""
+        """Yields the list to which events are added."""
         self.seen, self.file = [], str(file)
         try:
             yield self.seen
@@ -339,10 +338,10 @@ class Watch:
 
 
 def check(watch: Watch, file: Path, data: bytes, traced: bool = True) -> bool:
-    """Read `data` from `file` (a pickle, or JSON Lines by its suffix); whether they were entries.
+    """Write `data` to `file` (a pickle, or JSON Lines by its suffix) and read it; return whether it held entries.
 
-    AssertionError if anything else happens than that entries or an error for the user come back, in time and (where
-    that is `traced`, which takes as long again) memory in proportion to the file.
+    Reading must return entries or raise an error for the user, and do nothing else. Its time, and if `traced` its
+    memory, must stay in proportion to the file; tracing doubles the time.
     """
     file.write_bytes(data)
     entries: list[Entry] | None = None
@@ -377,5 +376,5 @@ def check(watch: Watch, file: Path, data: bytes, traced: bool = True) -> bool:
 
 
 def standard_loads(data: bytes) -> None:
-    """What this project never does, to show that the gadgets are real."""
+    """Unpickle as this project never does, to show that the gadgets are real."""
     pickle.Unpickler(io.BytesIO(data)).load()

@@ -1,8 +1,8 @@
 """Readers that solve a puzzle from its text alone, sharing no code with the families and no solver.
 
-One class per family: it reads the Chinese problem in any of the wordings, says whether an option is right
-(`right`), and whether what a reasoning states step by step is so (`true`). An option that these and the
-prover disagree about is a defect in one of them.
+One class per family: it reads the Chinese problem in any of the wordings, and says whether an option is right
+(`right`) and whether every step of a reasoning is true (`true`). If a reader and the prover disagree about an option,
+one of them has a defect.
 """
 
 import itertools
@@ -154,7 +154,7 @@ class Drugs:
         return False
 
 
-# Of each relation: what it is in the family tree, and the sex of who stands in it.
+# The sex that each relation implies, by its place in the family tree.
 PARENTS = {"爸爸": "m", "妈妈": "f"}
 SIBLINGS = {"哥哥": "m", "弟弟": "m", "姐姐": "f", "妹妹": "f"}
 CHILDREN = {"儿子": "m", "女儿": "f"}
@@ -197,7 +197,7 @@ class Kinship:
         }
 
     def _by_others(self) -> set[tuple[str, str, str]]:
-        """Who may be what to whom when siblings share parents and children of one parent are siblings."""
+        """All relations that are possible if siblings share their parents and children of one parent are siblings."""
         sexes = PARENTS | SIBLINGS | CHILDREN
         sex = {x: sexes[relation] for x, relation, _ in self.facts}
         parents = {(x, y) for x, r, y in self.facts if r in PARENTS} | {

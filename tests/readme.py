@@ -8,10 +8,10 @@ READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 PROGRAMS = ("accelerate", "dvc", "git", "make", "python", "python3", ".venv/bin/python")
-# Blocks that show something instead of asking for it: what they begin with.
+# Blocks that begin with one of these show something and hold no commands.
 SHOWN = ("step  ", "{", "prepare ─", "stages/")
 
-# In tests/e2e/test_fresh_clone.py, in the clone in which the pipeline has run; as they stand.
+# Run as they stand by tests/e2e/test_fresh_clone.py, in a clone in which the pipeline has run.
 CLONED = (
     "make repro",
     "dvc stage list",
@@ -28,13 +28,13 @@ EXPERIMENTS = (  # there too, in this order
     "dvc exp run -S voters=9 -S infer.adaptive=true",
     'dvc exp show --only-changed --drop "steps|families|at_k|acceptance|test|adaptive"',
 )
-# In tests/unit/test_readme.py: what make would do, for what takes long.
+# Too slow to run: tests/unit/test_readme.py checks what make would do.
 DRY = {
     "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
     "make demo-apis": ("python -m demo",),
     "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
 }
-# Elsewhere, with the words of the command: file, then parts of its text.
+# Run by other tests: the file, and the parts of its text that have the words of the command.
 ELSEWHERE = {
     "dvc repro": ("tests/e2e/test_fresh_clone.py", 'run("dvc", "repro")'),
     "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
@@ -45,7 +45,7 @@ ELSEWHERE = {
     "python3 -m venv .venv": ("tests/unit/test_readme.py", "-m venv"),
     "cp params.production.yaml params.yaml": ("tests/unit/test_readme.py", "cp params.production.yaml"),
 }
-# Nowhere, and why.
+# Not run, and why.
 NOT_RUN = {
     ".venv/bin/python -m pip install -r requirements-gpu.txt": "needs gigabytes of CUDA libraries; its lines are read",
     "accelerate launch --config_file launch/ddp.yaml -m stages.finetune": "needs GPUs; launch/cpu.yaml is run instead",
@@ -58,7 +58,7 @@ def blocks(text: str) -> list[str]:
 
 
 def commands(text: str) -> set[str]:
-    """Every command of a page: the lines of its blocks, and what stands between backquotes and begins like one."""
+    """Every command of a page: the lines of its code blocks, and inline code that begins with a program's name."""
     lines = [line for block in blocks(text) if not block.startswith(SHOWN) for line in block.splitlines()]
     lines += [span for span in SPAN.findall(BLOCK.sub("", text)) if span.startswith(tuple(f"{p} " for p in PROGRAMS))]
     return {part.strip() for line in lines for part in line.split("&&") if part.strip()}

@@ -30,7 +30,7 @@ class Remote:
 
 
 def missing(kind: str) -> str | None:
-    """Why there is no such remote on this machine; None if there is."""
+    """Why this machine cannot have such a remote; None if it can."""
     if kind == "ssh" and not shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
         return "sshd is not installed (Debian: apt-get install openssh-server)"
     if kind == "s3" and not weed().is_file():
@@ -81,7 +81,7 @@ Subsystem sftp {SFTP}
         encoding="utf-8",
     )
     if getpass.getuser() == "root":
-        Path("/run/sshd").mkdir(exist_ok=True)  # where it shuts in what has not logged in yet
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd confines connections to it until they have logged in
     program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     with running([str(program), "-D", "-e", "-f", str(folder / "config")], port, folder / "log"):
         yield Remote(f"ssh://{getpass.getuser()}@127.0.0.1:{port}{folder}/remote", {"keyfile": str(folder / "user")})
@@ -99,7 +99,7 @@ def s3(folder: Path) -> Iterator[Remote]:
     (folder / "data").mkdir()
     ports = {name: free_port() for name in ("s3", "master", "volume", "filer")}
     arguments = [f"-{name}.port={port}" for name, port in ports.items()]
-    # Without their own, each of them would take its port plus 10,000 for gRPC, which may be beyond the last one.
+    # The default gRPC port is the server's port plus 10,000, which may be above 65,535.
     arguments += [f"-{name}.port.grpc={free_port()}" for name in ports]
     command = [str(weed()), "server", f"-dir={folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", *arguments]
     command += [f"-s3.config={folder}/identities.json", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
@@ -139,7 +139,7 @@ def s3_client(url: str):  # type: ignore[no-untyped-def]  # botocore makes its c
 
 @contextmanager
 def running(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """`command` as a process that listens on `port`; ended, with what it started, when the block is left."""
+    """`command` as a process that listens on `port`; it is ended when the block is left."""
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
@@ -157,7 +157,7 @@ def running(command: list[str], port: int, log: Path) -> Iterator[None]:
     finally:
         process.terminate()
         try:
-            process.wait(2)  # SeaweedFS takes its time to say goodbye to a cluster
+            process.wait(2)  # SeaweedFS can take long to leave a cluster
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

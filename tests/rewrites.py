@@ -1,11 +1,11 @@
 """Rewrites of problems whose effect is known: corruptions, which guards must catch, and harmless ones.
 
 Each maker takes an entry and a generator of random numbers and returns a changed copy, or None where the entry
-has nothing of the kind. `measured` runs them all against `guards.compare`; the tests demand figures of it, and
+has nothing of the kind. `measured` runs them all against `guards.compare`; the tests set bounds for the results, and
 ``make bench PART=guards`` prints them by kind.
 
-What is looked for here is found by the tagger of `rjieba` and by short word lists, not by the patterns of the
-guards, so that a blind spot of theirs shows.
+The makers find words by the tagger of `rjieba` and by short word lists, not by the patterns of the guards, so that a
+blind spot of the guards shows.
 """
 
 import random
@@ -31,7 +31,7 @@ class Outcome:
     wrong: list[tuple[Entry, Entry, list[str]]] = field(default_factory=list)
 
     def shown(self) -> list[tuple[str, str, str, str, list[str]]]:
-        """Of each wrong one: id, name of the field, before, after, causes."""
+        """Id, name of the field, text before and after, and causes, of each wrong one."""
         return [
             (before.id, name, old, new, causes)
             for before, after, causes in self.wrong
@@ -63,7 +63,7 @@ def measured(
 
 # --- corruptions
 
-# What the tagger takes for names of people and places although they are none.
+# Words that the tagger takes for names of people and places, but are not.
 NO_NAMES = frozenset(
     """
     城市 长度 东西 汉堡 城镇 渡河 山羊 华氏温度 吉他 关联 一棵树 太阳 华氏度 四楼 英里 中度 深度 太冷 登山
@@ -409,7 +409,7 @@ def particles(before: Entry, rng: random.Random) -> Entry | None:
 
 
 def instruct_otherwise(before: Entry, rng: random.Random) -> Entry | None:
-    """The sentence that leads over to the questions is another one."""
+    """Another sentence leads over to the questions."""
     other = rng.choice(["请依据上文解答下面各题：", "请看下列单选题，并从中作答。", "那么，请回答："])
     after = deepcopy(before)
     after.problem = re.sub(r"[^\n，。]*(?:根据|基于|按照)[^\n]*回答[^\n]*[：。:]\s*$", other, before.problem)
@@ -462,7 +462,7 @@ def change_text(
     places: Callable[[str], list[tuple[int, str]]],
     other: Callable[[str], str],
 ) -> Entry | None:
-    """One of the `places` of the problem or a question becomes what `other` makes of it."""
+    """Replace the text at one of the `places`, in the problem or a question, by what `other` returns for it."""
     after = deepcopy(before)
     holders = [(after, "problem"), *((item, "question") for item in after.questions)]
     choices = [(*holder, *place) for holder in holders for place in places(getattr(*holder))]

@@ -1,4 +1,4 @@
-"""A made-up run of the pipeline, as large as wanted: what `evaluate` reads, without any model, and its report.
+"""A made-up run of the pipeline, of any size: the files that `evaluate` reads, made without a model, and its report.
 
     python -m tests.runs FOLDER --questions 1500 --voters 7
 
@@ -175,7 +175,7 @@ def write_run(
     lift: float = 0.1,
     more: Sequence[Entry] = (),
 ) -> None:
-    """Write every file that `evaluate` reads under `folder`; `lift` is what adapter and examples bring.
+    """Write every file that `evaluate` reads under `folder`; `lift` is how much the adapter and examples add.
 
     `more` are further dev problems; their ids end in the name of a family, their questions have reasonings.
     """

@@ -2,8 +2,8 @@
 
     python -m tests.faults > docs/FAULTS.md
 
-Each fault is arranged in a small working tree of its own (`workplace`), a stage or command is run there, and its
-message must be `says`, in which "…" stands for anything.
+Each fault is arranged in a small working tree of its own (`workplace`). A stage or command runs there, and its message
+must be `says`, in which "…" stands for any text.
 """
 
 import json
@@ -46,7 +46,7 @@ def unanswered(entries: list[Entry]) -> list[Entry]:
 
 
 def workplace(folder: Path) -> None:
-    """What the stages before the broken one would have left, of eight problems; models/tiny is the repository's."""
+    """Write what all stages before the broken one would leave, for eight problems; models/tiny is the repository's."""
     entries = [problem(i) for i in range(8)]
     wrong = [
         replace(e, questions=[replace(q, answer="A", reasoning="答案是：A")]) for e in entries for q in e.questions
@@ -88,7 +88,7 @@ def remove(path: str) -> Arrange:
 
 
 def change(path: str, old: str, new: str | bytes, count: int = 1) -> Arrange:
-    """Replace a text of the file; in bytes, where `new` is no text."""
+    """Replace the text `old` in the file; `new` is bytes where it is not valid UTF-8."""
 
     def arrange(folder: Path) -> None:
         data = (folder / path).read_bytes()
@@ -131,7 +131,7 @@ def table() -> dict[str, list[Fault]]:
     return inputs.FAULTS | files.FAULTS | models.FAULTS
 
 
-# Which stages the parts belong to that are run alone in the tests.
+# The tests run these parts of stages alone; the stages that each belongs to.
 STAGES_OF = {
     "read_index": "finetune, infer",
     "retrieve": "finetune, infer",

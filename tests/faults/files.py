@@ -1,4 +1,4 @@
-"""Faults of what the stages hand on, of models, of the response store, of keys and of folders."""
+"""Faults of the files that stages pass on, of the response store, keys, folders and commands."""
 
 import pickle
 import sqlite3

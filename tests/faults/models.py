@@ -1,4 +1,4 @@
-"""Faults of models: weights that are programs, adapters and scorers that do not fit."""
+"""Faults of models: weights that could run code, adapters and scorers that do not fit."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def scorer(**changes: Any) -> Arrange:
 
 
 def with_code(folder: Path) -> None:
-    """A model that brings its own code, which would make a folder."""
+    """A model with its own code, which would make the folder ``made`` if it ran."""
     copied("generator", "models/generator")(folder)
     config = folder / "models/generator/config.json"
     told = json.loads(config.read_text(encoding="utf-8"))

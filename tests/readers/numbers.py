@@ -260,7 +260,7 @@ class Tolls:
         self._known: dict[str, dict[str, set[tuple[int, str]]]] = {}
 
     def _ways(self, start: str) -> dict[str, set[tuple[int, str]]]:
-        """Of every way that visits no place twice: its cost, and the place before its last one."""
+        """By destination: cost and second-to-last place of every route that visits no place twice."""
         if start not in self._known:
             found: dict[str, set[tuple[int, str]]] = {}
             waiting: list[tuple[tuple[str, ...], int]] = [((start,), 0)]

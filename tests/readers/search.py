@@ -156,7 +156,7 @@ class Houses:
             groups.append([f"{each[0]}{x}的人" for x in listed(each[1])])
         self.clues = [clue.partition(".")[2] for clue in "".join(clues).removesuffix("。").split("。")]
         self.worlds: list[dict[str, int]] = [{}]
-        for group in groups:  # one after the other, leaving out at once what some clue forbids
+        for group in groups:  # group by group; worlds that a clue forbids are dropped at once
             rows = [dict(zip(group, row, strict=True)) for row in itertools.permutations(range(1, self.n + 1))]
             more = (world | row for world in self.worlds for row in rows)
             self.worlds = [world for world in more if all(self._may_hold(clue, world) for clue in self.clues)]

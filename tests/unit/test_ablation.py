@@ -1,6 +1,5 @@
 """The grid of experiments and its table; the experiments themselves are DVC's."""
 
-import doctest
 import json
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,6 @@ from tests.params import raw_params
 
 RAW = raw_params()
 OPTIONS = ["东", "西", "南", "北"]
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(ablation)
-    assert result.attempted and not result.failed
 
 
 def test_every_factor_has_an_experiment_beside_the_default_and_valid_params() -> None:

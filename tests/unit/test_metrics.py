@@ -42,6 +42,7 @@ def arrays(table: Table) -> tuple[Ints, Ints, Bools]:
 
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 def settings_of(method: Method) -> VotingSettings:
     return VotingSettings(6, threshold=THRESHOLD, method=method, fallback="Z")
 =======
@@ -52,6 +53,8 @@ def test_worked_examples() -> None:
 >>>>>>> training
 
 
+=======
+>>>>>>> tests
 @pytest.mark.parametrize("method", METHODS)
 class TestVotes:
     @few

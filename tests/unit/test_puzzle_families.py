@@ -1,19 +1,15 @@
 """The families beyond the basic ones: known puzzles, what is refused, readers by example, and which sets there are."""
 
-import doctest
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import augen.puzzles.__main__ as command_line
-import augen.puzzles.base
-import augen.puzzles.dataset
 from augen.core.errors import AugenError
 from augen.entries.jsonl import read_jsonl
 from augen.entries.pickles import load_pickle
@@ -269,12 +265,6 @@ def test_the_prepare_stage_adds_puzzles_of_the_named_families(workplace: Path) -
 
 def test_without_a_word_a_data_set_is_of_the_basic_families() -> None:
     assert puzzle_entries(9, "s", "p") == puzzle_entries(9, "s", "p", BASIC)
-
-
-@pytest.mark.parametrize("module", [augen.puzzles.base, augen.puzzles.dataset])
-def test_worked_examples(module: ModuleType) -> None:
-    result = doctest.testmod(module)
-    assert result.attempted and not result.failed
 
 
 @settings(max_examples=50, deadline=None)

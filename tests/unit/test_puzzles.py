@@ -1,6 +1,5 @@
 """Puzzles: every stated answer against a reader that shares no code with the families, and what a data set keeps."""
 
-import doctest
 import os
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from typing import Self
 
 import pytest
 
-import augen.puzzles
 import augen.puzzles.__main__ as command_line
 from augen.answers import parse_answer
 from augen.entries import LETTERS, QuestionItem, letter_of
@@ -331,8 +329,3 @@ def test_a_wrong_command_line_writes_nothing(options: list[str], tmp_path: Path)
         write(tmp_path / "some.jsonl", *options)
     assert ended.value.code == 2
     assert not (tmp_path / "some.jsonl").exists()
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(augen.puzzles)
-    assert result.attempted and not result.failed

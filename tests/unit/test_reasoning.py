@@ -1,6 +1,5 @@
 """Reasoning for right and wrong answers, written by an engine that only pretends."""
 
-import doctest
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from augen.entries import Entry, QuestionItem, question_id
 from augen.generation.base import Request
 from augen.prompts.sections import explain_prompt, solve_prompt
-from augen.reasoning import write as reasoning
 from augen.reasoning.write import Negatives, Writer, explain_right, explain_wrong, wrong_letters
 from tests.fakes import FakeEngine, FakeWindow, a_writer, sampler_of
 
@@ -56,11 +54,6 @@ def right(
 def wrong(entries: list[Entry], engine: FakeEngine, folder: Path, kind: Negatives, **settings: Any) -> list[Entry]:
     with sampler_of(engine, folder) as sampler:
         return explain_wrong(entries, writer(**settings), sampler, kind)[0]
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(reasoning)
-    assert result.attempted and not result.failed
 
 
 # --- right

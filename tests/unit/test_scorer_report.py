@@ -1,6 +1,5 @@
 """What the report says of scorers that know everything, nothing, or only who wrote a text."""
 
-import doctest
 from typing import Any
 
 import numpy as np
@@ -37,11 +36,6 @@ def test_right_reasonings_of_problems_without_a_wrong_one_are_left_out() -> None
     compared = [one("p1", True), one("p1~1", True), one("p1", False), one("p2", True), one("p2~1", False)]
     assert only_problems_with_wrong([*compared, one("p3", True), one("p3~1", True)]) == compared
     assert only_problems_with_wrong([one("p1", True)]) == []
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(scorer_report)
-    assert result.attempted and not result.failed
 
 
 def test_a_scorer_that_knows_everything() -> None:

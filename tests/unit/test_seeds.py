@@ -1,20 +1,12 @@
 """Seeds of things: fixed for ever, in range, and different for different things."""
 
-import doctest
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.core import seeds
 from augen.core.seeds import seed_of
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x1f"))
 parts = st.lists(st.integers(-(10**9), 10**9) | texts, min_size=1)
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(seeds)
-    assert result.attempted == 1 and not result.failed
 
 
 @given(parts)

@@ -1,6 +1,5 @@
 """Options in another order: letters move along or the question stays, and every shuffle can be undone."""
 
-import doctest
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from augen.answers import parse_answer, shuffling
+from augen.answers import parse_answer
 from augen.answers.shuffling import drawn_order, map_letters, shuffled, shuffled_entries
 from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem
@@ -24,11 +23,6 @@ from tests.params import write_params
 SWAP = {"A": "B", "B": "A"}
 PLAIN = "谁最高？\n甲\n乙"
 WITH_NAMES = "A在B左边，C在D左边。谁在左边？"
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(shuffling)
-    assert result.attempted and not result.failed
 
 
 @pytest.mark.parametrize(

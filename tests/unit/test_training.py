@@ -1,7 +1,6 @@
 """What both trainings share: the held-out split, the arguments, the curves."""
 
 import csv
-import doctest
 import io
 import itertools
 from pathlib import Path
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
 from augen.entries import origin
-from augen.training import trainer as training
 from augen.training.trainer import curve_csv, grouped_by_length, shared_out, split_by_problem, training_arguments
 from tests.params import params
 
@@ -23,11 +21,6 @@ Item = tuple[str, int]  # (problem id, which of its items)
 
 def problem_of(item: Item) -> str:
     return item[0]
-
-
-def test_worked_examples() -> None:
-    result = doctest.testmod(training)
-    assert result.attempted and not result.failed
 
 
 # --- the split
