@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from augen.scorer import calibration
 from augen.scorer.calibration import TEMPERATURES, Calibration, calibrate
 from augen.scorer.report import balanced_loss
 
@@ -18,14 +17,6 @@ def drawn(seed: int, count: int = 4000, temperature: float = 1.0, offset: float 
     return margins, rng.random(count) < expit((margins - offset) / temperature)
 
 
-<<<<<<< HEAD:tests/unit/test_calibration.py
-def test_worked_examples() -> None:
-    result = doctest.testmod(calibration)
-    assert result.attempted and not result.failed
-
-
-=======
->>>>>>> tests:tests/unit/test_calibrating.py
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
 def test_a_known_temperature_is_found(temperature: float) -> None:
     found = calibrate(*drawn(1, temperature=temperature), with_offset=False)

@@ -137,11 +137,7 @@ def read(folder: Path, rows: list[Row]) -> tuple[DevQuestions, Recorded]:
 
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
-<<<<<<< HEAD
     return evaluate(*read(tmp_path, pipeline_rows()), SETTINGS, "adapter")
-=======
-    return evaluate(*read(tmp_path, pipeline_rows()), SETTINGS)
->>>>>>> tests
 
 
 class TestNumbers:

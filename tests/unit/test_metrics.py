@@ -15,10 +15,6 @@ from augen.voting.samples import Sample
 from augen.voting.settings import Method, VotingSettings
 from augen.voting.vote import DRAWN_SUBSETS, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
 from tests.oracles import decide
-from augen.metrics import quality, stats
-from augen.voting import vote
-from augen.voting.scalar import Sample, decide
-from augen.voting.vote import DRAWN_SUBSETS, Method, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
 
 METHODS: tuple[Method, ...] = get_args(Method)
 THRESHOLD = 0.5
@@ -41,20 +37,10 @@ def arrays(table: Table) -> tuple[Ints, Ints, Bools]:
     return answers, weights_of(given), (answers >= 0) & (np.isnan(given) | (given >= THRESHOLD))
 
 
-<<<<<<< HEAD
-<<<<<<< HEAD
 def settings_of(method: Method) -> VotingSettings:
     return VotingSettings(6, threshold=THRESHOLD, method=method, fallback="Z")
-=======
-def test_worked_examples() -> None:
-    results = [doctest.testmod(module) for module in (stats, quality, vote)]
-    assert sum(result.attempted for result in results) > 20
-    assert not any(result.failed for result in results)
->>>>>>> training
 
 
-=======
->>>>>>> tests
 @pytest.mark.parametrize("method", METHODS)
 class TestVotes:
     @few

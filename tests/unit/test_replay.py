@@ -17,10 +17,6 @@ from augen.voting.samples import CODES, ROW, DevQuestions, Sample, Samples
 from augen.voting.settings import Method, Resample, VotingSettings
 from augen.voting.vote import SCORE_UNITS
 from tests.oracles import decide, next_draws
-from augen.evaluation.replay import Knobs, curves, outcome, recorded_of, replay, savings
-from augen.voting.samples import CODES, ROW, Questions, Samples
-from augen.voting.scalar import Sample, decide, next_draws
-from augen.voting.vote import SCORE_UNITS, Method, Resample
 
 SETTINGS = VotingSettings(voters=5, threshold=0.5, certainty=0.8)
 
@@ -38,11 +34,7 @@ def samples_of(*questions: str, score: float = 0.9) -> Samples:
 def asked(truth: str) -> DevQuestions:
     count = len(truth)
     codes = np.array(["ABCD".index(letter) for letter in truth])
-<<<<<<< HEAD:tests/unit/test_replay.py
     return DevQuestions([f"p{q}#1" for q in range(count)], codes, np.full(count, 4), [f"p{q}" for q in range(count)])
-=======
-    return Questions([f"p{q}#1" for q in range(count)], codes, np.full(count, 4), [f"p{q}" for q in range(count)])
->>>>>>> tests:tests/unit/test_adaptive.py
 
 
 def test_what_is_saved_and_what_it_costs() -> None:

@@ -56,7 +56,6 @@ def row(slot: int, answer: str | None, score: float | None = 0.9, round_: int = 
     return replace(Sample(answer, score, slot, round_, text=text, tokens=5), **other)
 
 
-<<<<<<< HEAD
 def asked_of(questions: int) -> DevQuestions:
     ids = [f"p#{number + 1}" for number in range(questions)]
     options = np.full(questions, len(ITEM.options))
@@ -70,8 +69,6 @@ def grid_of(*questions: list[Sample]) -> SampleGrid:
     return grid
 
 
-=======
->>>>>>> tests
 class TestQuestions:
     @pytest.mark.parametrize(
         ("rows", "given", "basis", "votes", "flags"),

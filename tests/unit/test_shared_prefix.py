@@ -3,20 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augen.scorer import shared_prefix
 from augen.scorer.shared_prefix import WORTHWHILE, batches, groups_of, shared_by
 
 rows_of_few_tokens = st.lists(st.lists(st.integers(1, 2), min_size=1, max_size=8), min_size=1, max_size=6)
 
 
-<<<<<<< HEAD:tests/unit/test_shared_prefix.py
-def test_worked_examples() -> None:
-    result = doctest.testmod(shared_prefix)
-    assert result.attempted and not result.failed
-
-
-=======
->>>>>>> tests:tests/unit/test_prefixes.py
 @given(rows_of_few_tokens)
 def test_all_rows_begin_with_what_they_share_and_have_more(rows: list[list[int]]) -> None:
     shared = shared_by(rows)

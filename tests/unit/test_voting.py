@@ -14,8 +14,6 @@ from augen.voting.samples import Sample
 from augen.voting.settings import Method, Resample, VotingSettings
 from augen.voting.stopping import decided, votes_to_decide
 from tests.oracles import VOTES, decide, next_draws, weight
-from augen.voting.scalar import VOTES, Sample, decide, decided, next_draws, votes_to_decide
-from augen.voting.vote import Method, Resample
 
 METHODS: tuple[Method, ...] = get_args(Method)
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)
