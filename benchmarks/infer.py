@@ -48,7 +48,8 @@ from augen.generation.sampler import EngineSampler, Identity
 from augen.metrics.stats import cluster_mean, paired_difference
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
-from augen.scorer.score import InputFormat, Scorer, stored_scores, write_format
+from augen.scorer.input_format import InputFormat, write_format
+from augen.scorer.score import Scorer, stored_scores
 from augen.store.responses import Store
 from augen.voting.samples import CODES
 from augen.voting.settings import VotingSettings

@@ -192,6 +192,7 @@ class GivenVectors:
 
 def retrieval(size: int) -> None:
     """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
+    from augen.entries import questions
     from augen.entries.pickles import load_pickle
     from augen.retrieval.examples import Retriever
     from augen.retrieval.index import rows_of
@@ -200,7 +201,7 @@ def retrieval(size: int) -> None:
     vectors: Any = vectors_of(size)
     embedder: Any = GivenVectors(vectors)
     retriever = Retriever(rows_of(solved), vectors, embedder)
-    asked = [(e.problem, q, e.id) for e in solved[: QUERIES // 2] for q in e.questions]
+    asked = questions(solved[: QUERIES // 2])
     assert all(len(found) == 2 for found in retriever.examples(asked, 2))
 
 

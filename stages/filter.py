@@ -13,7 +13,7 @@ from augen.answers.shuffling import with_shuffled
 from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import Entry, question_id
+from augen.entries import Entry, questions
 from augen.entries.jsonl import read_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
 from augen.entries.reasoned import FILES
@@ -36,10 +36,8 @@ def main() -> None:
     dev = read_jsonl("data/dev.jsonl", answers="required")
     test = read_jsonl(params.prepare.test, answers="optional")[: params.prepare.limit]
     texts = {
-        f"{split} {question_id(entry, i)}": question_text(entry.problem, item)
-        for split, entries in (("dev", dev), ("test", test))
-        for entry in entries
-        for i, item in enumerate(entry.questions)
+        f"{question.split} {question.id}": question_text(question.problem, question.item)
+        for question in questions(dev, "dev") + questions(test, "test")
     }
     near = NearDuplicates(texts, ngram=p.ngram, threshold=p.near_duplicates) if p.drop.near_duplicate else None
     rules = Rules({cause for cause, on in p.drop if on}, p.max_chars, near)

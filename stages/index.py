@@ -12,7 +12,8 @@ from augen.core.params import load
 from augen.core.run import run
 from augen.entries import QuestionItem
 from augen.entries.pickles import load_pickle
-from augen.retrieval.index import Embedder, query_text, rows_of, write_index
+from augen.prompts.sections import query_text
+from augen.retrieval.index import Embedder, rows_of, write_index
 
 
 def main() -> None:

@@ -42,8 +42,7 @@ def main() -> None:
         Store(default_path()) as store,
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
     ):
-        looked_up = [(q.problem, q.item, q.problem_id) for q in asked]
-        examples = stored_examples(Path("models/index"), p.rag.embedder, looked_up, p.rag.k, store)
+        examples = stored_examples(Path("models/index"), p.rag.embedder, asked, p.rag.k, store)
         prompting = Prompting(
             instruction=p.prompt.solve,
             window=generator.window(p.infer.engine),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from augen.entries import Entry
+from augen.entries import Entry, questions
 from augen.prompts.sections import solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Retriever
@@ -28,15 +28,15 @@ def lessons(entries: Sequence[Entry], retriever: Retriever, k: int, instruction:
     As in inference, examples that do not fit into `window` are dropped. A question that does not fit even without
     examples is left out.
     """
-    solved = [(e.problem, q, e.id) for e in entries for q in e.questions if q.reasoning]
+    solved = [question for question in questions(entries) if question.item.reasoning]
     found = retriever.examples(solved, k)
     taught = []
-    for (problem, item, entry_id), examples in zip(solved, found, strict=True):
-        reasoning = str(item.reasoning)
+    for question, examples in zip(solved, found, strict=True):
+        reasoning = str(question.item.reasoning)
         room = window.length(reasoning) + 1  # and the end-of-text token
-        prompt = window.fitted(partial(solve_prompt, instruction, problem, item), examples, room)
+        prompt = window.fitted(partial(solve_prompt, instruction, question.problem, question.item), examples, room)
         if prompt is not None:
-            taught.append(Lesson(entry_id, prompt, reasoning))
+            taught.append(Lesson(question.problem_id, prompt, reasoning))
     too_long = len(solved) - len(taught)
     print(
         f"{len(taught):,} lessons"

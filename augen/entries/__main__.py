@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from augen.core.errors import AugenError
-from augen.entries import Entry, letter_of, question_id
+from augen.entries import Entry, letter_of, questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
 from augen.entries.records import EntriesError
@@ -76,8 +76,9 @@ def _load(path: Path) -> list[Entry]:
 def _show(entries: Iterable[Entry]) -> None:
     for entry in entries:
         print(f"=== {entry.id or '(no id)'}\n{entry.problem}\n")
-        for index, item in enumerate(entry.questions):
-            print(f"--- {question_id(entry, index)}\n{item.question}")
+        for question in questions([entry]):
+            item = question.item
+            print(f"--- {question.id}\n{item.question}")
             for position, option in enumerate(item.options):
                 print(f"  {letter_of(position)}: {option}")
             print(f"answer: {item.answer or 'unknown'}")

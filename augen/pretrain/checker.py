@@ -25,7 +25,7 @@ from augen.entries import QuestionItem
 from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN
 from augen.pretrain.generator import IGNORED, adamw, batches, fit, written
 from augen.puzzles import BASIC, make
-from augen.scorer.score import InputFormat
+from augen.scorer.input_format import InputFormat
 
 FORMAT = InputFormat("full", 1024)
 WRONG, RIGHT = 0, 1

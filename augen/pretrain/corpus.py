@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from random import Random
 
 from augen.entries import QuestionItem, letter_of
-from augen.prompts.sections import explain_prompt, solve_prompt
+from augen.prompts.sections import explain_prompt, query_text, solve_prompt
 from augen.puzzles import BASIC, WORDINGS, Puzzle, make
-from augen.retrieval.index import query_text
 
 DIFFICULTIES = (1, 2, 3)
 WORDINGS_SEEN = (0, 1)

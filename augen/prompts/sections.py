@@ -69,3 +69,8 @@ def explain_prompt(instruction: str, problem: str, question: QuestionItem, answe
 def completion(reasoning: str, end: str) -> str:
     """The text that a model is trained to write after a prompt: the reasoning and its end-of-text token `end`."""
     return f"{reasoning.strip()}{end}"
+
+
+def query_text(problem: str, question: QuestionItem) -> str:
+    """The text of a question that is embedded: its problem and the question itself, without the options."""
+    return f"{problem.strip()}\n{question.question.strip()}"

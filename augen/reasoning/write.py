@@ -13,7 +13,7 @@ A question for which no attempt gave a usable text keeps ``reasoning=None``, and
 the failures that are returned beside the entries, with what was wrong in each attempt.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from random import Random
@@ -22,7 +22,7 @@ from typing import Literal
 from augen.answers import parse_answer
 from augen.core import params
 from augen.core.seeds import seed_of
-from augen.entries import Entry, QuestionItem, letter_of, question_id
+from augen.entries import Entry, Question, QuestionItem, letter_of, questions, with_items
 from augen.generation.base import Completion, Request, Sampler
 from augen.generation.served.failures import Failure
 from augen.prompts.sections import explain_prompt, solve_prompt
@@ -76,20 +76,21 @@ def explain_right(
     Questions that already have a reasoning (solver-verified puzzles) keep it.
     """
     tasks = []
-    for entry, item, key in _questions(entries):
+    for question in questions(entries):
+        item = question.item
         if item.answer and not item.reasoning:
             prompt = (
-                explain_prompt(writer.prompt.explain, entry.problem, item, item.answer)
+                explain_prompt(writer.prompt.explain, question.problem, item, item.answer)
                 if hinted
-                else solve_prompt(writer.prompt.solve, entry.problem, item)
+                else solve_prompt(writer.prompt.solve, question.problem, item)
             )
-            tasks.append(Task(key, item, prompt, ({item.answer},)))
+            tasks.append(Task(question.id, item, prompt, ({item.answer},)))
     (written, *_), failures = _write(tasks, writer, sampler, "right reasonings")
 
-    def explained(item: QuestionItem, key: str) -> QuestionItem:
-        return item if item.reasoning else _with_text(item, written.get(key), writer)
+    def explained(question: Question) -> QuestionItem:
+        return question.item if question.item.reasoning else _with_text(question, written, writer)
 
-    return _mapped(entries, explained), failures
+    return with_items(entries, explained), failures
 
 
 def explain_wrong(
@@ -101,25 +102,26 @@ def explain_wrong(
     ``answer``. For ``hinted`` it is empty.
     """
     tasks = []
-    for entry, item, key in _questions(entries):
+    for question in questions(entries):
+        item = question.item
         wrong = wrong_letters(item)
         if not wrong or item.answer is None:
             continue
         if negatives == "hinted":
-            letter = Random(seed_of(writer.seed, "wrong letter", key)).choice(wrong)
-            prompt = explain_prompt(writer.prompt.explain, entry.problem, item, letter)
-            tasks.append(Task(key, item, prompt, ({letter},)))
+            letter = Random(seed_of(writer.seed, "wrong letter", question.id)).choice(wrong)
+            prompt = explain_prompt(writer.prompt.explain, question.problem, item, letter)
+            tasks.append(Task(question.id, item, prompt, ({letter},)))
         else:
-            prompt = solve_prompt(writer.prompt.solve, entry.problem, item)
-            tasks.append(Task(key, item, prompt, (set(wrong), {item.answer})))
+            prompt = solve_prompt(writer.prompt.solve, question.problem, item)
+            tasks.append(Task(question.id, item, prompt, (set(wrong), {item.answer})))
     (written, *right), failures = _write(tasks, writer, sampler, "wrong reasonings")
 
-    def argued(item: QuestionItem, key: str) -> QuestionItem:
-        wrong = _with_text(item, written.get(key), writer)
-        return replace(wrong, answer=parse_answer(wrong.reasoning, len(item.options)))
+    def argued(question: Question) -> QuestionItem:
+        wrong = _with_text(question, written, writer)
+        return replace(wrong, answer=parse_answer(wrong.reasoning, len(wrong.options)))
 
-    own = _mapped(entries, lambda item, key: _with_text(item, right[0].get(key), writer)) if right else []
-    return _mapped(entries, argued), own, failures
+    own = with_items(entries, lambda question: _with_text(question, right[0], writer)) if right else []
+    return with_items(entries, argued), own, failures
 
 
 def wrong_letters(item: QuestionItem) -> list[str]:
@@ -180,20 +182,8 @@ def _cause(completion: Completion, answer: str | None) -> str:
     return "no answer, cut off at max_tokens" if completion.finish == "length" else "no answer"
 
 
-def _with_text(item: QuestionItem, completion: Completion | None, writer: Writer) -> QuestionItem:
-    """`item` with the text written for it and its author, both None where there is none."""
-    if completion is None:
-        return replace(item, reasoning=None, author=None)
-    return replace(item, reasoning=completion.text.strip(), author=completion.author or writer.author)
-
-
-def _questions(entries: Sequence[Entry]) -> Iterator[tuple[Entry, QuestionItem, str]]:
-    for entry in entries:
-        for index, item in enumerate(entry.questions):
-            yield entry, item, question_id(entry, index)
-
-
-def _mapped(entries: Sequence[Entry], change: Callable[[QuestionItem, str], QuestionItem]) -> list[Entry]:
-    return [
-        Entry(e.problem, [change(item, question_id(e, i)) for i, item in enumerate(e.questions)], e.id) for e in entries
-    ]
+def _with_text(question: Question, written: Mapping[str, Completion], writer: Writer) -> QuestionItem:
+    """The question's item with the text `written` for it (by id) and its author, both None where there is none."""
+    if (completion := written.get(question.id)) is None:
+        return replace(question.item, reasoning=None, author=None)
+    return replace(question.item, reasoning=completion.text.strip(), author=completion.author or writer.author)

@@ -11,9 +11,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from augen.core.errors import AugenError
-from augen.entries import QuestionItem, origin
-from augen.prompts.sections import Example
-from augen.retrieval.index import Embedder, IndexRow, Vectors, query_text, read_index
+from augen.entries import Question
+from augen.prompts.sections import Example, query_text
+from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index
 from augen.store.responses import Store, request_key
 
 BATCH = 4_000  # rows added to Chroma at a time
@@ -49,28 +49,25 @@ class Retriever:
             )
         self._chroma = Chroma(name, embedding_function=embedder.model, client=client)
 
-    def examples(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[Example]]:
-        """For each ``(problem, question, problem id)`` up to `k` examples, the most similar last.
+    def examples(self, questions: Sequence[Question], k: int) -> list[list[Example]]:
+        """For each question up to `k` examples, the most similar last.
 
         So the most similar one stands right before the question in the prompt. Of equally similar rows the one with
         the lower number counts as nearer.
         """
         return [[self._rows[row].example for row in reversed(found)] for found in self.nearest(questions, k)]
 
-    def nearest(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[int]]:
+    def nearest(self, questions: Sequence[Question], k: int) -> list[list[int]]:
         """As `examples`, but row numbers, the most similar first."""
         if k == 0 or not self._rows:
             return [[] for _ in questions]
-        vectors = self._embedder.embed([query_text(problem, item) for problem, item, _ in questions])
+        vectors = self._embedder.embed([query_text(question.problem, question.item) for question in questions])
         if questions and vectors.shape[1] != self._dimensions:
             raise AugenError(
                 f"models/index: its vectors have {self._dimensions} dimensions, those of {self._embedder.name} "
                 f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
             )
-        return [
-            self._nearest(vector, origin(entry_id), k)
-            for vector, (_, _, entry_id) in zip(vectors, questions, strict=True)
-        ]
+        return [self._nearest(vector, question.origin, k) for vector, question in zip(vectors, questions, strict=True)]
 
     def _nearest(self, vector: Vectors, own: str, k: int) -> list[int]:
         """Row numbers, nearest first, none of the problem `own`.
@@ -99,7 +96,7 @@ class Retriever:
 
 
 def stored_examples(
-    index: Path, embedder: str, questions: Sequence[tuple[str, QuestionItem, str]], k: int, store: Store
+    index: Path, embedder: str, questions: Sequence[Question], k: int, store: Store
 ) -> list[list[Example]]:
     """As `Retriever.examples`, for the index in the folder `index`, which was made with `embedder`.
 
@@ -118,14 +115,14 @@ def stored_examples(
                 "index": digest,
                 "embedder": embedder,
                 "k": k,
-                "text": query_text(problem, item),
-                "own": origin(entry_id),
+                "text": query_text(question.problem, question.item),
+                "own": question.origin,
             }
         )
-        for problem, item, entry_id in questions
+        for question in questions
     ]
 
-    def search(missing: dict[str, tuple[str, QuestionItem, str]]) -> list[dict[str, dict[str, list[int]]]]:
+    def search(missing: dict[str, Question]) -> list[dict[str, dict[str, list[int]]]]:
         nearest = Retriever(rows, vectors, Embedder(embedder)).nearest(list(missing.values()), k)
         return [{key: {"rows": numbers} for key, numbers in zip(missing, nearest, strict=True)}]
 

@@ -17,16 +17,11 @@ from numpy.typing import NDArray
 
 from augen.core.errors import AugenError
 from augen.core.files import write_bytes
-from augen.entries import Entry, QuestionItem, origin
+from augen.entries import Entry, QuestionItem, questions
 from augen.prompts.sections import Example
 from augen.store.identity import refuse_pickled_weights
 
 Vectors = NDArray[np.float32]
-
-
-def query_text(problem: str, question: QuestionItem) -> str:
-    """The text of a question that is embedded: its problem and the question itself, without the options."""
-    return f"{problem.strip()}\n{question.question.strip()}"
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,9 @@ class IndexRow:
 def rows_of(entries: Sequence[Entry]) -> list[IndexRow]:
     """One row per question that has a reasoning and an answer, in input order."""
     return [
-        IndexRow(origin(entry.id), entry.problem, item.question, item.options, item.reasoning, item.answer)
-        for entry in entries
-        for item in entry.questions
-        if item.reasoning and item.answer
+        IndexRow(q.origin, q.problem, q.item.question, q.item.options, q.item.reasoning, q.item.answer)
+        for q in questions(entries)
+        if q.item.reasoning and q.item.answer
     ]
 
 

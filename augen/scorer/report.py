@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from augen.core.arrays import Bools, Floats
-from augen.entries import Entry, Solution, origin
+from augen.entries import Entry, Solution, origin, questions
 from augen.metrics.quality import auc_within, calibration, calibration_error, scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 
@@ -36,10 +36,11 @@ class LabelledReasoning:
 def labelled(entries: Sequence[Entry], right: bool) -> list[LabelledReasoning]:
     """The reasonings of `entries`, which are all right or all wrong."""
     return [
-        LabelledReasoning(entry.id, Solution(entry.problem, item, item.reasoning), right, item.author or "unknown")
-        for entry in entries
-        for item in entry.questions
-        if item.reasoning
+        LabelledReasoning(
+            q.problem_id, Solution(q.problem, q.item, q.item.reasoning), right, q.item.author or "unknown"
+        )
+        for q in questions(entries)
+        if q.item.reasoning
     ]
 
 

@@ -33,9 +33,9 @@ from augen.core.errors import AugenError
 from augen.core.files import whole_folder
 from augen.metrics.quality import scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
+from augen.scorer.input_format import InputFormat, write_format
 from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
 from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
-from augen.scorer.score import InputFormat, write_format
 from augen.store.identity import refuse_pickled_weights
 from augen.training.launch import is_first, processes
 from augen.training.trainer import (

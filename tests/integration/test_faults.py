@@ -36,13 +36,14 @@ def read_index() -> None:
 
 
 def retrieve() -> None:
+    from augen.entries import questions
     from augen.entries.jsonl import read_jsonl
     from augen.retrieval.examples import Retriever
     from augen.retrieval.index import Embedder, read_index
 
     [entry, *_] = read_jsonl("data/dev.jsonl", answers="required")
     retriever = Retriever(*read_index(Path("models/index")), Embedder("models/tiny/embedder"))
-    retriever.examples([(entry.problem, entry.questions[0], entry.id)], 1)
+    retriever.examples(questions([entry])[:1], 1)
 
 
 def identity() -> None:
@@ -58,7 +59,7 @@ def adapter() -> None:
 
 
 def scorer() -> None:
-    from augen.scorer.score import read_format
+    from augen.scorer.input_format import read_format
 
     read_format(Path("models/scorer"))
 

@@ -18,8 +18,9 @@ import pytest
 
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.engines import resolve
-from augen.retrieval.index import Embedder, query_text, rows_of, write_index
-from augen.scorer.score import InputFormat, write_format
+from augen.prompts.sections import query_text
+from augen.retrieval.index import Embedder, rows_of, write_index
+from augen.scorer.input_format import InputFormat, write_format
 from tests.integration.paid import Repository
 
 ROOT = Path(__file__).parents[2]

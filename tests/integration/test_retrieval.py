@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from augen.core.errors import AugenError
-from augen.entries import Entry, QuestionItem, origin
-from augen.prompts.sections import Example
+from augen.entries import Entry, Question, QuestionItem, origin, questions
+from augen.prompts.sections import Example, query_text
 from augen.puzzles.dataset import puzzle_entries
 from augen.retrieval.examples import Retriever
-from augen.retrieval.index import Embedder, IndexRow, Vectors, query_text, read_index, rows_of, write_index
+from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index, rows_of, write_index
 
 CHARACTERS = "甲乙丙丁高矮快慢东西南北一二三四五六七八九十比到有路吗谁最"
 
@@ -56,17 +56,15 @@ def retriever(rows: list[IndexRow], embedder: Embedder) -> Retriever:
     return Retriever(rows, embedded(rows, embedder), embedder)
 
 
-def ask(problem: str, entry_id: str = "new", question: str = "谁最高？") -> tuple[str, QuestionItem, str]:
-    return problem, QuestionItem(question, ["3", "4"]), entry_id
+def ask(problem: str, entry_id: str = "new", question: str = "谁最高？") -> Question:
+    return Question(f"{entry_id}#1", entry_id, problem, QuestionItem(question, ["3", "4"]))
 
 
-def brute_force(
-    query: tuple[str, QuestionItem, str], rows: list[IndexRow], embedder: Embedder, k: int
-) -> list[Example]:
+def brute_force(query: Question, rows: list[IndexRow], embedder: Embedder, k: int) -> list[Example]:
     """The k rows with the highest cosine, the highest last; equal ones by row number."""
-    [vector] = embedder.embed([query_text(query[0], query[1])])
+    [vector] = embedder.embed([query_text(query.problem, query.item)])
     similarity = embedded(rows, embedder) @ vector
-    allowed = [i for i, row in enumerate(rows) if row.origin != origin(query[2])]
+    allowed = [i for i, row in enumerate(rows) if row.origin != origin(query.problem_id)]
     nearest = sorted(allowed, key=lambda i: (round(1 - float(similarity[i]), 5), i))[:k]
     return [rows[i].example for i in reversed(nearest)]
 
@@ -99,7 +97,7 @@ def test_never_an_example_of_the_same_problem(
 ) -> None:
     queries = [ask(row.problem, f"{row.origin}{copy}", row.question) for row in rows[::9]]
     for query, examples in zip(queries, retriever.examples(queries, 4), strict=True):
-        assert query[0] not in [problem for problem, _ in examples]
+        assert query.problem not in [problem for problem, _ in examples]
         assert examples == brute_force(query, rows, embedder, 4)
 
 
@@ -171,7 +169,7 @@ def test_an_index_read_back_finds_the_same(embedder: Embedder, tmp_path: Path) -
     entries: list[Entry] = puzzle_entries(18, "index", "p")
     rows = rows_of(entries)
     write_index(tmp_path, rows, embedded(rows, embedder))
-    queries = [(e.problem, item, e.id) for e in entries for item in e.questions]
+    queries = questions(entries)
     fresh = Retriever(rows, embedded(rows, embedder), embedder).examples(queries, 2)
     assert Retriever(*read_index(tmp_path), embedder).examples(queries, 2) == fresh
     before = [path.read_bytes() for path in sorted(tmp_path.iterdir())]

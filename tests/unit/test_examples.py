@@ -1,6 +1,7 @@
 """Worked examples are searched once; the search itself is tested in tests/integration/test_retrieval.py."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,13 +10,11 @@ import numpy as np
 import pytest
 
 from augen.core.errors import AugenError
-from augen.entries import QuestionItem
+from augen.entries import Question, QuestionItem
 from augen.retrieval import examples
 from augen.retrieval.examples import stored_examples
 from augen.retrieval.index import IndexRow, write_index
 from augen.store.responses import Store
-
-Question = tuple[str, QuestionItem, str]
 
 
 def row(number: int) -> IndexRow:
@@ -23,7 +22,7 @@ def row(number: int) -> IndexRow:
 
 
 def ask(number: int) -> Question:
-    return f"新题{number}。", QuestionItem("问？", ["1", "2"]), f"new{number}"
+    return Question(f"new{number}#1", f"new{number}", f"新题{number}。", QuestionItem("问？", ["1", "2"]))
 
 
 @pytest.fixture
@@ -65,16 +64,16 @@ def test_each_question_is_searched_once_and_the_most_similar_stands_last(
 
 def test_what_can_change_a_search_is_another_search(tmp_path: Path, searched: list[list[Question]]) -> None:
     folder = index(tmp_path / "index")
-    problem, item, own = ask(0)
+    asked = ask(0)
     with Store(tmp_path / "responses.sqlite") as store:
         stored_examples(folder, "embedder", [ask(0)], 2, store)
         stored_examples(folder, "embedder", [ask(0)], 1, store)
         stored_examples(folder, "other", [ask(0)], 2, store)
-        stored_examples(folder, "embedder", [(problem, item, "p2")], 2, store)
-        stored_examples(folder, "embedder", [("别的。", item, own)], 2, store)
+        stored_examples(folder, "embedder", [replace(asked, problem_id="p2")], 2, store)
+        stored_examples(folder, "embedder", [replace(asked, problem="别的。")], 2, store)
         stored_examples(index(tmp_path / "turned", turn=0.1), "embedder", [ask(0)], 2, store)
         assert len(searched) == 6
-        stored_examples(folder, "embedder", [(problem, item, f"{own}~1")], 2, store)
+        stored_examples(folder, "embedder", [replace(asked, problem_id=f"{asked.problem_id}~1")], 2, store)
         assert len(searched) == 6, "a rewritten copy has the same problem to keep away from"
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
-from augen.retrieval.index import IndexRow, query_text, read_index, rows_of, write_index
+from augen.prompts.sections import query_text
+from augen.retrieval.index import IndexRow, read_index, rows_of, write_index
 
 
 def solved(question: str, reasoning: str | None = "想。\n答案是：A", answer: str | None = "A") -> QuestionItem:

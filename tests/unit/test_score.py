@@ -14,7 +14,8 @@ from augen.core.errors import AugenError
 from augen.entries import QuestionItem, Solution
 from augen.prompts.sections import solve_prompt
 from augen.scorer import score
-from augen.scorer.score import InputFormat, read_format, stored_scores, write_format
+from augen.scorer.input_format import InputFormat, read_format, write_format
+from augen.scorer.score import stored_scores
 from augen.store.responses import Store
 
 END = 0
