@@ -178,16 +178,7 @@ def entry_of(record: Mapping[str, Any]) -> Entry:
 
 def record_of(entry: Entry) -> dict[str, Any]:
     """An entry as a JSON object, its fields in the order of the files."""
-    questions = [
-        {
-            "question": item.question,
-            "options": item.options,
-            "reasoning": item.reasoning,
-            "answer": item.answer,
-            "author": item.author,
-        }
-        for item in entry.questions
-    ]
+    questions = [{name: getattr(item, name) for name in _QUESTION_FIELDS} for item in entry.questions]
     return {"problem": entry.problem, "questions": questions, "id": entry.id}
 
 

@@ -170,12 +170,9 @@ def _numbers(
     final, before = cluster_mean(right["fallback"], clusters), cluster_mean(right["plain"], clusters)
     gain = paired_difference(right["fallback"], right["plain"], clusters)
     return {
-        "accuracy": final.value,
-        "accuracy_se": final.se,
-        "plain_accuracy": before.value,
-        "plain_accuracy_se": before.se,
-        "gain": gain.value,
-        "gain_se": gain.se,
+        **_pair("accuracy", final),
+        **_pair("plain_accuracy", before),
+        **_pair("gain", gain),
         "no_answer_rate": recorded.dev.common.no_answer_rate,
         "plain_no_answer_rate": recorded.plain.no_answer_rate,
         "fallbacks": len(_unanswered(recorded.dev)),
@@ -183,7 +180,7 @@ def _numbers(
         "tokens_per_question": recorded.dev.tokens_per_question,
         "questions": len(questions.ids),
         "problems": int(clusters.max()) + 1,
-        "steps": {gain.key: _step_numbers(gain) for gain in gains},
+        "steps": {step.key: _pair("accuracy", step.accuracy) | _pair("gain", step.difference) for step in gains},
     }
 
 
@@ -193,11 +190,9 @@ def _unanswered(samples: Samples) -> list[str]:
     return [question for i, question in enumerate(samples.ids) if i not in parsed]
 
 
-def _step_numbers(gain: Gain) -> dict[str, float]:
-    numbers = {"accuracy": gain.accuracy.value, "accuracy_se": gain.accuracy.se}
-    if gain.difference:
-        numbers |= {"gain": gain.difference.value, "gain_se": gain.difference.se}
-    return numbers
+def _pair(name: str, estimate: Estimate | None) -> dict[str, float]:
+    """An estimate as two numbers, ``name`` and ``name_se``; nothing where there is none."""
+    return {name: estimate.value, f"{name}_se": estimate.se} if estimate else {}
 
 
 def _steps(

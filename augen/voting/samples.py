@@ -24,6 +24,10 @@ from augen.voting.vote import accepted_at, handed_in
 
 EXAMPLES = 3  # named in an error, for each kind of fault
 CODES: dict[str | None, int] = {None: -1} | {letter: code for code, letter in enumerate(LETTERS)}
+FIELDS = (  # of a line
+    *("split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish"),
+    "logprob_rank",
+)
 ROW = np.dtype(
     [
         ("question", np.int64),  # index into Samples.ids
@@ -78,22 +82,9 @@ class Sample:
 
 def sample_lines(samples: Iterable[Sample], threshold: float) -> Iterator[str]:
     """The lines of a file of samples."""
-    for s in samples:
-        record = {
-            "split": s.split,
-            "question": s.question,
-            "slot": s.slot,
-            "round": s.round,
-            "seed": s.seed,
-            "text": s.text,
-            "answer": s.answer,
-            "score": s.score,
-            "accepted": s.accepted(threshold),
-            "tokens": s.tokens,
-            "finish": s.finish,
-            "logprob_rank": s.logprob_rank,
-        }
-        yield json.dumps(record, ensure_ascii=False) + "\n"
+    for sample in samples:
+        record = vars(sample) | {"accepted": sample.accepted(threshold)}
+        yield json.dumps({name: record[name] for name in FIELDS}, ensure_ascii=False) + "\n"
 
 
 def sample_of(record: Mapping[str, Any]) -> Sample:
@@ -141,29 +132,17 @@ class Samples:
     ids: list[str]
     rows: Ints
 
-    def where(self, chosen: Bools) -> "Samples":
-        """The samples for which `chosen` (N,) is true, of the same questions."""
-        return Samples(self.ids, self.rows[chosen])
-
-    @property
-    def first(self) -> "Samples":
-        """Round 0: what was drawn before any answer was known."""
-        return self.where(self.rows["round"] == 0)
-
     @property
     def common(self) -> "Samples":
-        """Round 0 of the slots that every question has: all of round 0, unless `adaptive` ended some early.
-
-        Whether a later slot was drawn then depends on the answers before it, and averages over it are biased.
-        """
-        slots = int(np.bincount(self.first.rows["question"]).min())
-        return self.where((self.rows["round"] == 0) & (self.rows["slot"] <= slots))
+        """Round 0 of the slots that every question has, as `SampleGrid.common`."""
+        rows = self.rows[self.rows["round"] == 0]
+        return Samples(self.ids, rows[rows["slot"] <= np.bincount(rows["question"]).min()])
 
     @property
     def judged(self) -> "Samples":
-        """Those of `common` that a scorer is measured on, with an answer and a score: redraws follow a rejection."""
-        common = self.common
-        return common.where((common.rows["answer"] >= 0) & ~np.isnan(common.rows["score"]))
+        """Those of `common`, so no redraws, that a scorer is measured on: they have an answer and a score."""
+        rows = self.common.rows
+        return Samples(self.ids, rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])])
 
     def right(self, truth: Ints) -> Bools:
         """(N,) whether each sample has the answer in `truth` (Q,)."""
@@ -279,7 +258,7 @@ def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
         "drawn more than once": repeated,
     }
     faults = [_listed(what, _names(samples, bad)) for what, bad in checks.items() if bad.any()]
-    counts = np.bincount(samples.first.rows["question"], minlength=len(samples.ids))
+    counts = np.bincount(rows["question"][round_ == 0], minlength=len(samples.ids))
     expected = 1 if settings.adaptive else settings.voters
     if (short := np.flatnonzero(counts < expected)).size:
         names = [f"{samples.ids[question]} ({counts[question]})" for question in short]

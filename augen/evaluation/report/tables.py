@@ -101,26 +101,16 @@ def setup_of(p: Params) -> str:
 
 
 SHOWN = {  # params that matter for reading the page, by section of params.yaml
-    "prepare": ("train", "dev_fraction", "synthetic"),
-    "translate": ("backend", "copies", "limit"),
-    "reason_true": ("backend", "hinted", "attempts"),
-    "reason_false": ("backend", "negatives", "attempts", "limit"),
-    "scorer": ("base", "input", "epochs"),
-    "finetune": ("rank", "epochs"),
-    "model": ("generator", "revision"),
-    "rag": ("k", "embedder"),
-    "infer": (
-        "adapter",
-        "temperature",
-        "threshold",
-        "resample",
-        "vote",
-        "adaptive",
-        "certainty",
-        "shuffle_options",
-        "fallback",
-    ),
-    "baseline": ("samples",),
+    "prepare": "train dev_fraction synthetic",
+    "translate": "backend copies limit",
+    "reason_true": "backend hinted attempts",
+    "reason_false": "backend negatives attempts limit",
+    "scorer": "base input epochs",
+    "finetune": "rank epochs",
+    "model": "generator revision",
+    "rag": "k embedder",
+    "infer": "adapter temperature threshold resample vote adaptive certainty shuffle_options fallback",
+    "baseline": "samples",
 }
 
 
@@ -128,7 +118,8 @@ def settings_groups(p: Params) -> list[tuple[str, list[tuple[str, str]]]]:
     """The params in `SHOWN` with their values as in params.yaml; first, without a section, those at its top."""
     top = [(key, _written(getattr(p, key))) for key in ("voters", "max_resample", "seed")]
     sections = [
-        (name, [(key, _written(getattr(getattr(p, name), key))) for key in keys]) for name, keys in SHOWN.items()
+        (name, [(key, _written(getattr(getattr(p, name), key))) for key in keys.split()])
+        for name, keys in SHOWN.items()
     ]
     return [("", top), *sections]
 
