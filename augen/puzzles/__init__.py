@@ -59,18 +59,17 @@ FAMILIES: dict[str, type[World]] = {
     "tolls": Tolls,
 }
 WORDINGS = 3  # phrasings of each family
+TRIES = 100  # worlds drawn for one puzzle at most
 # The families of the default data, and the only ones that the tiny models are trained on. A new family goes into
 # FAMILIES only, so that the committed data and models stay the same.
 BASIC = ("dial", "drugs", "kinship", "knights", "likes", "lists", "ordering", "roads", "timetable")
 
 
-def make(
-    family: str, rng: Random, *, difficulty: int, wording: int, questions: int = 2, entry_id: str = "", tries: int = 100
-) -> Puzzle:
-    """A puzzle of `family` with up to `questions` proved questions; raises NotProved after `tries` worlds."""
-    for _ in range(tries):
+def make(family: str, rng: Random, *, difficulty: int, wording: int, questions: int = 2, entry_id: str = "") -> Puzzle:
+    """A puzzle of `family` with up to `questions` proved questions; raises NotProved after `TRIES` worlds."""
+    for _ in range(TRIES):
         try:
             return pose(FAMILIES[family].draw(rng, difficulty, wording), rng, questions, entry_id)
         except NotProved:
             continue
-    raise NotProved(f"{family}: no provable puzzle of difficulty {difficulty} in {tries} tries")
+    raise NotProved(f"{family}: no provable puzzle of difficulty {difficulty} in {TRIES} tries")

@@ -265,8 +265,8 @@ def test_ambiguous_worlds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotProved, match="no query of this world"):
         pose(Ambiguous(), Random(0), questions=2, entry_id="x")
     monkeypatch.setitem(FAMILIES, "ambiguous", Ambiguous)
-    with pytest.raises(NotProved, match="ambiguous: no provable puzzle of difficulty 2 in 5 tries"):
-        make("ambiguous", Random(0), difficulty=2, wording=0, tries=5)
+    with pytest.raises(NotProved, match="ambiguous: no provable puzzle of difficulty 2 in 100 tries"):
+        make("ambiguous", Random(0), difficulty=2, wording=0)
 
 
 # --- data sets and their command line
