@@ -10,7 +10,7 @@ become a score (`augen.scorer.calibration`)::
 import gc
 import json
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -101,7 +101,8 @@ class Scorer:
         rows = [list(row) for row in questions]
         found: dict[tuple[int, ...], float] = {}
         interval = 0.2 if sys.stderr.isatty() else 30.0  # in a log file a line every half minute is enough
-        todo = batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens)
+        groups = groups_of(rows, list(questions.values()) if self._causal else range(len(rows)))
+        todo = batches(groups, rows, self.batch_tokens)
         with (
             tqdm(total=len(rows), desc=label, unit="text", disable=not rows, mininterval=interval) as bar,
             spread(min(cores(), len(todo))) if self.device.type == "cpu" and todo else nullcontext(map) as mapped,
@@ -119,9 +120,6 @@ class Scorer:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _groups(self, rows: Sequence[list[int]], questions: Sequence[Hashable]) -> list[Group]:
-        return groups_of(rows, questions if self._causal else range(len(rows)))
 
     def _read(self, rows: Sequence[list[int]], batch: Sequence[Group]) -> tuple[list[list[int]], list[float]]:
         """The rows of `batch`, and their scores."""
