@@ -8,7 +8,7 @@ become a score (`augen.scorer.calibration`)::
 """
 
 import gc
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -64,7 +64,8 @@ class Scorer:
         questions = {row: _question(sample) for row, sample in zip(encoded, samples, strict=True)}
         rows = [list(row) for row in questions]
         found: dict[tuple[int, ...], float] = {}
-        todo = batches(self._groups(rows, list(questions.values())), rows, self.batch_tokens)
+        groups = groups_of(rows, list(questions.values()) if self._causal else range(len(rows)))
+        todo = batches(groups, rows, self.batch_tokens)
         with (
             progress(label, len(rows), unit="text") as bar,
             spread(min(cores(), len(todo))) if self.device.type == "cpu" and todo else nullcontext(map) as mapped,
@@ -82,9 +83,6 @@ class Scorer:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _groups(self, rows: Sequence[list[int]], questions: Sequence[Hashable]) -> list[Group]:
-        return groups_of(rows, questions if self._causal else range(len(rows)))
 
     def _read(self, rows: Sequence[list[int]], batch: Sequence[Group]) -> tuple[list[list[int]], list[float]]:
         """The rows of `batch`, and their scores."""

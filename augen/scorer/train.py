@@ -7,6 +7,7 @@ the same question. The loss of a scorer that learns nothing stays at ln 2 in bot
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def train_scorer(
         train_dataset=learned,
         eval_dataset=rows,
         processing_class=tokenizer,
-        compute_metrics=_HeldOutMetrics(held_out, pairwise),
+        compute_metrics=partial(_metrics, held_out, pairwise),
     )
     run_trainer(trainer, on_log)
     margins = margins_of(trainer.predict(rows).predictions)
@@ -268,23 +269,15 @@ def margins_of(logits: np.ndarray) -> Floats:
     return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
 
 
-class _HeldOutMetrics:
+def _metrics(items: Sequence[LabelledReasoning], pairwise: bool, prediction: EvalPrediction) -> dict[str, float]:
     """The metrics of an evaluation on the texts of `items`, in their order."""
-
-    def __init__(self, items: Sequence[LabelledReasoning], pairwise: bool) -> None:
-        self.right = np.array([item.right for item in items])
-        self.pairs = pairs_of(items) if pairwise else None
-
-    def loss(self, margins: Floats) -> float:
-        return balanced_loss(margins, self.right) if self.pairs is None else pair_loss(margins, self.pairs)
-
-    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
-        margins = margins_of(prediction.predictions)
-        quality = scorer_quality(Calibration().scores(margins), self.right)
-        if quality is None:
-            raise ValueError("one class alone is held out")
-        return {
-            "loss": self.loss(margins),  # replaces the trainer's mean over batches
-            "auc": quality.auc,
-            "accuracy": float(((margins >= 0) == self.right).mean()),
-        }
+    margins, right = margins_of(prediction.predictions), np.array([item.right for item in items])
+    quality = scorer_quality(Calibration().scores(margins), right)
+    if quality is None:
+        raise ValueError("one class alone is held out")
+    return {
+        # replaces the trainer's mean over batches
+        "loss": pair_loss(margins, pairs_of(items)) if pairwise else balanced_loss(margins, right),
+        "auc": quality.auc,
+        "accuracy": float(((margins >= 0) == right).mean()),
+    }

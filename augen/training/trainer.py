@@ -138,8 +138,11 @@ def grouped_by_length(lengths: Sequence[int], batch: int, rng: Random) -> list[i
     return [index for found in batches + rest for index in found]
 
 
-class _Grouped:
-    """The order of an epoch. It depends on the seed and the epoch alone, so that training can resume anywhere."""
+class _EpochOrder(TrainerCallback):
+    """A sampler: the order of an epoch depends on the seed and the epoch alone, so that training can resume anywhere.
+
+    It is a callback to learn the epoch: accelerate's ``set_epoch`` misses it if several processes resume in mid-epoch.
+    """
 
     def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
         self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
@@ -151,15 +154,8 @@ class _Grouped:
         rng = Random(seed_of(self.seed, "order of examples", self.epoch))
         return iter(grouped_by_length(self.lengths, self.batch, rng))
 
-
-class Epochs(TrainerCallback):
-    """Tells a sampler the epoch. accelerate does not reach it where several processes resume in mid-epoch."""
-
-    def __init__(self, sampler: _Grouped) -> None:
-        self.sampler = sampler
-
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.sampler.epoch = int(state.epoch or 0)
+        self.epoch = int(state.epoch or 0)
 
 
 class Ordered:
@@ -169,14 +165,14 @@ class Ordered:
     a checkpoint in mid-epoch.
     """
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> _Grouped:
+    def _get_train_sampler(self, train_dataset: Any = None) -> _EpochOrder:
         trainer: Any = self
         rows = trainer.train_dataset if train_dataset is None else train_dataset
         lengths = [max(len(ids) for name, ids in row.items() if name.endswith("ids")) for row in rows]
         args = trainer.args
         step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        sampler = _Grouped(lengths, step, args.seed)
-        trainer.add_callback(Epochs(sampler))
+        sampler = _EpochOrder(lengths, step, args.seed)
+        trainer.add_callback(sampler)
         return sampler
 
     def _get_eval_sampler(self, eval_dataset: Any) -> SequentialSampler:
@@ -192,18 +188,23 @@ def quiet_libraries() -> None:
     disable_progress_bars()
 
 
-class LossOnBar(ProgressCallback):
+class Progress(ProgressCallback):
     """The progress bar of transformers, with the last losses on it instead of a printed line at every log.
 
-    In a log file it is a line every half minute, and evaluations have no bar.
+    In a log file it is a line every half minute, and evaluations have no bar. `on_log` is given the whole log whenever
+    it has grown.
     """
 
     terminal = sys.stderr.isatty()
     training_bar: Any
 
+    def __init__(self, on_log: Callable[[History], None] | None) -> None:
+        super().__init__()
+        self.report = on_log
+        self.losses: dict[str, str] = {}
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         super().on_train_begin(args, state, control, **kwargs)
-        self.losses: dict[str, str] = {}
         self.current_step = state.global_step
         if self.training_bar is not None:
             bar = self.training_bar
@@ -219,16 +220,7 @@ class LossOnBar(ProgressCallback):
         self.losses |= {name: f"{name} {float(logs[key]):.3f}" for key, name in SHOWN.items() if key in logs}
         if self.training_bar is not None:
             self.training_bar.set_postfix_str(", ".join(self.losses.values()), refresh=self.terminal)
-
-
-class Reported(TrainerCallback):
-    """Passes on the whole log whenever it has grown."""
-
-    def __init__(self, on_log: Callable[[History], None]) -> None:
-        self.report = on_log
-
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
+        if self.report is not None and state.is_world_process_zero:
             self.report(state.log_history)
 
 
@@ -236,9 +228,7 @@ def run_trainer(trainer: Trainer, on_log: Callable[[History], None] | None = Non
     """Train, from the last checkpoint if there is one; `on_log` is called with the whole log whenever it has grown."""
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
-    trainer.add_callback(LossOnBar)
-    if on_log is not None:
-        trainer.add_callback(Reported(on_log))
+    trainer.add_callback(Progress(on_log))
     checkpoint = resume_point(Path(str(trainer.args.output_dir)))
     if checkpoint is not None:
         print(f"going on from step {checkpoint.name.rpartition('-')[2]}, where an earlier run was stopped", flush=True)
