@@ -1,4 +1,4 @@
-"""What texts share, and which are read together."""
+"""Which prefix texts share, and which texts are read together."""
 
 import doctest
 
