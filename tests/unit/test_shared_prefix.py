@@ -1,4 +1,4 @@
-"""What texts share, and which are read together."""
+"""Which prefix texts share, and which texts are read together."""
 
 from hypothesis import given
 from hypothesis import strategies as st
