@@ -39,6 +39,7 @@ from augen.metrics.stats import Estimate, cluster_mean, paired_difference
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
+from augen.voting.vote import handed_in
 
 Change = Mapping[str, Any]  # params by dotted key
 
@@ -171,7 +172,7 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
     source = SampleFile(samples, "infer", VotingSettings.of(p))
     drawn = matched(read_samples(source, ("dev", "test"))["dev"], questions, source)
     voted = SampleGrid.of(drawn, source.settings).voted(p.infer.vote)
-    answers = [letter_of(code) for code in questions.handed_in(voted, p.infer.fallback)]
+    answers = [letter_of(code) for code in handed_in(voted, questions.options, p.infer.fallback)]
     judged = drawn.judged
     scores, right = judged.rows["score"], judged.right(questions.truth)
     quality = scorer_quality(scores, right)

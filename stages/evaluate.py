@@ -53,7 +53,7 @@ def main() -> None:
     report.plots["filter"] = filter_rows(filtered)
     report.plots["accuracy_over_samples"] = side_by_side(curves(samples, questions, settings))
     if saved := savings(samples, questions, settings):
-        report.metrics["adaptive"] = saved.numbers
+        report.metrics["adaptive"] = saved
 
     write_json("reports/metrics.json", rounded(report.metrics))
     write_text("reports/gains.md", gains_page(report))

@@ -18,13 +18,12 @@ from augen.reasoning.writer import author_of, open_writer
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_false")
     written, own, failures = {}, list[Entry](), list[Failure]()
-    opened = open_writer("reason_false", p.reason_false, p)
     author = author_of(p.reason_false, p.model)
     print(f"wrong reasonings by {author}, {p.reason_false.attempts} attempts at most for each question", flush=True)
-    with opened as (writer, sampler):
+    with open_writer("reason_false", p.reason_false, p) as (writer, sampler):
         raw = load_pickle("data/entries_raw.pkl")[: p.reason_false.limit]
-        asked = {entry.id for entry in raw}
-        copies = [entry for entry in load_pickle("data/entries_aug.pkl") if origin(entry.id) in asked]
+        ids = {entry.id for entry in raw}
+        copies = [entry for entry in load_pickle("data/entries_aug.pkl") if origin(entry.id) in ids]
         for name, entries in (("entries_raw", raw), ("entries_aug", copies)):
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
             written[name], right, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)

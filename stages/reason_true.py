@@ -16,10 +16,9 @@ from augen.reasoning.writer import author_of, open_writer
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_true")
     written, failures = {}, list[Failure]()
-    opened = open_writer("reason_true", p.reason_true, p)
     author = author_of(p.reason_true, p.model)
     print(f"right reasonings by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
-    with opened as (writer, sampler):
+    with open_writer("reason_true", p.reason_true, p) as (writer, sampler):
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)

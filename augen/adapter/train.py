@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
@@ -26,6 +25,7 @@ from augen.training.trainer import (
     History,
     Ordered,
     check_names,
+    lora_config,
     quiet_libraries,
     run_trainer,
     split_by_problem,
@@ -88,13 +88,7 @@ def finetune(
         train_dataset=_rows(train, tokenizer),
         eval_dataset=_rows(held_out, tokenizer),
         processing_class=tokenizer,
-        peft_config=LoraConfig(
-            r=section.rank,
-            lora_alpha=section.alpha,
-            lora_dropout=section.dropout,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        ),
+        peft_config=lora_config(section, "CAUSAL_LM"),
     )
     run_trainer(trainer, on_log)
     metrics = {"lessons": len(train), "held_out": len(held_out), **_improvement(trainer)}

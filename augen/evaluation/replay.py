@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
-from augen.metrics.stats import Estimate, paired_difference
+from augen.metrics.stats import paired_difference
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import VotingSettings
@@ -29,26 +29,6 @@ class Outcome:
 
     samples: Floats
     right: Floats
-
-
-@dataclass(frozen=True)
-class Savings:
-    """Adaptive stopping against all votes, at the number of voters of params.yaml."""
-
-    samples: float  # per question
-    all_samples: float
-    difference: Estimate  # of the accuracies, paired by question
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """For reports/metrics.json."""
-        return {
-            "samples_per_question": self.samples,
-            "samples_per_question_without": self.all_samples,
-            "times_fewer": self.all_samples / self.samples,
-            "difference": self.difference.value,
-            "difference_se": self.difference.se,
-        }
 
 
 def replay(recorded: SampleGrid, settings: VotingSettings) -> Bools | None:
@@ -117,8 +97,11 @@ def curves(samples: Samples, questions: DevQuestions, settings: VotingSettings) 
     return found
 
 
-def savings(samples: Samples, questions: DevQuestions, settings: VotingSettings) -> Savings | None:
-    """What the rule saves at `settings.voters`, and the accuracy that it costs; None where the samples cannot tell."""
+def savings(samples: Samples, questions: DevQuestions, settings: VotingSettings) -> dict[str, float] | None:
+    """Adaptive stopping against all votes at `settings.voters`: what it saves, and the accuracy that it costs.
+
+    The difference of the accuracies is paired by question. None where the samples cannot tell.
+    """
     recorded, slots = SampleGrid.of(samples, settings), range(1, settings.voters + 1)
     every, some = (
         outcome(recorded, questions.truth, _replayed(settings, settings.voters, adaptive), slots)
@@ -126,8 +109,15 @@ def savings(samples: Samples, questions: DevQuestions, settings: VotingSettings)
     )
     if every is None or some is None:
         return None
+    fewer, all_votes = float(some.samples.mean()), float(every.samples.mean())
     difference = paired_difference(some.right, every.right, questions.clusters)
-    return Savings(float(some.samples.mean()), float(every.samples.mean()), difference)
+    return {
+        "samples_per_question": fewer,
+        "samples_per_question_without": all_votes,
+        "times_fewer": all_votes / fewer,
+        "difference": difference.value,
+        "difference_se": difference.se,
+    }
 
 
 def _replayed(settings: VotingSettings, voters: int, adaptive: bool) -> VotingSettings:

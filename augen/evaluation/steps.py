@@ -30,7 +30,7 @@ from augen.metrics.stats import (
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import Method, VotingSettings
-from augen.voting.vote import pass_at_k, vote_at_k, winners
+from augen.voting.vote import handed_in, pass_at_k, vote_at_k, winners
 
 FAMILY = re.compile(r"[a-z]+_\d+_(.+)")
 
@@ -200,7 +200,7 @@ def _steps(
 ) -> list[Step]:
     """The rows of the table, from guessing to what is handed in; each adds one thing to the one before it."""
     truth = questions.truth
-    first = grid.first
+    first = grid[:, :, :1]  # round 0
     voted = grid.voted(settings.method)
     best = int(np.argmax(constant_accuracies(truth)))
     once, all_rounds = (np.count_nonzero(part.drawn) / len(truth) for part in (first, grid))
@@ -208,8 +208,8 @@ def _steps(
     def right(answers: Ints | int) -> Floats:
         return np.asarray(answers == truth, dtype=np.float64)
 
+    final = handed_in(voted, questions.options, settings.fallback)
     majority = winners(first.flat("answers"), first.flat("weights"), "majority")  # accepted or not
-    handed_in = questions.handed_in(voted, settings.fallback)
     return [
         Step("random", "random option", 1 / questions.options, 0),
         Step("always_a", "always A", right(0), 0),
@@ -219,7 +219,7 @@ def _steps(
         Step("voting", f"+ majority of {settings.voters}", right(majority), once),
         Step("scorer", f"+ scorer, {settings.method} of accepted", right(first.voted(settings.method)), once),
         Step("redraw", f"+ redraw, up to {settings.max_resample} times", right(voted), all_rounds),
-        Step("fallback", f"+ {settings.fallback} where none parsed", right(handed_in), all_rounds),
+        Step("fallback", f"+ {settings.fallback} where none parsed", right(final), all_rounds),
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModelForSequenceClassification,
@@ -43,6 +43,7 @@ from augen.training.trainer import (
     History,
     Ordered,
     check_names,
+    lora_config,
     quiet_libraries,
     run_trainer,
     split_by_problem,
@@ -92,7 +93,8 @@ def train_scorer(
         section,
         training_arguments(section, seed, scratch, len(learned), processes()),
         [item.right for item in train],
-        model=_with_adapter(model, section) if section.tuning == "lora" else model,
+        # The head is trained whole.
+        model=get_peft_model(model, lora_config(section, "SEQ_CLS")) if section.tuning == "lora" else model,
         train_dataset=learned,
         eval_dataset=rows,
         processing_class=tokenizer,
@@ -190,17 +192,6 @@ def _base(section: params.Scorer, tokenizer: Any) -> PreTrainedModel:
     )
     model.config.pad_token_id = tokenizer.pad_token_id
     return one_label(model) if section.objective == "pairwise" else model
-
-
-def _with_adapter(model: PreTrainedModel, section: params.Scorer) -> PeftModel:
-    adapter = LoraConfig(
-        r=section.rank,
-        lora_alpha=section.alpha,
-        lora_dropout=section.dropout,
-        target_modules="all-linear",
-        task_type="SEQ_CLS",  # the head is trained whole
-    )
-    return get_peft_model(model, adapter)
 
 
 def _saved_classifier(section: params.Scorer, tokenizer: Any, folder: Path) -> PreTrainedModel:

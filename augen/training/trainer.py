@@ -179,6 +179,14 @@ class Ordered:
         return SequentialSampler(eval_dataset)
 
 
+def lora_config(section: params.Training, task: str) -> Any:
+    """A LoRA adapter on all linear layers, for peft's `task`."""
+    from peft import LoraConfig
+
+    rank, alpha, dropout = section.rank, section.alpha, section.dropout
+    return LoraConfig(task, r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
+
+
 def quiet_libraries() -> None:
     """Turn off the libraries' own bars for reading weights and copying rows, which would break into ours."""
     from datasets import disable_progress_bars

@@ -67,11 +67,6 @@ class SampleGrid:
         return SampleGrid(answers, self.weights, self.ranks, self.accepted & drawn, drawn)
 
     @property
-    def first(self) -> "SampleGrid":
-        """Round 0: what was drawn before any answer was known."""
-        return self[:, :, :1]
-
-    @property
     def common(self) -> "SampleGrid":
         """Round 0 of the slots that every question has: all of round 0, unless adaptive stopping ended some early.
 

@@ -20,7 +20,7 @@ from augen.core.arrays import Bools, Ints
 from augen.core.errors import AugenError
 from augen.entries import LETTERS, Entry, questions
 from augen.voting.settings import VotingSettings
-from augen.voting.vote import accepted_at, handed_in
+from augen.voting.vote import accepted_at
 
 EXAMPLES = 3  # named in an error, for each kind of fault
 CODES: dict[str | None, int] = {None: -1} | {letter: code for code, letter in enumerate(LETTERS)}
@@ -119,10 +119,6 @@ class DevQuestions:
     def clusters(self) -> Ints:
         """(Q,) the number of each question's problem."""
         return np.unique(self.problems, return_inverse=True)[1]
-
-    def handed_in(self, voted: Ints, fallback: str) -> Ints:
-        """(Q,) see `handed_in`."""
-        return handed_in(voted, self.options, fallback)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from augen.evaluation.steps import Recorded, Report, evaluate, gains_page, gains
 from augen.metrics.stats import Estimate
 from augen.voting.samples import DevQuestions, Sample, SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
+from augen.voting.vote import handed_in
 from stages import evaluate as stage
 from tests.oracles import decide, next_draws
 from tests.params import write_params
@@ -282,7 +283,7 @@ def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
 def test_a_fallback_beyond_a_question_s_options_is_its_last_letter() -> None:
     """As the stage `infer` hands it in."""
     asked = DevQuestions(["p#1", "p#2", "p#3"], np.zeros(3, int), np.array([2, 4, 2]), ["p"] * 3)
-    assert asked.handed_in(np.array([-1, -1, 0]), "D").tolist() == [1, 3, 0]
+    assert handed_in(np.array([-1, -1, 0]), asked.options, "D").tolist() == [1, 3, 0]
 
 
 def test_verdicts() -> None:

@@ -11,6 +11,7 @@ from augen.core.arrays import Bools, Ints
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions
 from augen.voting.settings import VotingSettings
+from augen.voting.vote import handed_in
 
 SHOWN = 2_000  # questions on the page at most: what a browser unpacks and searches at once
 PER_FLAG = 200
@@ -26,7 +27,7 @@ FLAGS = {  # by which the page filters, in this order
 def flags_of(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> dict[str, Bools]:
     """(Q,) for each of `FLAGS` whether it holds; `grid` has the samples of `questions`, in their order."""
     voted = grid.voted(settings.method)
-    wrong = questions.handed_in(voted, settings.fallback) != questions.truth
+    wrong = handed_in(voted, questions.options, settings.fallback) != questions.truth
     answers, accepted = grid.flat("answers"), grid.flat("accepted")
     parsed = (answers >= 0).any(axis=1)
     return {

@@ -114,13 +114,10 @@ def _numbers(report: Report) -> dict[str, Any]:
 
 
 def _costs(content: Content) -> tables.Rows:
-    dev, plain, test = content.recorded.dev, content.recorded.plain, content.recorded.test
-    metrics = content.report.metrics
-    right = {
-        "dev": metrics["accuracy"] * len(dev.ids),
-        "dev, plain model": metrics["plain_accuracy"] * len(plain.rows),
-    }
-    return tables.cost_rows({"dev": dev, "dev, plain model": plain, "test": test}, right)
+    recorded, metrics = content.recorded, content.report.metrics
+    drawn = {"dev": recorded.dev, "dev, plain model": recorded.plain, "test": recorded.test}
+    right = metrics["accuracy"] * len(recorded.dev.ids), metrics["plain_accuracy"] * len(recorded.plain.rows)
+    return tables.cost_rows(drawn, dict(zip(drawn, right, strict=False)))
 
 
 def outcomes_of(filtered: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:

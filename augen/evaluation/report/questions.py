@@ -25,7 +25,7 @@ from augen.evaluation.steps import family_of
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Sample, SampleFile, sample_of
 from augen.voting.settings import VotingSettings
-from augen.voting.vote import SCORE_UNITS, tallies
+from augen.voting.vote import SCORE_UNITS, handed_in, tallies
 
 Example = Mapping[str, Any]
 Flags = Mapping[str, Sequence[str]]  # of each question that is shown, by id
@@ -50,7 +50,7 @@ def decisions(
     grid: SampleGrid, dev: DevQuestions, settings: VotingSettings, shown: Collection[str]
 ) -> dict[str, Decision]:
     """The decision on each question in `shown`; `grid` has the samples of `dev`, in their order."""
-    codes = dev.handed_in(grid.voted(settings.method), settings.fallback)
+    codes = handed_in(grid.voted(settings.method), dev.options, settings.fallback)
     voting, accepted = grid.votes, np.any(grid.flat("accepted"), axis=1).tolist()
     totals, sums = tallies(voting, grid.flat("weights"), settings.method)
     unit = 1 if settings.method == "majority" else SCORE_UNITS

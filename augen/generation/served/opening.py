@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from augen.core import params
 from augen.generation.served.account import Account, Cost
 from augen.generation.served.failures import keep_failures
-from augen.generation.served.limits import Limit, Pace
+from augen.generation.served.limits import Kind, Limit, Pace
 from augen.generation.served.runner import Provider, Runner
 from augen.store.responses import Store, default_path
 
@@ -28,11 +28,9 @@ def open_runner(
 
 
 def _limits(settings: params.ProviderLimits) -> list[Limit]:
-    limits = []
-    if settings.requests_per_second is not None:
-        limits.append(Limit("requests", settings.requests_per_second, 1.0))
-    if settings.requests_per_minute is not None:
-        limits.append(Limit("requests", settings.requests_per_minute, 60.0))
-    if isinstance(settings, params.Chat) and settings.tokens_per_minute is not None:
-        limits.append(Limit("tokens", settings.tokens_per_minute, 60.0))
-    return limits
+    amounts: list[tuple[Kind, float | None, float]] = [
+        ("requests", settings.requests_per_second, 1.0),
+        ("requests", settings.requests_per_minute, 60.0),
+        ("tokens", settings.tokens_per_minute if isinstance(settings, params.Chat) else None, 60.0),
+    ]
+    return [Limit(kind, amount, period_s) for kind, amount, period_s in amounts if amount is not None]
