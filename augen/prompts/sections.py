@@ -55,8 +55,8 @@ def solve_prompt(
     examples: Sequence[Example] = (),
 ) -> str:
     """Instruction, worked examples ``(problem, question)`` and the question; the model writes the reasoning."""
-    shots = "".join(worked_example(*example) for example in examples)
-    return f"{instruction.strip()}\n\n{shots}{question_block(problem, question)}{REASONING}\n"
+    solved = "".join(worked_example(*example) for example in examples)
+    return f"{instruction.strip()}\n\n{solved}{question_block(problem, question)}{REASONING}\n"
 
 
 def explain_prompt(instruction: str, problem: str, question: QuestionItem, answer: str) -> str:

@@ -27,8 +27,8 @@ def test_a_short_text_needs_no_tokenizer() -> None:
 def test_as_many_of_the_last_examples_as_fit(lengths: list[int], room: int) -> None:
     examples = [("例" * n, None) for n in lengths]
 
-    def prompt(shots: object) -> str:
-        return "".join(problem for problem, _ in shots) + TEXT  # type: ignore[attr-defined]
+    def prompt(examples: object) -> str:
+        return "".join(problem for problem, _ in examples) + TEXT  # type: ignore[attr-defined]
 
     text = FakeWindow(room + 3, before="<", after=">").fitted(prompt, examples, new=3)  # type: ignore[arg-type]
     kept = [n for n in range(len(lengths) + 1) if sum(lengths[n:]) + len(TEXT) + 2 <= room]
