@@ -25,8 +25,10 @@ repro: $(INSTALLED)
 	@echo
 	@cat reports/gains.md
 
+# The last two have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
 test: check
-	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e
+	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e \
+		--doctest-modules augen/generation/engines/transformers.py augen/scorer/train.py
 
 check: $(INSTALLED)
 	ruff check .
