@@ -35,7 +35,7 @@ check: $(INSTALLED)
 	ruff format --check .
 	lint-imports --no-logo
 	mypy
-	python -m pytest -n 2 tests/unit --doctest-modules augen tools benchmarks
+	python -m pytest -n 2 tests/unit tests/oracles.py --doctest-modules augen tools benchmarks
 
 BENCHMARKS := $(filter-out __init__ synthetic,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
