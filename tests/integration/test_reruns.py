@@ -26,7 +26,7 @@ for path in map(Path, {outs}):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(os.urandom(8).hex())
 """
-IMPORTED = ("augen.voting", "augen.rewriting", "augen.evaluation", "augen.filtering", "augen.puzzles")
+FOLDERS = ("core", "entries", "voting", "rewriting", "evaluation", "filtering", "puzzles")
 AFTER_TRANSLATE = ["reason_true", "reason_false", "filter", "train_scorer", "index", "finetune", "infer", "evaluate"]
 
 
@@ -56,10 +56,8 @@ class Tree:
         return list(self.folder.glob("augen/**/__pycache__"))
 
     def import_code(self) -> None:
-        self.run("python", "-c", f"import {', '.join(IMPORTED)}")
-        made = {cache.parent for cache in self.caches()}
-        folders = {module.split(".")[1] for module in IMPORTED}
-        assert {self.folder / "augen" / folder for folder in {"core", "entries", *folders}} <= made
+        self.run("python", "-c", f"import {', '.join(f'augen.{folder}' for folder in FOLDERS)}")
+        assert {self.folder / "augen" / folder for folder in FOLDERS} <= {cache.parent for cache in self.caches()}
 
     def delete_caches(self) -> None:
         for cache in self.caches():
