@@ -37,8 +37,7 @@ from augen.generation.served.errors import CallError, Misconfigured
 from augen.generation.served.qianfan import Qianfan
 from demo.base import Settings
 from demo.chat import MODELS, QianfanServer
-from tests.integration.paid import CHAT_FAULTS, chat_changes, params
-from tests.integration.paid import chat_changes
+from tests.integration.paid import CHAT_FAULTS, chat_changes
 from tests.params import params
 
 with QianfanServer(Settings(hang_s=5)) as server:
