@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
 from typing import Any
 
@@ -118,7 +119,7 @@ class Recorded:
     plain: Samples
     test: Samples
 
-    @property
+    @cached_property
     def plain_grid(self) -> SampleGrid:
         return SampleGrid.of(self.plain, VotingSettings(int(self.plain.rows["slot"].max())))
 

@@ -11,6 +11,7 @@ In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,7 +116,7 @@ class DevQuestions:
     options: Ints
     problems: list[str]
 
-    @property
+    @cached_property
     def clusters(self) -> Ints:
         """(Q,) the number of each question's problem."""
         return np.unique(self.problems, return_inverse=True)[1]

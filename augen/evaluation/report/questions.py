@@ -126,10 +126,11 @@ def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, thres
     for question in questions(entries):
         if question.id not in shown:
             continue
+        own = []
         for example in drawn.examples[question.id]:
-            if places.setdefault(json.dumps(example, sort_keys=True), len(solved)) == len(solved):
+            own.append(places.setdefault(json.dumps(example, sort_keys=True), len(solved)))
+            if own[-1] == len(solved):
                 solved.append(example)
-        own = [places[json.dumps(example, sort_keys=True)] for example in drawn.examples[question.id]]
         item, decision = question.item, drawn.decisions[question.id]
         samples = sorted(drawn.samples[question.id], key=lambda sample: (sample.slot, sample.round))
         records.append(
