@@ -19,6 +19,7 @@ class QuestionItem:
     reasoning: str | None = None
     answer: str | None = None
     author: str | None = None
+    program: str | None = None  # an answer-set program that states the question (augen.programs.language)
 
 
 @dataclass

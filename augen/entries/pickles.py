@@ -12,7 +12,7 @@ def load_pickle(path: str | Path) -> list[Entry]:
     """The entries of a pickle; nothing that the file names is imported or called.
 
     Pickles of lists of these two dataclasses are read, also when a notebook defined them (module
-    ``__main__``) and when its classes had no ``id``, ``reasoning``, ``answer`` or ``author``. Unlike in
+    ``__main__``) and when its classes had no ``id``, ``reasoning``, ``answer``, ``author`` or ``program``. Unlike in
     JSON Lines, ids may be empty or shared: several reasonings of one question are several entries.
 
     Raises:

@@ -81,7 +81,7 @@ def _question_faults(question: Any, answers: Answers) -> Iterator[str]:
     yield from _unknown_fields(question, _QUESTION_FIELDS)
     yield from _text_faults(question, "question")
     yield from _option_faults(question)
-    for name in ("reasoning", "author"):
+    for name in ("reasoning", "author", "program"):
         if question.get(name) is not None:
             yield from _text_faults(question, name)
     if answers == "required" or question.get("answer") is not None:
@@ -177,8 +177,11 @@ def entry_of(record: Mapping[str, Any]) -> Entry:
 
 
 def record_of(entry: Entry) -> dict[str, Any]:
-    """An entry as a JSON object, its fields in the order of the files."""
-    questions = [{name: getattr(item, name) for name in _QUESTION_FIELDS} for item in entry.questions]
+    """An entry as a JSON object, its fields in the order of the files; `program` only where there is one."""
+    questions = [
+        {name: getattr(item, name) for name in _QUESTION_FIELDS if name != "program" or item.program is not None}
+        for item in entry.questions
+    ]
     return {"problem": entry.problem, "questions": questions, "id": entry.id}
 
 

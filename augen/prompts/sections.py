@@ -17,8 +17,10 @@ A prompt to *solve* ends where the reasoning begins::
     ### 分析过程
 
 The model continues it with a reasoning whose last line is ``答案是：B`` (``QuestionItem.reasoning``). A prompt to
-*explain* a given answer, right or wrong, has ``### 答案`` and that answer before ``### 分析过程``. The part that all
-prompts of a run share comes first, so that an engine with prefix caching computes it once.
+*explain* a given answer, right or wrong, has ``### 答案`` and that answer before ``### 分析过程``. A prompt for a
+*program* ends in ``### 程序`` instead, and the model continues it with an answer-set program
+(``QuestionItem.program``). The part that all prompts of a run share comes first, so that an engine with prefix caching
+computes it once.
 """
 
 from collections.abc import Sequence
@@ -27,7 +29,7 @@ from augen.entries import QuestionItem, letter_of
 
 Example = tuple[str, QuestionItem]  # a problem and one of its questions, solved
 
-PROBLEM, QUESTION, ANSWER, REASONING = "### 题目", "### 问题", "### 答案", "### 分析过程"
+PROBLEM, QUESTION, ANSWER, REASONING, PROGRAM = "### 题目", "### 问题", "### 答案", "### 分析过程", "### 程序"
 
 
 def answer_line(letter: str) -> str:
@@ -57,6 +59,12 @@ def solve_prompt(
     """Instruction, worked examples ``(problem, question)`` and the question; the model writes the reasoning."""
     solved = "".join(worked_example(*example) for example in examples)
     return f"{instruction.strip()}\n\n{solved}{question_block(problem, question)}{REASONING}\n"
+
+
+def program_prompt(instruction: str, problem: str, question: QuestionItem, examples: Sequence[Example] = ()) -> str:
+    """Like `solve_prompt`, but the examples have programs, and the model writes a program."""
+    solved = "".join(f"{question_block(*example)}{PROGRAM}\n{example[1].program}\n\n" for example in examples)
+    return f"{instruction.strip()}\n\n{solved}{question_block(problem, question)}{PROGRAM}\n"
 
 
 def explain_prompt(instruction: str, problem: str, question: QuestionItem, answer: str) -> str:

@@ -12,11 +12,12 @@ where. If no small change leads to the wanted answer, there is no wrong reasonin
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol, Self, TypeVar
+from typing import ClassVar, Protocol, Self, TypeVar
 
 from augen.entries import Entry, QuestionItem, letter_of
+from augen.programs.library import rules_of
 from augen.prompts.sections import answer_line
-from augen.puzzles.solver import NotProved, Proof, Value, prove
+from augen.puzzles.solver import NotProved, Proof, Value, fact, prove
 
 T = TypeVar("T")
 AUTHOR = "solver"
@@ -25,7 +26,11 @@ YES, NO = "是", "否"
 
 @dataclass(frozen=True)
 class Query:
-    """One question about a world: its text, the rules that answer it, its steps as text, and its distractors."""
+    """One question about a world: its text, the rules that answer it, its steps as text, and its distractors.
+
+    `rules` prove the answer and give its steps. `ask` is the question as a program asks it (`augen.programs.language`),
+    without anything that only the steps need; given as a function, it depends on the options, such as ``pick(a)``.
+    """
 
     text: str
     rules: str
@@ -34,14 +39,22 @@ class Query:
     value: Callable[[Value], str] = str  # from the solver's answer to the text of the option
     key: str = ""  # identifies the same query in a changed world
     most: int = 3  # distractors at most
+    ask: str | Callable[[Sequence[str]], str] = ""
 
 
 class World(Protocol):
-    """A puzzle as data. `difficulty` starts at 1; `wording` chooses one of the phrasings of the family."""
+    """A puzzle as data. `difficulty` starts at 1; `wording` chooses one of the phrasings of the family.
+
+    ``program()`` is ``facts()``, the rules of the module of `augen.programs.library` that the family `uses`, and what
+    the steps of its reasonings need.
+    """
+
+    uses: ClassVar[str]
 
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self: ...
     def problem(self) -> str: ...
+    def facts(self) -> list[str]: ...
     def program(self) -> str: ...
     def queries(self) -> Iterable[Query]: ...
     def changed(self, rng: Random) -> Self: ...
@@ -54,6 +67,16 @@ class Puzzle:
     world: World
     queries: tuple[Query, ...]
     entry: Entry
+
+    def program(self, index: int, library: bool = True) -> str:
+        """The program of question `index`: facts in the order of the text, then the question.
+
+        Its rules are taken in from the library, or with ``library=False`` written out.
+        """
+        ask, options = self.queries[index].ask, self.entry.questions[index].options
+        uses = self.world.uses
+        lines = [*self.world.facts(), ask if isinstance(ask, str) else ask(options)]
+        return "\n".join([f"#use {uses}.", *lines] if library else [rules_of(uses), *lines])
 
     def wrong_reasoning(self, index: int, letter: str, rng: Random, tries: int = 24) -> str | None:
         """A coherent reasoning that leads to the wrong option `letter`, or None if `tries` changed worlds give none."""
@@ -104,6 +127,16 @@ def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
     if not items:
         raise NotProved("no query of this world has one proven answer")
     return Puzzle(world, tuple(asked), Entry(world.problem(), items, entry_id))
+
+
+def yes(goal: str) -> str:
+    """The question whether `goal` holds, as a program asks it."""
+    return f"yes :- {goal}."
+
+
+def among(offered: Iterable[str], goal: str) -> str:
+    """Rules that answer with the `offered` X for which `goal` holds."""
+    return "".join(fact("offered", x) for x in offered) + f"answer(X) :- {goal}, offered(X)."
 
 
 def yes_no(goal: str) -> str:

@@ -40,13 +40,16 @@ def families_named(wanted: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def puzzle_entries(count: int, seed: str, prefix: str, families: Sequence[str] = BASIC) -> list[Entry]:
-    """`count` problems with proved answers and the solver's reasoning; ids are ``<prefix>_<number>_<family>``.
+def puzzle_entries(
+    count: int, seed: str, prefix: str, families: Sequence[str] = BASIC, library: bool = True
+) -> list[Entry]:
+    """`count` problems with proved answers, the solver's reasoning and the program of each question.
 
-    The families take turns in the given order.
+    Ids are ``<prefix>_<number>_<family>``; the families take turns in the given order. With ``library=False`` the
+    programs have their rules written out.
     """
     rng = Random(f"dataset {seed}")
-    return [
+    puzzles = [
         make(
             family := families[i % len(families)],
             rng,
@@ -54,8 +57,15 @@ def puzzle_entries(count: int, seed: str, prefix: str, families: Sequence[str] =
             wording=rng.choice(WORDINGS),
             questions=rng.choice(QUESTIONS),
             entry_id=f"{prefix}_{i:04d}_{family}",
-        ).entry
+        )
         for i in range(count)
+    ]
+    return [
+        replace(
+            puzzle.entry,
+            questions=[replace(q, program=puzzle.program(i, library)) for i, q in enumerate(puzzle.entry.questions)],
+        )
+        for puzzle in puzzles
     ]
 
 
@@ -65,7 +75,8 @@ def as_raw(entries: list[Entry], *, answers: bool) -> list[Entry]:
         replace(
             e,
             questions=[
-                replace(q, reasoning=None, author=None, answer=q.answer if answers else None) for q in e.questions
+                replace(q, reasoning=None, author=None, program=None, answer=q.answer if answers else None)
+                for q in e.questions
             ],
         )
         for e in entries

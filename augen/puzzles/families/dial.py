@@ -3,17 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
+from augen.programs.library import module
 from augen.puzzles.base import Query, put
 from augen.puzzles.solver import Proof, fact
 
 PARITY = ("双数", "单数")
-_PROGRAM = "at(T+1,(V+N+10)\\10) :- at(T,V), turn(T,N). step(T,V) :- at(T,V)."
+_STEPS = "step(T,V) :- at(T,V)."
 
 
 @dataclass(frozen=True)
 class Dial:
+    uses: ClassVar = "dial"
+
     start: int
     turns: tuple[int, ...]  # −9…9, never 0
     wording: int
@@ -33,30 +36,36 @@ class Dial:
         turns = [f"{i}.{(up if n > 0 else down).format(n=abs(n))}。" for i, n in enumerate(self.turns, start=1)]
         return head.format(s=self.start) + "\n" + "".join(turns)
 
+    def facts(self) -> list[str]:
+        return [fact("at", 0, self.start), *(fact("turn", t, n) for t, n in enumerate(self.turns, start=1))]
+
     def program(self) -> str:
-        return fact("at", 0, self.start) + "".join(fact("turn", t, n) for t, n in enumerate(self.turns)) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         last = len(self.turns)
         yield self._digit("最后是几？", last)
         yield from (self._digit(f"第{t}步后是几？", t) for t in range(2, last))
-        parity = "".join(f'answer("{word}") :- at({last},V), V\\2={rest}.' for rest, word in enumerate(PARITY))
+        parity = "".join(f'answer("{word}") :- last(V), V\\2={rest}. ' for rest, word in enumerate(PARITY)).strip()
         yield Query(
             "最后是单数还是双数？",
             parity,
             lambda proof: f"{self._turned(proof, last)}\n最后是{proof.steps[-1][1]}。",
             PARITY,
             key="parity",
+            ask=parity,
         )
 
     def _digit(self, text: str, t: int) -> Query:
         forgotten = [(self.start + sum(self.turns[:t]) + d) % 10 for d in (-self.turns[t - 1], 1, -1, 2, -2)]
+        ask = f"answer(V) :- at({t},V)." if t < len(self.turns) else "answer(V) :- last(V)."
         return Query(
             text,
-            f"answer(V) :- at({t},V).",
+            ask,
             lambda proof: self._turned(proof, t),
             tuple(str(v) for v in forgotten),
             key=str(t),
+            ask=ask,
         )
 
     def _turned(self, proof: Proof, until: int) -> str:

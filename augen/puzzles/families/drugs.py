@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, listed, numbered, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, listed, numbered, pick, pool, put, yes, yes_no
 from augen.puzzles.families.words import DRUGS, PERSON_POOLS, SYMPTOMS
 from augen.puzzles.solver import Proof, fact
-
-_PROGRAM = "safe(P,D) :- has(P,S), helps(D,S), not allergic(P,D)."
 
 
 @dataclass(frozen=True)
 class Drugs:
+    uses: ClassVar = "drugs"
+
     helps: tuple[tuple[str, tuple[str, ...]], ...]  # (drug, symptoms)
     patients: tuple[tuple[str, str, tuple[str, ...]], ...]  # (person, symptom, drugs to avoid)
     wording: int
@@ -38,25 +39,28 @@ class Drugs:
         lines += [person.format(p=p, s=s, a="、".join(a)) for p, s, a in self.patients]
         return head + "\n" + "".join(lines)
 
-    def program(self) -> str:
+    def facts(self) -> list[str]:
         facts = [fact("helps", d, s) for d, many in self.helps for s in many]
         for person, symptom, avoid in self.patients:
             facts += [fact("has", person, symptom), *(fact("allergic", person, d) for d in avoid)]
-        return "".join(facts) + _PROGRAM
+        return facts
+
+    def program(self) -> str:
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         drugs = tuple(sorted(d for d, _ in self.helps))
         for person, symptom, _ in self.patients:
             step = f'step(0,D) :- has("{person}",S), helps(D,S). step(1,D) :- safe("{person}",D).'
-            rules = step + f'answer(D) :- safe("{person}",D).'
-            yield Query(f"{person}该吃什么药？", rules, partial(self._checked, person), drugs, key=f"drug {person}")
+            ask, write = f'answer(D) :- safe("{person}",D).', partial(self._checked, person)
+            yield Query(f"{person}该吃什么药？", step + ask, write, drugs, key=f"drug {person}", ask=ask)
             for drug in drugs:
-                text, rules = f"{person}能吃{drug}治{symptom}吗？", step + yes_no(f'safe("{person}","{drug}")')
+                text, goal = f"{person}能吃{drug}治{symptom}吗？", f'safe("{person}","{drug}")'
                 write = partial(self._looked_for, person, drug)
-                yield Query(text, rules, write, (YES, NO), key=f"{person} {drug}")
-            text, rules = f"有几种药能治{person}的病？", step + f'answer(N) :- N = #count{{D : safe("{person}",D)}}.'
-            numbers = ("1", "2", "0", "3", "4")
-            yield Query(text, rules, partial(self._counted, person), numbers, key=f"count {person}")
+                yield Query(text, step + yes_no(goal), write, (YES, NO), key=f"{person} {drug}", ask=yes(goal))
+            text, ask = f"有几种药能治{person}的病？", f'answer(N) :- N = #count{{D : safe("{person}",D)}}.'
+            numbers, write = ("1", "2", "0", "3", "4"), partial(self._counted, person)
+            yield Query(text, step + ask, write, numbers, key=f"count {person}", ask=ask)
 
     def _safe(self, proof: Proof) -> list[str]:
         return [d for d, _ in self.helps if (1, d) in proof.steps]

@@ -5,24 +5,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
+from augen.programs.library import module
 from augen.puzzles.base import Query, numbered, pick, pool, put
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
 KNIGHT, KNAVE = "骑士", "骗子"
-_PROGRAM = f"""
-1{{is(X,"{KNIGHT}"); is(X,"{KNAVE}")}}1 :- who(X).
-:- is(X,"{KNIGHT}"), says(X,Y,K), not is(Y,K).
-:- is(X,"{KNAVE}"), says(X,Y,K), is(Y,K).
-:- known(X,K), not is(X,K).
-step(X,K) :- is(X,K).
-"""
+_STEPS = "step(X,K) :- is(X,K)."
 
 
 @dataclass(frozen=True)
 class Knights:
+    uses: ClassVar = "knights"
+
     known: tuple[str, str]  # (person, kind)
     says: tuple[tuple[str, str, str], ...]  # (speaker, about whom, kind)
     wording: int
@@ -44,9 +41,11 @@ class Knights:
         known = ("{a}是{k}。", "已知{a}是{k}。", "大家都知道{a}是{k}。")[self.wording]
         return head[self.wording] + "\n" + "".join(said) + known.format(a=self.known[0], k=self.known[1])
 
+    def facts(self) -> list[str]:
+        return [*(fact("says", *said) for said in self.says), fact("known", *self.known)]
+
     def program(self) -> str:
-        who = [fact("who", x) for x in sorted(self._people())]
-        return "".join([*who, fact("known", *self.known), *(fact("says", *s) for s in self.says)]) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def _people(self) -> list[str]:
         return list(dict.fromkeys([self.known[0], *(x for a, b, _ in self.says for x in (a, b))]))
@@ -55,16 +54,16 @@ class Knights:
         people = self._people()
         for x in people:
             if x != self.known[0]:
-                rules = f'answer(K) :- is("{x}",K).'
+                ask = f'answer(K) :- is("{x}",K).'
                 write = partial(self._followed, last=x)
-                yield Query(f"{x}是骑士还是骗子？", rules, write, (KNIGHT, KNAVE), key=f"is {x}")
+                yield Query(f"{x}是骑士还是骗子？", ask, write, (KNIGHT, KNAVE), key=f"is {x}", ask=ask)
         for kind in (KNIGHT, KNAVE):
-            rules = f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.'
+            ask = f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.'
             numbers = tuple(str(n) for n in range(len(people), -1, -1))
-            yield Query(f"有几个{kind}？", rules, partial(self._numbered, kind), numbers, key=f"count {kind}")
+            yield Query(f"有几个{kind}？", ask, partial(self._numbered, kind), numbers, key=f"count {kind}", ask=ask)
             # Asked only if exactly one is of this kind: other worlds have several answers.
-            rules = "".join(fact("offered", x) for x in sorted(people)) + f'answer(X) :- is(X,"{kind}"), offered(X).'
-            yield Query(f"谁是{kind}？", rules, self._followed, tuple(sorted(people)), key=f"who {kind}")
+            ask = f'answer(X) :- is(X,"{kind}").'
+            yield Query(f"谁是{kind}？", ask, self._followed, tuple(sorted(people)), key=f"who {kind}", ask=ask)
 
     def _followed(self, proof: Proof, last: str | None = None) -> str:
         """Starts at the known person and follows what each says of the next, up to `last`."""

@@ -5,17 +5,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, among, pick, pool, put, yes, yes_no
 from augen.puzzles.families.words import FRUIT, PERSON_POOLS, SPORTS
 from augen.puzzles.solver import Proof, fact
 
 
 @dataclass(frozen=True)
 class Likes:
+    uses: ClassVar = "likes"
+
     people: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]  # (person, thing)
+    likes: tuple[tuple[str, str], ...]  # (person, thing)
     rules: tuple[tuple[str, str], ...]  # everybody who likes the first likes the second
     things: tuple[str, ...]
     wording: int
@@ -27,37 +30,35 @@ class Likes:
         cut = 2 + difficulty // 2 + rng.randrange(2)
         chains = (things[:cut], things[cut:])
         rules = [pair for chain in chains for pair in itertools.pairwise(chain)]
-        facts = tuple((p, chain[rng.randrange(min(2, len(chain)))]) for p, chain in zip(people, chains, strict=True))
-        return cls(people, facts, tuple(rng.sample(rules, len(rules))), tuple(sorted(things)), wording)
+        likes = tuple((p, chain[rng.randrange(min(2, len(chain)))]) for p, chain in zip(people, chains, strict=True))
+        return cls(people, likes, tuple(rng.sample(rules, len(rules))), tuple(sorted(things)), wording)
 
     def problem(self) -> str:
         rule = ("喜欢{a}的人都喜欢{b}。", "如果喜欢{a}，就喜欢{b}。", "只要喜欢{a}，也会喜欢{b}。")[self.wording]
         head = ("已知喜好：", "关于爱好有这些规则和事实：", "下面没有提到的喜好都不存在。")[self.wording]
-        lines = [rule.format(a=a, b=b) for a, b in self.rules] + [f"{p}喜欢{x}。" for p, x in self.facts]
+        lines = [rule.format(a=a, b=b) for a, b in self.rules] + [f"{p}喜欢{x}。" for p, x in self.likes]
         return head + "\n" + "".join(lines)
 
+    def facts(self) -> list[str]:
+        return [*(fact("rule", *rule) for rule in self.rules), *(fact("likes", *liked) for liked in self.likes)]
+
     def program(self) -> str:
-        facts = [fact("likes", p, x) for p, x in self.facts] + [fact("rule", a, b) for a, b in self.rules]
-        return "".join(facts) + "likes(P,Y) :- likes(P,X), rule(X,Y)."
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
-        for person, start in self.facts:
+        for person, start in self.likes:
             walk = f'step(0,"{start}"). step(I+1,Y) :- step(I,X), rule(X,Y).'
             closed = self._closure(start)
             outside = tuple(x for x in self.things if x not in closed)
             for thing in closed[1:]:
                 options = (*outside[:3], thing)
-                rules = (
-                    walk
-                    + "".join(fact("offered", x) for x in options)
-                    + f'answer(X) :- likes("{person}",X), offered(X).'
-                )
-                yield Query(
-                    f"{person}喜欢下面哪一个？", rules, partial(self._walked, person), options, key=f"{person}:{thing}"
-                )
+                write, ask = partial(self._walked, person), f'answer(X) :- likes("{person}",X).'
+                rules = walk + among(options, f'likes("{person}",X)')
+                yield Query(f"{person}喜欢下面哪一个？", rules, write, options, key=f"{person}:{thing}", ask=ask)
             for thing in (*closed[1:], *outside[:2]):
-                text, rules = f"{person}喜欢{thing}吗？", walk + yes_no(f'likes("{person}","{thing}")')
-                yield Query(text, rules, partial(self._looked_for, person, thing), (YES, NO), key=f"{person}?{thing}")
+                goal, write = f'likes("{person}","{thing}")', partial(self._looked_for, person, thing)
+                text, rules = f"{person}喜欢{thing}吗？", walk + yes_no(goal)
+                yield Query(text, rules, write, (YES, NO), key=f"{person}?{thing}", ask=yes(goal))
 
     def _closure(self, start: str) -> list[str]:
         """Things reached from `start`, in order: for writing questions, not for the proof."""
@@ -77,8 +78,8 @@ class Likes:
     def changed(self, rng: Random) -> Self:
         """One rule leads elsewhere, or one person starts elsewhere."""
         if rng.random() < 0.5:
-            i = rng.randrange(len(self.facts))
-            return replace(self, facts=put(self.facts, i, (self.facts[i][0], rng.choice(self.things))))
+            i = rng.randrange(len(self.likes))
+            return replace(self, likes=put(self.likes, i, (self.likes[i][0], rng.choice(self.things))))
         i = rng.randrange(len(self.rules))
         start = self.rules[i][0]
         rules = put(self.rules, i, (start, rng.choice([x for x in self.things if x != start])))

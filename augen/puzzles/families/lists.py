@@ -3,22 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
+from augen.programs.library import module
 from augen.puzzles.base import Query, put
 from augen.puzzles.solver import Proof, Value, fact
 
-_PROGRAM = """
-len(T+1,N+1) :- len(T,N), op(T,append,_).    len(T+1,N+1) :- len(T,N), op(T,prepend,_).
-len(T+1,N-1) :- len(T,N), op(T,behead,_).    len(T+1,N-1) :- len(T,N), op(T,curtail,_).
-len(T+1,N) :- len(T,N), op(T,reverse,_).
-elem(T+1,I,V) :- elem(T,I,V), op(T,append,_).        elem(T+1,N,V) :- op(T,append,V), len(T,N).
-elem(T+1,I+1,V) :- elem(T,I,V), op(T,prepend,_).     elem(T+1,0,V) :- op(T,prepend,V).
-elem(T+1,I-1,V) :- elem(T,I,V), op(T,behead,_), I>0.
-elem(T+1,I,V) :- elem(T,I,V), op(T,curtail,_), len(T,N), I<N-1.
-elem(T+1,N-1-I,V) :- elem(T,I,V), op(T,reverse,_), len(T,N).
+_STEPS = """
 packed(T,0,1) :- len(T,_).
-packed(T,I+1,10*P+V) :- packed(T,I,P), elem(T,I,V).
+packed(T,I,10*P+V) :- packed(T,I-1,P), elem(T,I,V).
 whole(T,P) :- packed(T,N,P), len(T,N).
 step(T,P) :- whole(T,P).
 """  # a whole list is packed into one number with a leading 1: [3,0] is 130
@@ -34,6 +27,8 @@ _GROWTH = {"append": 1, "prepend": 1, "behead": -1, "curtail": -1, "reverse": 0}
 
 @dataclass(frozen=True)
 class Lists:
+    uses: ClassVar = "lists"
+
     start: tuple[int, ...]
     ops: tuple[tuple[str, int], ...]  # (name, digit); the digit is 0 if the operation needs none
     wording: int
@@ -55,21 +50,25 @@ class Lists:
         steps = [f"{i}.{_WORDS[op][self.wording].format(v=v)}。" for i, (op, v) in enumerate(self.ops, start=1)]
         return head.format(s=_shown(self.start)) + "\n" + "".join(steps)
 
+    def facts(self) -> list[str]:
+        elements = [fact("start", i, v) for i, v in enumerate(self.start, start=1)]
+        ops = enumerate(self.ops, start=1)
+        return elements + [f"op({t},{op},{v})." if _GROWTH[op] == 1 else f"op({t},{op})." for t, (op, v) in ops]
+
     def program(self) -> str:
-        elements = [fact("elem", 0, i, v) for i, v in enumerate(self.start)]
-        ops = [f"op({t},{op},{v})." for t, (op, v) in enumerate(self.ops)]
-        return "".join(elements + ops) + fact("len", 0, len(self.start)) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
-        t = len(self.ops)
         digits = tuple(str(d) for d in dict.fromkeys((*self.start[::-1], *(v for _, v in self.ops), 1, 2, 3)))
         lengths = tuple(str(len(self.start) + d) for d in (1, 0, 2, -1))
         near = tuple(_shown(x) for x in self._near_misses())
-        last = f"answer(V) :- elem({t},N-1,V), len({t},N)."
-        yield Query("最后的第一个数是几？", f"answer(V) :- elem({t},0,V).", self._traced, digits, key="first")
-        yield Query("最后的末一个数是几？", last, self._traced, digits, key="last")
-        yield Query("最后有几个数？", f"answer(N) :- len({t},N).", self._counted, lengths, key="length")
-        yield Query("最后的列表是什么？", f"answer(P) :- whole({t},P).", self._traced, near, _unpacked, "list")
+        for text, key in (("最后的第一个数是几？", "first"), ("最后的末一个数是几？", "last")):
+            ask = f"answer(V) :- {key}(V)."
+            yield Query(text, ask, self._traced, digits, key=key, ask=ask)
+        ask = "answer(N) :- size(N)."
+        yield Query("最后有几个数？", ask, self._counted, lengths, key="length", ask=ask)
+        rules, ask = "answer(P) :- whole(T,P), end(T).", "answer(I,V) :- final(I,V)."
+        yield Query("最后的列表是什么？", rules, self._traced, near, _unpacked, "list", ask=ask)
 
     def _traced(self, proof: Proof) -> str:
         return "\n".join(f"{t}.{_unpacked(packed)}" for t, packed in proof.steps)

@@ -5,24 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, pick, pool
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, pick, pool, yes, yes_no
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
 QUALITIES = (("高", "矮"), ("重", "轻"), ("快", "慢"), ("早", "晚"))
-_PROGRAM = """
-place(1..N) :- N = #count{X : who(X)}.
-1{pos(X,P) : place(P)}1 :- who(X).
-:- pos(X,P), pos(Y,P), X != Y.
-:- over(X,Y), pos(X,P), pos(Y,Q), P >= Q.
-"""
 _TOP_DOWN = "step(P,X) :- pos(X,P)."
 
 
 @dataclass(frozen=True)
 class Ordering:
+    uses: ClassVar = "ordering"
+
     people: tuple[str, ...]
     over: tuple[tuple[str, str, bool], ...]  # (upper, lower, whether it is stated from the lower one)
     quality: int
@@ -41,9 +38,11 @@ class Ordering:
         facts = [f"{b}比{a}{less}。" if below else line.format(a=a, b=b, more=more) for a, b, below in self.over]
         return head.format(n=len(self.people)) + "\n" + "".join(facts)
 
+    def facts(self) -> list[str]:
+        return [fact("over", a, b) for a, b, _ in self.over]
+
     def program(self) -> str:
-        who = [fact("who", x) for x in sorted(self.people)]
-        return "".join(who + [fact("over", a, b) for a, b, _ in self.over]) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _TOP_DOWN
 
     def queries(self) -> Iterator[Query]:
         more, less = QUALITIES[self.quality]
@@ -53,14 +52,12 @@ class Ordering:
         yield self._ranked(f"谁最{less}？", n, names)
         yield from (self._ranked(f"谁第{k}{more}？", k, names) for k in range(2, n))
         for a, b in itertools.pairwise(names):
-            both = f'pos("{a}",P), pos("{b}",Q)'
-            rules = f'answer("{YES}") :- {both}, P<Q. answer("{NO}") :- {both}, P>Q.'
-            write = partial(self._compared, a, b)
-            yield Query(f"{a}比{b}{more}吗？", rules + _TOP_DOWN, write, (YES, NO), key=f"{a}?{b}")
+            goal, write = f'above("{a}","{b}")', partial(self._compared, a, b)
+            yield Query(f"{a}比{b}{more}吗？", yes_no(goal), write, (YES, NO), key=f"{a}?{b}", ask=yes(goal))
 
     def _ranked(self, text: str, rank: int, names: tuple[str, ...]) -> Query:
-        rules = f"answer(X) :- pos(X,{rank})." + _TOP_DOWN
-        return Query(text, rules, lambda proof: self._chain(proof) + f"\n第{rank}。", names, key=str(rank))
+        ask = f"answer(X) :- pos(X,{rank})." if rank < len(names) else "answer(X) :- last(X)."
+        return Query(text, ask, lambda proof: self._chain(proof) + f"\n第{rank}。", names, key=str(rank), ask=ask)
 
     def _chain(self, proof: Proof) -> str:
         """Restate the facts in one form, climb from the first name, then walk down, counting."""

@@ -4,22 +4,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, listed, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, among, listed, pick, pool, put, yes, yes_no
 from augen.puzzles.families.words import PLACES, STEMS
 from augen.puzzles.solver import Proof, fact
 
-_PROGRAM = """
+_SEARCH = """
 near(S,S,0) :- start(S).
 near(S,Y,D+1) :- near(S,X,D), road(X,Y), not nearer(S,Y,D+1), D < 10.
 nearer(S,Y,D) :- near(S,Y,E), D = E+1..11.
-reach(S,Y) :- near(S,Y,D), D > 0.
+step(D,X) :- near(_,X,D).
 """
 
 
 @dataclass(frozen=True)
 class Roads:
+    uses: ClassVar = "roads"
+
     places: tuple[str, ...]
     roads: tuple[tuple[str, str], ...]
     wording: int
@@ -41,26 +44,29 @@ class Roads:
         head = ("道路都是单行的：", "一张图上的单向道路：", "没有提到的路都不存在。")[self.wording]
         return head + "\n" + "".join(line.format(a=a, b=b) for a, b in self.roads)
 
+    def facts(self) -> list[str]:
+        return [fact("road", *road) for road in self.roads]
+
     def program(self) -> str:
-        return "".join(fact("road", a, b) for a, b in self.roads) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _SEARCH
 
     def queries(self) -> Iterator[Query]:
         for start in self.places:
             order = self._breadth_first(start)
             if len(order) < 2:
                 continue
-            begin = fact("start", start) + "step(D,X) :- near(_,X,D)."
+            begin = fact("start", start)
             outside = tuple(x for x in sorted(self.places) if x not in order)
             for goal in order[1:]:
                 if outside:
                     offered = (*outside[:3], goal)
-                    rules = begin + "".join(fact("offered", x) for x in offered)
-                    rules += f'answer(X) :- reach("{start}",X), offered(X).'
-                    yield Query(f"从{start}能到下面哪里？", rules, self._searched, offered, key=f"{start}:{goal}")
+                    rules, ask = begin + among(offered, f'reach("{start}",X)'), f'answer(X) :- reach("{start}",X).'
+                    text = f"从{start}能到下面哪里？"
+                    yield Query(text, rules, self._searched, offered, key=f"{start}:{goal}", ask=ask)
             for goal in (*order[2:], *outside[:2]):
-                rules = begin + yes_no(f'reach("{start}","{goal}")')
-                write = partial(self._looked_for, goal)
-                yield Query(f"从{start}能到{goal}吗？", rules, write, (YES, NO), key=f"{start}?{goal}")
+                there, write = f'reach("{start}","{goal}")', partial(self._looked_for, goal)
+                text, rules = f"从{start}能到{goal}吗？", begin + yes_no(there)
+                yield Query(text, rules, write, (YES, NO), key=f"{start}?{goal}", ask=yes(there))
 
     def _breadth_first(self, start: str) -> list[str]:
         """Places reached from `start`, in breadth-first order."""

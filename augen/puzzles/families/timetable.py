@@ -4,17 +4,20 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
+from augen.programs.library import module
 from augen.puzzles.base import Query, pick
 from augen.puzzles.families.words import SUBJECTS
 from augen.puzzles.solver import Proof, fact
 
-_PROGRAM = "at(1,X) :- first(X). at(I+1,Y) :- at(I,X), after(X,Y). step(I,X) :- at(I,X)."
+_STEPS = "step(I,X) :- at(I,X)."
 
 
 @dataclass(frozen=True)
 class Timetable:
+    uses: ClassVar = "timetable"
+
     first: str
     after: tuple[tuple[str, str, bool], ...]  # (lesson, next lesson, whether it is stated from the later one)
     wording: int
@@ -30,19 +33,24 @@ class Timetable:
         forward, backward = "{a}的下一节是{b}。", ("{b}的上一节是{a}。", "{b}紧跟在{a}后面。")[self.wording == 1]
         return head + "\n" + "".join((backward if late else forward).format(a=a, b=b) for a, b, late in self.after)
 
+    def facts(self) -> list[str]:
+        return [fact("first", self.first), *(fact("after", a, b) for a, b, _ in self.after)]
+
     def program(self) -> str:
-        return fact("first", self.first) + "".join(fact("after", a, b) for a, b, _ in self.after) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         lessons = [self.first, *(b for _, b, _ in self.after)]
         names, places = tuple(sorted(lessons)), tuple(str(i) for i in range(len(lessons), 0, -1))
         for i in range(2, len(lessons) + 1):
-            yield Query(f"第{i}节是什么课？", f"answer(X) :- at({i},X).", self._listed, names, key=str(i))
+            ask = f"answer(X) :- at({i},X)."
+            yield Query(f"第{i}节是什么课？", ask, self._listed, names, key=str(i), ask=ask)
         for x in names:
             if x != self.first:
-                yield Query(f"{x}是第几节？", f'answer(I) :- at(I,"{x}").', self._listed, places, key=x)
-        rules = f"answer(X) :- at(I,X), not at(I+1,_), place(I).place(1..{len(lessons)})."
-        yield Query("最后一节是什么课？", rules, self._listed, names, key="last")
+                ask = f'answer(I) :- at(I,"{x}").'
+                yield Query(f"{x}是第几节？", ask, self._listed, places, key=x, ask=ask)
+        ask = "answer(X) :- last(X)."
+        yield Query("最后一节是什么课？", ask, self._listed, names, key="last", ask=ask)
 
     def _listed(self, proof: Proof) -> str:
         return "顺序：" + "，".join(f"{i}{x}" for i, x in proof.steps) + "，无。"
