@@ -65,6 +65,7 @@ class Engine(Section):
 class Prompt(Section):
     solve: Text
     explain: Text
+    program: Text
     chat_template: bool
 
 
@@ -83,6 +84,9 @@ class Pretrain(Section):
     puzzles: Positive
     batch_tokens: Positive
     learning_rate: Rate
+    program_steps: Positive
+    program_puzzles: Positive
+    program_learning_rate: Rate
     checker_puzzles: Positive
     checker_layers: Positive
     checker_epochs: Positive
