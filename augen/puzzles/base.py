@@ -148,6 +148,15 @@ def lettered(options: Sequence[T]) -> list[tuple[str, T]]:
     return [(letter_of(i).lower(), option) for i, option in enumerate(options)]
 
 
+def spelled(name: str | int, words: Sequence[str]) -> str:
+    """The facts that the text called `name` has these `words`.
+
+    >>> spelled("a", ("to", "be"))
+    'text(a,1,"to"). text(a,2,"be").'
+    """
+    return " ".join(f'text({name},{i},"{word}").' for i, word in enumerate(words, start=1))
+
+
 def among(offered: Iterable[str], goal: str) -> str:
     """Rules that answer with the `offered` X for which `goal` holds."""
     return "".join(fact("offered", x) for x in offered) + f"answer(X) :- {goal}, offered(X)."

@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar, Self
 
 from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, lettered, nth, pick, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Query, lettered, nth, pick, put, spelled, yes, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
@@ -133,12 +133,12 @@ class Grammar:
     def queries(self) -> Iterator[Query]:
         for g, group in enumerate(self.groups):
             shown = tuple(_shown(text) for text in group)
-            rules = "".join(_text(s, text) for s, text in enumerate(group)) + "answer(S) :- sentence(S)."
+            rules = "".join(spelled(s, text) for s, text in enumerate(group)) + "answer(S) :- sentence(S)."
             write = partial(self._parsed, group)
             yield Query("下面哪一串是句子？", rules, write, shown, partial(nth, shown), f"which {g}", 4, _which)
             for text in group[:3]:
                 question, write = f"“{_shown(text)}”是句子吗？", partial(self._parsed, (text,))
-                rules, ask = _text(0, text) + yes_no("sentence(0)"), _text(1, text) + "\n" + yes("sentence(1)")
+                rules, ask = spelled(0, text) + yes_no("sentence(0)"), spelled(1, text) + "\n" + yes("sentence(1)")
                 yield Query(question, rules, write, (YES, NO), key=_shown(text), ask=ask)
         for word in dict.fromkeys(self.groups[0][0][:2]):
             ask, step = f'answer(C) :- class("{word}",C).', f'step(0,C) :- class("{word}",C).'
@@ -185,14 +185,9 @@ class Grammar:
         return replace(self, rules=put(self.rules, i, rule))
 
 
-def _text(name: str | int, text: Sequence[str]) -> str:
-    """The facts that `text`, called `name`, has these words."""
-    return " ".join(f'text({name},{i},"{word}").' for i, word in enumerate(text, start=1))
-
-
 def _which(options: Sequence[str]) -> str:
     """The question which of the `options` is a sentence, as a program asks it."""
-    return "\n".join([*(_text(a, option.split()) for a, option in lettered(options)), "pick(S) :- sentence(S)."])
+    return "\n".join([*(spelled(a, option.split()) for a, option in lettered(options)), "pick(S) :- sentence(S)."])
 
 
 def _shown(text: Sequence[str]) -> str:
