@@ -91,8 +91,8 @@ class Classes:
                     f"{k}都不会{p}": f'none("{k}","{p}")',
                 }
                 rules = f'{step}step(1,X) :- in(X,"{k}").' + "".join(f'answer("{s}") :- {g}.' for s, g in goals.items())
-                write, ask = partial(self._of_kind, k, p), partial(picks, goals)
-                yield Query("下面哪句话对？", rules, write, tuple(goals), key=f"all {k} {p}", ask=ask)
+                write, which = partial(self._of_kind, k, p), partial(picks, goals)
+                yield Query("下面哪句话对？", rules, write, tuple(goals), key=f"all {k} {p}", ask=which)
 
     def _able(self, p: str) -> int:
         """How many animals can do `p`: for distractors only; answers come from the solver."""

@@ -106,13 +106,13 @@ class Crossing:
         singles = {self._load(k): (k,) for k in range(len(self._loads()))}
         rules = "".join(self._trips(k, plan) for k, plan in enumerate(singles.values()))
         rules += "answer(K) :- safe(K,1). step(K,Z) :- nth(K,M), move(0,Z,M)."
-        ask = partial(self._which, singles, "safe(P,1)")
-        yield Query("第一次必须带什么过河？", rules, self._first, tuple(singles), self._load, "first", ask=ask)
+        which = partial(self._which, singles, "safe(P,1)")
+        yield Query("第一次必须带什么过河？", rules, self._first, tuple(singles), self._load, "first", ask=which)
         texts = tuple(self._told(plan) for plan in self.plans)
         plans = dict(zip(texts, self.plans, strict=True))
         rules = _FOLLOW + "".join(self._trips(p, plan) for p, plan in enumerate(self.plans)) + "answer(P) :- works(P)."
-        text, ask = "下面哪个顺序能让大家都平安过河？", partial(self._which, plans, "works(P)")
-        yield Query(text, rules, self._followed, texts, partial(nth, texts), "plan", 4, ask)
+        text, which = "下面哪个顺序能让大家都平安过河？", partial(self._which, plans, "works(P)")
+        yield Query(text, rules, self._followed, texts, partial(nth, texts), "plan", 4, which)
         for p, plan in enumerate(self.plans[:3]):
             text = f"按“{self._told(plan)}”的顺序能让大家都平安过河吗？"
             rules = _FOLLOW + self._trips(p, plan) + yes_no(f"works({p})")

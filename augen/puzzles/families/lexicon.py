@@ -98,8 +98,8 @@ class Lexicon:
             said, shown = _chinese(meaning), tuple(_shown(text) for text in texts)
             means, write = _meaning(1, meaning), partial(self._spoken, meaning)
             given = "".join(spelled(t, text) for t, text in enumerate(texts))
-            rules, ask = means + given + "answer(T) :- says(T,1)." + _TOKENS, partial(_how, meaning)
-            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(nth, shown), f"say {m}", 4, ask)
+            rules, how = means + given + "answer(T) :- says(T,1)." + _TOKENS, partial(_how, meaning)
+            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(nth, shown), f"say {m}", 4, how)
             for t, text in enumerate(texts[:2]):
                 question, goal = f"“{said}”可以说成“{shown[t]}”吗？", "says(1,1)"
                 rules = means + spelled(1, text) + yes_no(goal) + _TOKENS
@@ -109,8 +109,8 @@ class Lexicon:
             rules = spelled(0, texts[0]) + "".join(_meaning(n, other) for n, other in enumerate(others.values()))
             rules += "answer(M) :- says(0,M). step(I,W) :- text(0,I,W)."
             meant, question = tuple(others), f"“{shown[0]}”是什么意思？"
-            ask = partial(_what, texts[0], others)
-            yield Query(question, rules, self._understood, meant, partial(nth, meant), f"mean {m}", ask=ask)
+            what = partial(_what, texts[0], others)
+            yield Query(question, rules, self._understood, meant, partial(nth, meant), f"mean {m}", ask=what)
         for chinese, foreign in self.words[:2]:
             rest = tuple(f for c, f in self.words if c != chinese)
             ask, step = f'answer(W) :- word("{chinese}",W).', f'step(0,W) :- word("{chinese}",W).'

@@ -107,9 +107,11 @@ class Syllogisms:
         for offer in self.offers:
             texts = tuple(self._said(s) for s in offer)
             rules = "".join(f"answer({k}) :- {_must(s)}." for k, s in enumerate(offer))
-            ask = partial(picks, {text: _must(s) for text, s in zip(texts, offer, strict=True)})
+            which = partial(picks, {text: _must(s) for text, s in zip(texts, offer, strict=True)})
             write = partial(self._weighed, offer)
-            yield Query("下面哪句话一定成立？", rules, write, texts, partial(nth, texts), f"offer {[*texts]}", ask=ask)
+            yield Query(
+                "下面哪句话一定成立？", rules, write, texts, partial(nth, texts), f"offer {[*texts]}", ask=which
+            )
             for s in offer[:2]:
                 opposite = (_OPPOSITE[s[0]], *s[1:])
                 if s in asked or opposite in asked:
