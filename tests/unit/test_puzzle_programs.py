@@ -38,7 +38,7 @@ def puzzle(family: str, difficulty: int, wording: int, seed: int) -> Puzzle:
 
 
 @families
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(difficulty=difficulties, wording=wordings, seed=seeds)
 def test_the_program_of_a_question_gives_its_answer(
     solver: Solver, family: str, difficulty: int, wording: int, seed: int
@@ -51,7 +51,7 @@ def test_the_program_of_a_question_gives_its_answer(
 
 
 @families
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(difficulty=difficulties, wording=wordings, seed=seeds)
 def test_facts_do_not_depend_on_the_wording(family: str, difficulty: int, wording: int, seed: int) -> None:
     world: Any = puzzle(family, difficulty, wording, seed).world
@@ -61,7 +61,7 @@ def test_facts_do_not_depend_on_the_wording(family: str, difficulty: int, wordin
 
 
 @families
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(difficulty=difficulties, wording=wordings, seed=seeds)
 def test_a_program_says_only_what_its_module_explains(family: str, difficulty: int, wording: int, seed: int) -> None:
     posed = puzzle(family, difficulty, wording, seed)
