@@ -10,29 +10,19 @@ The answer of a reasoning is read in it, that of a program is found by a solver.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from augen.answering.questions import Examples, Prompting
 from augen.entries import Question, Solution
 from augen.generation.base import Completion, Sampler
+from augen.programs.options import Verdict
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample
 from augen.voting.settings import Mode, VotingSettings
 from augen.voting.stopping import UNKNOWN_CERTAINTY, next_slots
 from augen.voting.vote import handed_in
-
-
-class Verdict(Protocol):
-    """What a program comes to: a letter, or why there is none, in a word and in a sentence."""
-
-    @property
-    def letter(self) -> str | None: ...
-    @property
-    def cause(self) -> str | None: ...
-    @property
-    def message(self) -> str: ...
 
 
 class Draw(NamedTuple):

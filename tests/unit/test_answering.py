@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from augen.answering.rounds import Answering, Programs, Rounds, unscored
 from augen.answering.weighing import program_lines, weight_of
 from augen.entries import Entry, Question, QuestionItem, Solution, questions
 from augen.generation.base import Completion, Request
+from augen.programs.options import Verdict
 from augen.prompts.sections import program_prompt, solve_prompt
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample, sample_lines
@@ -225,25 +226,16 @@ def test_no_questions_open_no_engine(tmp_path: Path) -> None:
 PROGRAMS = replace(SAMPLING, instruction="写程序。", temperature=0.3, max_tokens=64, mode="program")
 
 
-@dataclass(frozen=True)
-class Found:
-    """A verdict on a program."""
-
-    letter: str | None
-    cause: str | None = None
-    message: str = ""
-
-
 class Solver:
     """Programs here are the text of an option; any other is one that the solver cannot read."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, programs: Sequence[str], options: Sequence[Sequence[str]]) -> list[Found]:
+    def __call__(self, programs: Sequence[str], options: Sequence[Sequence[str]]) -> list[Verdict]:
         self.asked += programs
         return [
-            Found("ABCD"[own.index(program)]) if program in own else Found(None, "syntax", f"unknown: {program}")
+            Verdict("ABCD"[own.index(program)]) if program in own else Verdict(None, "syntax", f"unknown: {program}")
             for program, own in zip(programs, options, strict=True)
         ]
 
