@@ -29,17 +29,17 @@ from augen.pretrain.tokenizer import build_tokenizer
 
 OUT = Path("models/tiny")
 CHUNK = 500  # puzzles that a worker writes at a time
+PROGRAMS = 0.5  # share of programs among the texts of the last part of the training
 
 
 def main() -> None:
     params = load("pretrain", "prompt")
-    p, solve = params.pretrain, params.prompt.solve
+    p, prompt = params.pretrain, params.prompt
     torch.manual_seed(p.seed)
     torch.set_num_threads(p.threads)
     shutil.rmtree(OUT, ignore_errors=True)
 
-    chunks = -(-p.puzzles // CHUNK)
-    texts = partial(sequences, CHUNK, solve, params.prompt.explain)
+    texts = partial(sequences, CHUNK, prompt)
     tokenizer = build_tokenizer((s.text for s in texts("tokenizer", DIFFICULTIES[-1])), p.vocabulary)
     model = generator.new_model(tokenizer, p.hidden, p.layers)
     print(f"generator: {model.num_parameters():,} weights, {len(tokenizer)} tokens in its vocabulary")
@@ -47,21 +47,29 @@ def main() -> None:
     rng = Random(p.seed)
 
     def watch(step: int, loss: float) -> None:
-        score = accuracy_by_family(model, tokenizer, questions, solve)
-        print(f"\nstep {step} loss {loss:.3f} " + " ".join(f"{f} {a:.2f}" for f, a in score.items()), flush=True)
+        score = accuracy_by_family(model, tokenizer, questions, prompt)
+        shares = " ".join(f"{family} {answers:.2f} {programs:.2f}" for family, (answers, programs) in score.items())
+        print(f"\nstep {step} loss {loss:.3f}, right answers and right programs: {shares}", flush=True)
 
-    with ProcessPoolExecutor(1) as worker:  # writes puzzles while the model learns to copy
-        names = [f"pretrain {p.seed} {i}" for i in range(chunks)]
-        written = worker.map(texts, names, [hardest_at(i / chunks) for i in range(chunks)])
-        copies = (generator.copying(rng, len(tokenizer), batch=16) for _ in range(p.copy_steps))
+    with ProcessPoolExecutor(1) as worker:  # writes puzzles while the model learns
+
+        def learn(steps: int, puzzles: int, share: float, learning_rate: float, label: str) -> None:
+            """`steps` on texts of `puzzles` new puzzles, of which `share` are programs."""
+            chunks = -(-puzzles // CHUNK)
+            names = [f"pretrain {label} {p.seed} {i}" for i in range(chunks)]
+            hardest = [DIFFICULTIES[-1] if share else hardest_at(i / chunks) for i in range(chunks)]
+            written = worker.map(texts, names, hardest, [share] * chunks)
+            rows = (generator.encode(s, tokenizer) for s in chain.from_iterable(written))
+            generator.train(model, generator.batches(rows, p.batch_tokens, rng), steps, learning_rate, label, watch)
+
+        copies = (generator.copying(rng, p.vocabulary, batch=16) for _ in range(p.copy_steps))
         generator.train(model, copies, p.copy_steps, p.learning_rate, "copying")
-        rows = (generator.encode(s, tokenizer) for s in chain.from_iterable(written))
-        puzzles = generator.batches(rows, p.batch_tokens, rng)
-        generator.train(model, puzzles, p.steps, p.learning_rate, "puzzles", watch)
+        learn(p.steps, p.puzzles, 0.0, p.learning_rate, "reasonings")
+        learn(p.program_steps, p.program_puzzles, PROGRAMS, p.program_learning_rate, "programs")
     generator.save(model, tokenizer, OUT / "generator")
 
     asked = checker.questions(Random(f"checker {p.seed}"), p.checker_puzzles)
-    labelled = [checker.encode(c, tokenizer) for c in checker.sampled(model, tokenizer, asked, solve)]
+    labelled = [checker.encode(c, tokenizer) for c in checker.sampled(model, tokenizer, asked, prompt.solve)]
     judge = checker.new_checker(model, p.checker_layers)
     checker.train_checker(judge, labelled, p.checker_epochs, p.batch_tokens, p.checker_learning_rate, rng)
     generator.save(judge, tokenizer, OUT / "checker")

@@ -84,6 +84,9 @@ class Pretrain(Section):
     puzzles: Positive
     batch_tokens: Positive
     learning_rate: Rate
+    program_steps: Positive
+    program_puzzles: Positive
+    program_learning_rate: Rate
     checker_puzzles: Positive
     checker_layers: Positive
     checker_epochs: Positive

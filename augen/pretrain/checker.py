@@ -24,6 +24,7 @@ from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2ForSequ
 from augen.entries import QuestionItem
 from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN
 from augen.pretrain.generator import IGNORED, adamw, batches, fit, written
+from augen.prompts.sections import solve_prompt
 from augen.puzzles import BASIC, make
 from augen.scorer.input_format import InputFormat
 
@@ -62,9 +63,8 @@ def sampled(
     by_length = sorted(asked, key=lambda pair: len(pair[0]))
     for start in tqdm(range(0, len(by_length), BATCH), desc="samples", unit="batch"):
         part = by_length[start : start + BATCH]
-        for (problem, item), text in zip(
-            part, written(generator, tokenizer, part, instruction, **SAMPLING), strict=True
-        ):
+        prompts = [solve_prompt(instruction, *question) for question in part]
+        for (problem, item), text in zip(part, written(generator, tokenizer, prompts, **SAMPLING), strict=True):
             yield Checked(problem, item, text.strip())
 
 

@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
+from augen.core.params import Prompt
 from augen.entries import QuestionItem, letter_of
-from augen.prompts.sections import explain_prompt, query_text, solve_prompt
+from augen.prompts.sections import explain_prompt, program_prompt, query_text, solve_prompt
 from augen.puzzles import BASIC, WORDINGS, Puzzle, make
 
 DIFFICULTIES = (1, 2, 3)
 WORDINGS_SEEN = (0, 1)
-EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # number of worked examples in a prompt, share of the prompts
-EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts that give an answer to explain
+EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # number of worked examples in a prompt for a reasoning, share of these
+EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts for a reasoning that give an answer to explain
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """A text as parts ``(text, learned)``: the loss counts only the learned ones, which are reasonings."""
+    """A text as parts ``(text, learned)``: the loss counts only the learned ones, which are reasonings or programs."""
 
     parts: tuple[tuple[str, bool], ...]
 
@@ -34,29 +35,42 @@ def hardest_at(progress: float) -> int:
     return min(DIFFICULTIES[-1], DIFFICULTIES[0] + int(9 * progress))
 
 
-def sequences(puzzles: int, solve: str, explain: str, seed: str, hardest: int) -> list[Sequence]:
-    """Training texts from `puzzles` puzzles of difficulty up to `hardest`; `solve` and `explain` are instructions."""
-    return list(_sequences(Random(seed), puzzles, hardest, solve, explain))
+def sequences(puzzles: int, prompt: Prompt, seed: str, hardest: int, programs: float = 0.0) -> list[Sequence]:
+    """Training texts from `puzzles` puzzles of difficulty up to `hardest`; `prompt` has the instructions.
+
+    A share of `programs` of the texts end in a program, the others in a reasoning.
+    """
+    return list(_sequences(Random(seed), puzzles, prompt, hardest, programs))
 
 
-def _sequences(rng: Random, puzzles: int, hardest: int, solve: str, explain: str) -> Iterator[Sequence]:
+def _sequences(rng: Random, puzzles: int, prompt: Prompt, hardest: int, programs: float) -> Iterator[Sequence]:
     for _ in range(puzzles):
         family, wording = rng.choice(BASIC), rng.choice(WORDINGS_SEEN)
         difficulty = rng.choice([d for d in DIFFICULTIES if d <= hardest])
         puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=3)
-        problem = puzzle.entry.problem
-        for index, item in enumerate(puzzle.entry.questions):
-            dice = rng.random()
-            if dice < EXPLAIN_RIGHT + EXPLAIN_WRONG and (
-                explained := _explained(puzzle, index, dice < EXPLAIN_RIGHT, explain, rng)
-            ):
-                yield explained
-                continue
-            examples = []
-            for _ in range(rng.choices([n for n, _ in EXAMPLES], [w for _, w in EXAMPLES])[0]):
-                other = make(family, rng, difficulty=rng.choice(DIFFICULTIES), wording=wording, questions=1).entry
-                examples.append((other.problem, other.questions[0]))
-            yield _solved(solve, examples, problem, item)
+        for index in range(len(puzzle.queries)):
+            if programs and rng.random() < programs:
+                yield _programmed(puzzle, index, prompt.program)
+            else:
+                yield _reasoned(puzzle, index, family, prompt, rng)
+
+
+def _programmed(puzzle: Puzzle, index: int, instruction: str) -> Sequence:
+    text = program_prompt(instruction, puzzle.entry.problem, puzzle.entry.questions[index])
+    return Sequence(((text, False), (puzzle.program(index), True)))
+
+
+def _reasoned(puzzle: Puzzle, index: int, family: str, prompt: Prompt, rng: Random) -> Sequence:
+    dice = rng.random()
+    if dice < EXPLAIN_RIGHT + EXPLAIN_WRONG and (
+        explained := _explained(puzzle, index, dice < EXPLAIN_RIGHT, prompt.explain, rng)
+    ):
+        return explained
+    examples = []
+    for _ in range(rng.choices([n for n, _ in EXAMPLES], [w for _, w in EXAMPLES])[0]):
+        other = make(family, rng, difficulty=rng.choice(DIFFICULTIES), wording=puzzle.world.wording, questions=1).entry
+        examples.append((other.problem, other.questions[0]))
+    return _solved(prompt.solve, examples, puzzle.entry.problem, puzzle.entry.questions[index])
 
 
 def _solved(instruction: str, examples: list[tuple[str, QuestionItem]], problem: str, item: QuestionItem) -> Sequence:

@@ -16,9 +16,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
-from augen.entries import QuestionItem
 from augen.pretrain.corpus import Sequence
-from augen.prompts.sections import solve_prompt
 
 IGNORED = -100
 WATCHED = 300  # steps
@@ -167,13 +165,11 @@ def fit(
 def written(
     model: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
-    asked: Iterable[tuple[str, QuestionItem]],
-    instruction: str,
+    prompts: list[str],
     **sampling: Any,
 ) -> list[str]:
-    """What the model writes for each question, without examples; `sampling` goes to ``generate``."""
+    """What the model writes after each prompt; `sampling` goes to ``generate``."""
     model.eval()
-    prompts = [solve_prompt(instruction, problem, item) for problem, item in asked]
     inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
     out = model.generate(**inputs, **sampling)
     return tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

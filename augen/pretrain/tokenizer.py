@@ -1,8 +1,9 @@
 """A byte-level BPE of the project's own.
 
 The words that matter in puzzles (names, things, digits, letters, signs) are one token each, wherever they stand, so
-that looking a word up and copying it works the same everywhere. The text between them is merged as BPE learns it, and
-any other text can be spelled byte by byte.
+that looking a word up and copying it works the same everywhere. So are the pieces between the words of a program:
+``rel("己","弟弟","甲").`` with its line end is 7 tokens. The text between them is merged as BPE learns it, and any
+other text can be spelled byte by byte.
 """
 
 import json
@@ -16,7 +17,8 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from tokenizers.trainers import BpeTrainer
 from transformers import AddedToken, Qwen2Tokenizer
 
-from augen.prompts.sections import ANSWER, PROBLEM, QUESTION, REASONING
+from augen.prompts.sections import ANSWER, PROBLEM, PROGRAM, QUESTION, REASONING
+from augen.puzzles import BASIC
 from augen.puzzles.families import words
 from augen.puzzles.families.dial import PARITY
 from augen.puzzles.families.kinship import TOGETHER
@@ -25,6 +27,48 @@ from augen.puzzles.families.knights import KNAVE, KNIGHT
 HEADINGS = tuple(f"{heading}\n" for heading in (PROBLEM, QUESTION, ANSWER, REASONING))
 END, PAD = "<|endoftext|>", "<|pad|>"
 MAX_TOKEN_BYTES = len("### 分析过程\n".encode())  # five Chinese characters: longer merges would hide a changed word
+
+# What stands between the words of a program: predicates up to their first argument, what separates and what ends.
+_TEXT_FACTS = ("rel", "says", "known", "likes", "rule", "helps", "has", "allergic", "over", "road", "first", "after")
+_TEXT_GOALS = ("reach", "safe", "kin", "is", "above")
+_NUMBER_FACTS = ("at", "turn", "start", "op", "pos")
+_SIGNS = (
+    *(
+        '","',
+        '",',
+        ',"',
+        '").\n',
+        '").',
+        ").\n",
+        ",append,",
+        ",prepend,",
+        ",behead).\n",
+        ",curtail).\n",
+        ",reverse).\n",
+    ),
+    *(
+        "yes :- ",
+        "N = #count{D : ",
+        "N = #count{X : ",
+        ")}.",
+        '")}.',
+        ",X).",
+        '",X).',
+        '",D).',
+        '",K).',
+        '",R,"',
+        ",V).",
+    ),
+    *('is(X,"', 'kin(X,"', "pos(X,", 'at(I,"', "last(X).", "last(V)", "first(V).", "size(N).", "final(I,V).", '",D)}.'),
+)
+PIECES = (
+    f"{PROGRAM}\n",
+    *(f"#use {name}.\n" for name in BASIC),
+    *(f'{name}("' for name in (*_TEXT_FACTS, *_TEXT_GOALS)),
+    *(f"{name}(" for name in _NUMBER_FACTS),
+    *(f"answer({names}) :- " for names in ("X", "V", "N", "K", "R", "D", "I", "I,V")),
+    *_SIGNS,
+)
 
 
 def _atoms() -> list[str]:
@@ -35,7 +79,7 @@ def _atoms() -> list[str]:
 
 
 def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
-    """A tokenizer of `vocabulary` tokens, its merges learned from `texts`."""
+    """A tokenizer of `vocabulary` tokens and the `PIECES` of programs, its merges learned from `texts`."""
     atoms = "|".join(re.escape(w) for w in _atoms())
     pieces = rf"{atoms}|\n|[0-9]|[A-Z]|[a-z]+|[\u4e00-\u9fff]+|[^\u4e00-\u9fff0-9A-Za-z\n]"
     tokenizer = Tokenizer(BPE())
@@ -83,7 +127,7 @@ def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
         padding_side="left",
         model_max_length=2048,
     )
-    qwen2.add_tokens([AddedToken(atom, normalized=False) for atom in learned.values()])
+    qwen2.add_tokens([AddedToken(atom, normalized=False) for atom in (*learned.values(), *PIECES)])
     return qwen2
 
 

@@ -50,6 +50,7 @@ class World(Protocol):
     """
 
     uses: ClassVar[str]
+    wording: int
 
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self: ...
