@@ -63,6 +63,7 @@ _ALLOWED = _DROPPED | {
     ASTType.Disjunction,
     ASTType.Literal,
 }
+_CHILDREN: dict[ASTType, list[str]] = {}  # names of the parts of each kind; to ask for them takes long
 _SHOWN = "\n#show answer/1. #show answer/2. #show pick/1.\n"
 _YES_NO = '\nanswer("是") :- yes. answer("否") :- not yes.\n'
 _MESSAGE = re.compile(r"<(\w+)>:(\d+):(\d+)[-\d:]*: (error|info|warning): (.*)", re.DOTALL)
@@ -129,11 +130,14 @@ def _check(statement: ast.AST, log: "_Log") -> None:
             raise log.fault("forbidden", f"{told} is not allowed", statement)
         if kind is ASTType.Function and node.external:
             raise log.fault("forbidden", f"an external function, @{node.name}, is not allowed", node)
-        for child in node.values():
-            if isinstance(child, ast.AST):
-                nodes.append(child)
-            elif isinstance(child, ast.ASTSequence):
+        if kind not in _CHILDREN:
+            _CHILDREN[kind] = node.child_keys
+        for name in _CHILDREN[kind]:
+            child = getattr(node, name)
+            if isinstance(child, ast.ASTSequence):
                 nodes.extend(child)
+            elif child is not None:
+                nodes.append(child)
 
 
 def _makes_yes(statement: ast.AST) -> bool:
