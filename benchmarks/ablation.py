@@ -21,7 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from augen.entries.jsonl import read_jsonl
 from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import Estimate, cluster_mean, paired_difference
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import DevQuestions, SampleFile, dev_questions, matched, read_samples
+from augen.voting.samples import DevQuestions, SampleFile, dev_questions, matched, read_samples, reasonings
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import handed_in
 
@@ -166,12 +166,13 @@ def fetch(experiment: str, path: str, folder: Path) -> Path:
 
 
 def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, samples: Path) -> Result:
-    """The result of an experiment, from another vote on its samples that is the same as in `infer`."""
+    """The result of an experiment, from another vote on its reasonings, which is that of `infer` without programs."""
     p = check(changed(raw, change), f"params.yaml with {shown(change)}")
     questions = dev_questions(read_jsonl(dev, answers="required"))
     source = SampleFile(samples, "infer", VotingSettings.of(p))
-    drawn = matched(read_samples(source, ("dev", "test"))["dev"], questions, source)
-    voted = SampleGrid.of(drawn, source.settings).voted(p.infer.vote)
+    drawn = matched(reasonings(read_samples(source, ("dev", "test")), source)["dev"], questions, source)
+    settings = replace(source.settings, programs=0)
+    voted = SampleGrid.of(drawn, settings).voted(settings)
     answers = [letter_of(code) for code in handed_in(voted, questions.options, p.infer.fallback)]
     judged = drawn.judged
     scores, right = judged.rows["score"], judged.right(questions.truth)

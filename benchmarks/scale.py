@@ -154,6 +154,7 @@ def reasoned_files(size: int) -> None:
     dump_pickle("data/reasoned/entries_own.pkl", [])
     write_json("reports/translate.json", {"counts": {}, "examples": {}})
     write_jsonl("data/dev.jsonl", as_raw(list(entries(size // 10, 3, "d")), answers=True))
+    write_jsonl("data/votes.jsonl", as_raw(list(entries(size // 10, 5, "v")), answers=True))
     write_jsonl("test.jsonl", as_raw(list(entries(size // 10, 4, "t")), answers=False))
 
 

@@ -20,7 +20,7 @@ from augen.evaluation.report.questions import Drawn, decisions, question_records
 from augen.evaluation.report.tables import filter_rows, side_by_side
 from augen.evaluation.steps import Recorded, csv_text, evaluate, gains_page, gains_table, rounded
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import SampleFile, dev_questions, matched, read_samples
+from augen.voting.samples import SampleFile, dev_questions, matched, read_samples, reasonings
 from augen.voting.settings import VotingSettings
 
 COLUMNS = {
@@ -37,14 +37,14 @@ def main() -> None:
         "baseline", "finetune", "infer", "max_resample", "model", "prepare", "rag", "reason_false", "reason_true",
         "scorer", "seed", "translate", "voters",
     )  # fmt: skip
-    settings = VotingSettings.of(p)
-    infer = SampleFile(Path("data/samples.jsonl"), "infer", settings)
+    infer = SampleFile(Path("data/samples.jsonl"), "infer", VotingSettings.of(p))
+    settings = replace(infer.settings, programs=0)  # every row is about reasonings
     baseline = SampleFile(Path("data/baseline.jsonl"), "baseline", VotingSettings(p.baseline.samples))
     given = [name for name, on in (("adapter", p.infer.adapter), ("examples", p.rag.k > 0)) if on]
 
     dev = read_jsonl("data/dev.jsonl", answers="required")
     questions = dev_questions(dev)
-    drawn = read_samples(infer, ("dev", "test"))
+    drawn = reasonings(read_samples(infer, ("dev", "test")), infer)
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
     recorded = Recorded(samples, plain, drawn["test"])

@@ -34,10 +34,11 @@ def main() -> None:
     params = load("seed", "prepare", "filter")
     p = params.filter
     dev = read_jsonl("data/dev.jsonl", answers="required")
+    votes = read_jsonl("data/votes.jsonl", answers="required", may_be_empty=True)
     test = read_jsonl(params.prepare.test, answers="optional")[: params.prepare.limit]
     texts = {
         f"{question.split} {question.id}": question_text(question.problem, question.item)
-        for question in questions(dev, "dev") + questions(test, "test")
+        for question in questions(dev, "dev") + questions(votes, "votes") + questions(test, "test")
     }
     near = NearDuplicates(texts, ngram=p.ngram, threshold=p.near_duplicates) if p.drop.near_duplicate else None
     rules = Rules({cause for cause, on in p.drop if on}, p.max_chars, near)

@@ -1,17 +1,20 @@
-"""Answer the dev and test questions: examples, adapter, samples in rounds, scorer, vote.
+"""Answer the dev and test questions: examples, adapter, samples in rounds, scorer, solver, vote.
 
-in   data/dev.jsonl, prepare.test, models/index, models/adapter, models/scorer
-out  data/samples.jsonl    every sample: question, slot, round, seed, text, parsed answer, score,
-                           logprob_rank
-     data/examples.jsonl   the worked examples that were found for every question
-     data/upload.jsonl     the test file with its answers filled in
+in   data/dev.jsonl, data/votes.jsonl, prepare.test, models/index, models/adapter, models/scorer
+out  data/samples.jsonl        every sample: question, mode, slot, round, seed, text, answer, score, logprob_rank
+     data/examples.jsonl       the worked examples that were found for every question
+     data/upload.jsonl         the test file with its answers filled in
+     data/vote_weights.json    what the vote of a program is worth, learned from the questions of data/votes.jsonl
 """
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from augen.answering.questions import Prompting, answered, example_lines
-from augen.answering.rounds import Rounds
-from augen.core.files import write_lines
+from augen.answering.rounds import Programs, Rounds
+from augen.answering.solving import stored_verdicts
+from augen.answering.weighing import program_lines, weight_of
+from augen.core.files import write_json, write_lines
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries import questions
@@ -20,7 +23,7 @@ from augen.generation.open import Generator, open_sampler
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
-from augen.voting.samples import sample_lines
+from augen.voting.samples import VOTES, sample_lines
 from augen.voting.settings import VotingSettings
 
 
@@ -28,11 +31,13 @@ def main() -> None:
     p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
     dev = read_jsonl("data/dev.jsonl", answers="required")
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
-    dev_questions = questions(dev, "dev")
+    learns = p.infer.programs > 0 and p.infer.program_weight is None
+    held_out = read_jsonl("data/votes.jsonl", answers="required", may_be_empty=True) if learns else []
+    dev_questions, first = questions(dev, "dev"), questions(held_out, VOTES)
     asked = dev_questions + questions(test, "test")
     print(
-        f"{len(asked):,} questions ({len(dev_questions):,} dev), {p.voters} samples and {p.max_resample} rounds of "
-        "redraws at most",
+        f"{len(asked):,} questions ({len(dev_questions):,} dev), {p.voters} reasonings, {p.infer.programs} programs "
+        f"and {p.max_resample} rounds of redraws at most; {len(first):,} questions before them, to weigh programs",
         flush=True,
     )
     settings = VotingSettings.of(p)
@@ -42,7 +47,7 @@ def main() -> None:
         Store(default_path()) as store,
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
     ):
-        examples = stored_examples(Path("models/index"), p.rag.embedder, asked, p.rag.k, store)
+        examples = stored_examples(Path("models/index"), p.rag.embedder, first + asked, p.rag.k, store)
         prompting = Prompting(
             instruction=p.prompt.solve,
             window=generator.window(p.infer.engine),
@@ -54,15 +59,21 @@ def main() -> None:
             shuffle_options=p.infer.shuffle_options,
         )
         score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
-        found = Rounds(asked, examples, prompting, settings).run(sampler, score)
+        programs = Programs(prompting.for_programs(p.prompt.program, p.infer), stored_verdicts(store))
+        known, unknown = examples[: len(first)], examples[len(first) :]
+        tried = Rounds(first, known, prompting, replace(settings, adaptive=False), programs).run(sampler, score)
+        weight = weight_of(tried, held_out, p.infer.program_weight)
+        settings = replace(settings, program_weight=weight.program)
+        found = Rounds(asked, unknown, prompting, settings, programs).run(sampler, score)
 
-    write_lines("data/samples.jsonl", sample_lines(found.every_sample, settings.threshold))
-    write_lines("data/examples.jsonl", example_lines(asked, examples))
+    samples = tried.every_sample + found.every_sample
+    write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
+    write_lines("data/examples.jsonl", example_lines(first + asked, examples))
     write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))
-    print(
-        f"{len(asked):,} questions, {len(found.every_sample):,} samples, {found.unanswered:,} fallback answers; "
-        "data/upload.jsonl"
-    )
+    write_json("data/vote_weights.json", asdict(weight))
+    for line in program_lines(weight, samples):
+        print(line)
+    print(f"{len(asked):,} questions, {len(found.every_sample):,} samples, {found.unanswered:,} fallback answers")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 in   prepare.train, prepare.test     raw JSON Lines, checked here before anything else runs
 out  data/entries_raw.pkl            problems to train on, then `prepare.synthetic` new puzzles
-     data/dev.jsonl                  held-out problems with their answers; split by problem, seeded
+     data/dev.jsonl                  problems held out for evaluation, with their answers
+     data/votes.jsonl                problems held out to learn what a program's vote is worth, with their answers
+
+All are split by problem, seeded.
 """
 
 from collections.abc import Sequence
@@ -22,11 +25,12 @@ def main() -> None:
     labelled = read_jsonl(p.prepare.train, answers="required")[: p.prepare.limit]
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
     print(
-        f"{len(labelled):,} labelled problems, {p.prepare.dev_fraction:.0%} to hold out; "
+        f"{len(labelled):,} labelled problems, {p.prepare.dev_fraction:.0%} to hold out, and of the others "
+        f"{p.prepare.vote_fraction:.0%} to weigh votes; "
         f"{p.prepare.synthetic:,} puzzles to add, each proved by a solver",
         flush=True,
     )
-    train, dev = split(labelled, p.prepare.dev_fraction, p.seed)
+    train, dev, votes = split(labelled, p.prepare.dev_fraction, p.prepare.vote_fraction, p.seed)
     try:
         families = families_named(p.prepare.families)
     except AugenError as fault:
@@ -35,13 +39,17 @@ def main() -> None:
 
     dump_pickle("data/entries_raw.pkl", train + synthetic)
     write_jsonl("data/dev.jsonl", dev)
-    for name, entries in (("to train on", train), ("added puzzles", synthetic), ("dev, held out", dev), ("test", test)):
+    write_jsonl("data/votes.jsonl", votes)
+    counted = {"to train on": train, "added puzzles": synthetic, "dev, held out": dev, "votes, held out": votes}
+    for name, entries in (*counted.items(), ("test", test)):
         print(f"{name}: {len(entries):,} problems, {sum(len(e.questions) for e in entries):,} questions")
-    print("data/entries_raw.pkl, data/dev.jsonl")
+    print("data/entries_raw.pkl, data/dev.jsonl, data/votes.jsonl")
 
 
-def split(entries: Sequence[Entry], dev_fraction: float, seed: int) -> tuple[list[Entry], list[Entry]]:
-    """``(train, dev)`` in input order; which problems are held out depends on their ids and the seed only."""
+def split(
+    entries: Sequence[Entry], dev_fraction: float, vote_fraction: float, seed: int
+) -> tuple[list[Entry], list[Entry], list[Entry]]:
+    """``(train, dev, votes)`` in input order; which problems are where depends on their ids and the seed only."""
     ids = sorted(entry.id for entry in entries)
     Random(seed).shuffle(ids)
     count = round(len(ids) * dev_fraction)
@@ -50,8 +58,12 @@ def split(entries: Sequence[Entry], dev_fraction: float, seed: int) -> tuple[lis
             f"{len(ids)} problems with prepare.dev_fraction {dev_fraction} leave {count} to measure on and "
             f"{len(ids) - count} to train on; change prepare.dev_fraction or prepare.limit"
         )
-    held_out = set(ids[:count])
-    return [e for e in entries if e.id not in held_out], [e for e in entries if e.id in held_out]
+    end = count + round((len(ids) - count) * vote_fraction)
+    train, dev, votes = (
+        [entry for entry in entries if entry.id in part]
+        for part in (set(ids[end:]), set(ids[:count]), set(ids[count:end]))
+    )
+    return train, dev, votes
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from augen.voting.samples import Sample
-from augen.voting.settings import Method, VotingSettings
-from augen.voting.stopping import votes_to_decide
+from augen.voting.settings import Method, Mode, VotingSettings
+from augen.voting.stopping import decided
 from augen.voting.vote import SCORE_UNITS
+
+Place = tuple[Mode, int, int]  # slot and round of a mode
 
 
 def weight(sample: Sample) -> int:
@@ -138,12 +140,37 @@ def decide(samples: Sequence[Sample], settings: VotingSettings) -> Decision:
 
     >>> decide([Sample(None, 0.9)], weighted)
     Decision(answer='A', tally={}, basis='fallback')
+
+    A program that has an answer adds `program_weight` votes to those of the reasonings; a tie still goes to the higher
+    score sum of the reasonings.
+
+    >>> from dataclasses import replace
+    >>> program, abstains = Sample("C", mode="program"), Sample(None, mode="program", cause="syntax")
+    >>> decide([Sample("A", 0.9), Sample("B", 0.6), program, abstains], replace(majority, program_weight=2.5))
+    Decision(answer='C', tally={'C': 2.5, 'A': 1.0, 'B': 1.0}, basis='accepted')
+    >>> decide([program, Sample("D", 0.9)], majority).answer
+    'D'
+    >>> decide([program], replace(majority, program_weight=0))
+    Decision(answer='A', tally={}, basis='fallback')
     """
-    accepted = [sample for sample in samples if sample.accepted(settings.threshold)]
-    vote = VOTES[settings.method](accepted or samples)
-    if vote.answer is None:
+    steps = [sample for sample in samples if sample.mode == "steps"]
+    programs = Counter(s.answer for s in samples if s.mode == "program" and s.answer and settings.program_weight)
+    accepted = [sample for sample in steps if sample.accepted(settings.threshold)]
+    reasoned = VOTES[settings.method](accepted or steps).tally
+    sums = Counter[str]()
+    for sample in accepted or steps:
+        sums[sample.answer or ""] += weight(sample)
+    votes = {
+        letter: round(reasoned.get(letter, 0) * SCORE_UNITS)
+        + programs[letter] * round(settings.program_weight * SCORE_UNITS)
+        for letter in {*reasoned, *programs}
+    }
+    # A letter of a program only stands behind one that a reasoning gave, even with a score of 0.
+    ranked = sorted(votes, key=lambda letter: (-votes[letter], -sums.get(letter, -1), letter))
+    if not ranked:
         return Decision(settings.fallback, {}, "fallback")
-    return Decision(vote.answer, vote.tally, "accepted" if accepted else "parsed")
+    tally = {letter: votes[letter] / SCORE_UNITS for letter in ranked}
+    return Decision(ranked[0], tally, "accepted" if accepted or programs else "parsed")
 
 
 def mean_rank(samples: Sequence[Sample]) -> int | None:
@@ -157,7 +184,7 @@ def mean_rank(samples: Sequence[Sample]) -> int | None:
 
 
 def next_draws(history: Sequence[Sample], settings: VotingSettings) -> list[tuple[int, int]]:
-    """The (slot, round) of every sample to draw now, given all samples of the question so far.
+    """The (slot, round) of every reasoning to draw now, given all samples of a question without slots of programs.
 
     In slot order; empty when the question is finished. `history` holds only slots 1…`voters`. Whatever the
     answers are, a question ends after at most ``voters * (max_resample + 1)`` samples.
@@ -206,23 +233,72 @@ def next_draws(history: Sequence[Sample], settings: VotingSettings) -> list[tupl
     >>> next_draws([*split, Sample("A", 0.8, 5)], sparing)
     [(2, 1)]
     """
-    last_round = dict.fromkeys(range(1, settings.voters + 1), -1)
-    for sample in history:
+    return [(slot, round_) for _, slot, round_ in next_places(history, settings)]
+
+
+def next_places(history: Sequence[Sample], settings: VotingSettings) -> list[Place]:
+    """`next_draws` of a question with slots of programs, which come first: (mode, slot, round).
+
+    >>> from dataclasses import replace
+    >>> both = VotingSettings(voters=2, max_resample=1, threshold=0.5, programs=1, program_weight=3)
+    >>> next_places([], both)
+    [('program', 1, 0), ('steps', 1, 0), ('steps', 2, 0)]
+
+    A program that abstains is drawn again. ``resample="question"`` looks at reasonings and programs separately.
+
+    >>> abstains, low = Sample(None, mode="program"), [Sample("A", 0.1, slot) for slot in (1, 2)]
+    >>> next_places([abstains, Sample("A", 0.9), low[1]], both)
+    [('program', 1, 1), ('steps', 2, 1)]
+    >>> next_places([Sample("A", mode="program"), *low], replace(both, resample="question"))
+    [('steps', 1, 1), ('steps', 2, 1)]
+
+    **adaptive**: a program counts as 3 votes here. One alone, and one that answers settles it against two reasonings:
+
+    >>> sparing = replace(both, adaptive=True)
+    >>> next_places([], sparing), next_places([Sample("B", mode="program")], sparing)
+    ([('program', 1, 0)], [])
+
+    Where it abstains to the end, reasonings are drawn; where programs count nothing, no program is.
+
+    >>> next_places([abstains, replace(abstains, round=1)], sparing)
+    [('steps', 1, 0), ('steps', 2, 0)]
+    >>> next_places([], replace(sparing, program_weight=0))
+    [('steps', 1, 0), ('steps', 2, 0)]
+    """
+    slots: dict[Mode, int] = {"program": settings.programs, "steps": settings.voters}
+    draws = [place for mode in slots for place in _places(mode, slots[mode], history, settings)]
+    if settings.adaptive:
+        votes = {"steps": 1, "program": min(20, max(1, round(settings.program_weight)))}
+        if settings.program_weight == 0:
+            draws = [place for place in draws if place[0] == "steps"]
+        counts = Counter[str | None]()
+        accepted = [sample for sample in history if sample.accepted(settings.threshold)]
+        for sample in accepted:
+            counts[sample.answer] += votes[sample.mode]
+        top, second = [*sorted(counts.values(), reverse=True), 0, 0][:2]
+        left = sum(votes[mode] for mode, _, _ in draws)
+        rank = mean_rank(accepted) if history else 100
+        for number, (mode, _, _) in enumerate(draws):
+            if decided(top, second, left, settings.certainty, rank):
+                return draws[:number]
+            top, left = top + votes[mode], left - votes[mode]
+    return draws
+
+
+def _places(mode: Mode, slots: int, history: Sequence[Sample], settings: VotingSettings) -> list[Place]:
+    """All draws of one mode, without `adaptive`."""
+    own = [sample for sample in history if sample.mode == mode]
+    last_round = dict.fromkeys(range(1, slots + 1), -1)
+    for sample in own:
         last_round[sample.slot] = max(last_round[sample.slot], sample.round)
-    accepted = [sample for sample in history if sample.accepted(settings.threshold)]
+    accepted = [sample for sample in own if sample.accepted(settings.threshold)]
 
     if settings.resample == "slot":
         closed = {sample.slot for sample in accepted}
         open_slots = [slot for slot in last_round if slot not in closed]
     else:
         # Level by level: a slot is drawn again only after every slot has had the same number of chances.
-        lowest = -1 if accepted else min(last_round.values())
+        lowest = -1 if accepted else min(last_round.values(), default=-1)
         open_slots = [slot for slot, last in last_round.items() if last == lowest]
 
-    draws = [(slot, last_round[slot] + 1) for slot in open_slots if last_round[slot] < settings.max_resample]
-    if settings.adaptive:
-        counts = [n for _, n in Counter(sample.answer for sample in accepted).most_common(2)]
-        top, second = [*counts, 0, 0][:2]
-        rank = mean_rank(accepted) if history else 100
-        draws = draws[: votes_to_decide(top, second, len(draws), settings.certainty, rank)]
-    return draws
+    return [(mode, slot, last_round[slot] + 1) for slot in open_slots if last_round[slot] < settings.max_resample]

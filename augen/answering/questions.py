@@ -6,18 +6,20 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from augen.answers import parse_answer
+from augen.core import params
 from augen.core.seeds import seed_of
 from augen.entries import Entry, Question, QuestionItem, letter_of, with_items
 from augen.generation.base import Request
-from augen.prompts.sections import Example, solve_prompt
+from augen.prompts.sections import Example, program_prompt, solve_prompt
 from augen.prompts.window import Window
+from augen.voting.settings import Mode
 
 Examples = Sequence[Sequence[Example]]  # the worked examples of each question, the most similar last
 
 
 @dataclass(frozen=True)
 class Prompting:
-    """What a prompt consists of, and how its completion is sampled."""
+    """What a prompt consists of, and how its completion is sampled: a reasoning or a program, as `mode` says."""
 
     instruction: str
     window: Window
@@ -27,6 +29,17 @@ class Prompting:
     max_tokens: int
     adapter: bool
     shuffle_options: bool = False
+    mode: Mode = "steps"
+
+    def for_programs(self, instruction: str, infer: params.Infer) -> "Prompting":
+        """How the same generator is asked for programs."""
+        return replace(
+            self,
+            instruction=instruction,
+            temperature=infer.program_temperature,
+            max_tokens=infer.program_max_tokens,
+            mode="program",
+        )
 
     def order(self, question: Question, slot: int) -> list[int]:
         """Which option stands at each position in the prompt of `slot`: the identity unless options are shuffled."""
@@ -40,10 +53,15 @@ class Prompting:
         return replace(question.item, options=[question.item.options[i] for i in self.order(question, slot)])
 
     def request(self, question: Question, examples: Sequence[Example], slot: int, round_: int) -> Request | None:
-        """The request for one sample, with as many of `examples` as fit; None if the question alone does not."""
-        shown = self.shown(question, slot)
+        """The request for one sample, with as many of `examples` as fit; None if the question alone does not.
+
+        A prompt for a program has only those examples that have one.
+        """
+        shown, written = self.shown(question, slot), solve_prompt
+        if self.mode == "program":
+            written, examples = program_prompt, [example for example in examples if example[1].program]
         prompt = self.window.fitted(
-            lambda fitting: solve_prompt(self.instruction, question.problem, shown, fitting), examples, self.max_tokens
+            lambda fitting: written(self.instruction, question.problem, shown, fitting), examples, self.max_tokens
         )
         if prompt is None:
             return None
@@ -57,11 +75,15 @@ class Prompting:
         )
 
     def seed_of(self, question: Question, slot: int, round_: int) -> int:
-        return seed_of(self.seed, question.id, slot, round_)
+        mode = [self.mode] if self.mode == "program" else []
+        return seed_of(self.seed, *mode, question.id, slot, round_)
 
     def answer(self, question: Question, slot: int, text: str) -> str | None:
-        """The parsed letter, mapped back to the question's own order of options."""
-        letter = parse_answer(text, len(question.item.options))
+        """The letter that a reasoning concludes with, in the question's own order of options."""
+        return self.own(question, slot, parse_answer(text, len(question.item.options)))
+
+    def own(self, question: Question, slot: int, letter: str | None) -> str | None:
+        """The `letter` of an option in the prompt of `slot` as the letter that it has in the question itself."""
         return letter_of(self.order(question, slot)[ord(letter) - ord("A")]) if letter else None
 
 

@@ -101,6 +101,7 @@ class Prepare(Section):
     test: Text
     limit: Positive | None
     dev_fraction: Fraction
+    vote_fraction: Annotated[float, Field(ge=0, le=0.5)]
     synthetic: Count
     families: Names
 
@@ -294,6 +295,10 @@ class Infer(Section):
     shuffle_options: bool
     fallback: Letter
     share_device: bool
+    programs: Count
+    program_weight: Annotated[float, Field(ge=0, le=100)] | None
+    program_temperature: Temperature
+    program_max_tokens: Positive
 
     @model_validator(mode="after")
     def _served(self) -> "Infer":

@@ -27,7 +27,7 @@ from augen.entries.records import (
 )
 
 
-def read_jsonl(path: str | Path, *, answers: Answers) -> list[Entry]:
+def read_jsonl(path: str | Path, *, answers: Answers, may_be_empty: bool = False) -> list[Entry]:
     """The entries of a JSON Lines file, in its order; ids must be there and unique.
 
     With `answers` "optional" (questions still to be answered) the field ``answer`` may be absent or null.
@@ -36,7 +36,7 @@ def read_jsonl(path: str | Path, *, answers: Answers) -> list[Entry]:
         EntriesError: the file cannot be read or anything in it is wrong; all faults at once.
     """
     lines = lines_of(read(path))
-    if not lines:
+    if not lines and not may_be_empty:
         raise EntriesError([f"{path}: the file is empty; at least one entry is needed"])
     places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
     records = [parsed(line) for line in lines]

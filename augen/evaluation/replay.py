@@ -70,7 +70,7 @@ def outcome(recorded: SampleGrid, truth: Ints, settings: VotingSettings, order: 
     drawn = replay(recorded, settings)
     if drawn is None:
         return None
-    voted = recorded.only(drawn).voted(settings.method)
+    voted = recorded.only(drawn).voted(settings)
     samples = np.count_nonzero(drawn, axis=(1, 2))
     return Outcome(samples.astype(np.float64), (voted == truth).astype(np.float64))
 

@@ -202,7 +202,7 @@ def _steps(
     """The rows of the table, from guessing to what is handed in; each adds one thing to the one before it."""
     truth = questions.truth
     first = grid[:, :, :1]  # round 0
-    voted = grid.voted(settings.method)
+    voted = grid.voted(settings)
     best = int(np.argmax(constant_accuracies(truth)))
     once, all_rounds = (np.count_nonzero(part.drawn) / len(truth) for part in (first, grid))
 
@@ -218,7 +218,7 @@ def _steps(
         Step("plain", "plain model, one sample", single_accuracy(plain, truth), 1),
         Step("single", f"+ {setup}, one sample", single_accuracy(grid, truth), 1),
         Step("voting", f"+ majority of {settings.voters}", right(majority), once),
-        Step("scorer", f"+ scorer, {settings.method} of accepted", right(first.voted(settings.method)), once),
+        Step("scorer", f"+ scorer, {settings.method} of accepted", right(first.voted(settings)), once),
         Step("redraw", f"+ redraw, up to {settings.max_resample} times", right(voted), all_rounds),
         Step("fallback", f"+ {settings.fallback} where none parsed", right(final), all_rounds),
     ]

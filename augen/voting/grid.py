@@ -8,47 +8,56 @@ import numpy as np
 
 from augen.core.arrays import Bools, Ints
 from augen.voting.samples import CODES, Sample, Samples
-from augen.voting.settings import Method, VotingSettings
-from augen.voting.vote import accepted_at, accepted_or_all, weights_of, winners
+from augen.voting.settings import VotingSettings
+from augen.voting.vote import accepted_at, accepted_or_all, leaders, tallies, weights_of, with_programs
 
 
 @dataclass(frozen=True)
 class SampleGrid:
-    """Arrays (Q, V, R): Q questions, V slots, R rounds. Letters are codes, -1 where there is no answer or no sample."""
+    """Arrays (Q, V, R): Q questions, V slots, R rounds. Letters are codes, -1 where there is no answer or no sample.
+
+    The first `program_slots` of the slots are those of programs, the others those of reasonings.
+    """
 
     answers: Ints
     weights: Ints  # of the scores, see `weights_of`
     ranks: Ints  # logprob_rank, -1 where it is not known
     accepted: Bools
     drawn: Bools
+    program_slots: int = 0
 
     @classmethod
     def empty(cls, questions: int, settings: VotingSettings) -> "SampleGrid":
         """Nothing is drawn yet."""
-        shape = questions, settings.voters, settings.max_resample + 1
+        shape = questions, settings.programs + settings.voters, settings.max_resample + 1
         none, no = np.full(shape, -1, np.int8), np.zeros(shape, np.bool_)
-        return cls(none, np.zeros(shape, np.int64), none.copy(), no, no.copy())
+        return cls(none, np.zeros(shape, np.int64), none.copy(), no, no.copy(), settings.programs)
 
     @classmethod
     def of(cls, samples: Samples, settings: VotingSettings) -> "SampleGrid":
         """Those of `samples` whose slot and round `settings` has."""
         grid = cls.empty(len(samples.ids), settings)
         rows = samples.rows
-        rows = rows[(rows["slot"] <= settings.voters) & (rows["round"] <= settings.max_resample)]
-        place = rows["question"], rows["slot"] - 1, rows["round"]
+        slots = np.where(rows["program"], settings.programs, settings.voters)
+        rows = rows[(rows["slot"] <= slots) & (rows["round"] <= settings.max_resample)]
+        place = rows["question"], grid._column(rows["program"], rows["slot"]), rows["round"]
         grid._put(place, rows["answer"], rows["score"], rows["logprob_rank"], settings.threshold)
         return grid
 
     def add(self, questions: Sequence[int], samples: Sequence[Sample], threshold: float) -> None:
         """Put each of `samples` into the grid, as one of the question with the same place in `questions`."""
-        place = tuple(
-            np.array(numbers, dtype=np.int64)
-            for numbers in (questions, [s.slot - 1 for s in samples], [s.round for s in samples])
-        )
+        program = np.array([s.mode == "program" for s in samples], dtype=np.bool_)
+        numbers = (questions, [s.slot for s in samples], [s.round for s in samples])
+        question, slot, round_ = (np.array(each, dtype=np.int64) for each in numbers)
+        place = question, self._column(program, slot), round_
         answers = np.array([CODES[s.answer] for s in samples], dtype=np.int64)
         scores = np.array([np.nan if s.score is None else s.score for s in samples])
         ranks = np.array([-1 if s.logprob_rank is None else s.logprob_rank for s in samples])
         self._put(place, answers, scores, ranks, threshold)
+
+    def _column(self, program: Bools, slot: Ints) -> Ints:
+        """The place of each slot, which counts from 1 in its mode."""
+        return np.asarray(np.where(program, 0, self.program_slots) + slot - 1)
 
     def _put(self, place: Any, answers: Ints, scores: Ints, ranks: Ints, threshold: float) -> None:
         self.answers[place] = answers
@@ -58,18 +67,34 @@ class SampleGrid:
         self.drawn[place] = True
 
     def __getitem__(self, place: Any) -> "SampleGrid":
-        """The same part of every array; ``grid[:, :3, :1]`` are the first samples of the first three slots."""
-        return SampleGrid(*(part[place] for part in vars(self).values()))
+        """The same part of every array; ``grid[:, :3, :1]`` are the first samples of the first three slots.
+
+        The program slots among those taken must still be the first ones.
+        """
+        slots = np.arange(self.drawn.shape[1])[place[1] if isinstance(place, tuple) else slice(None)]
+        arrays = {name: part[place] for name, part in vars(self).items() if name != "program_slots"}
+        return SampleGrid(**arrays, program_slots=int(np.count_nonzero(slots < self.program_slots)))
 
     def only(self, drawn: Bools) -> "SampleGrid":
         """The grid as it was when those `drawn` (Q, V, R) were all that had been drawn."""
         answers = np.where(drawn, self.answers, -1)
-        return SampleGrid(answers, self.weights, self.ranks, self.accepted & drawn, drawn)
+        return SampleGrid(answers, self.weights, self.ranks, self.accepted & drawn, drawn, self.program_slots)
+
+    @property
+    def steps(self) -> "SampleGrid":
+        """The slots of reasonings."""
+        return self[:, self.program_slots :]
+
+    @property
+    def programs(self) -> "SampleGrid":
+        """The slots of programs."""
+        return self[:, : self.program_slots]
 
     @property
     def common(self) -> "SampleGrid":
         """Round 0 of the slots that every question has: all of round 0, unless adaptive stopping ended some early.
 
+        Of a grid of one mode, `steps` or `programs`.
         Whether a later slot was drawn then depends on the answers before it, and averages over it are biased.
         """
         slots = int(np.count_nonzero(self.drawn[:, :, 0], axis=1).min())
@@ -81,9 +106,17 @@ class SampleGrid:
 
     @property
     def votes(self) -> Ints:
-        """(Q, V · R) the answers that vote: of the accepted samples, or of all where a question has none."""
-        return accepted_or_all(self.flat("answers"), self.flat("accepted"))
+        """(Q, V · R) the answers of `steps` that vote: of the accepted samples, or of all where a question has none."""
+        steps = self.steps
+        return accepted_or_all(steps.flat("answers"), steps.flat("accepted"))
 
-    def voted(self, method: Method) -> Ints:
-        """(Q,) the winner among the `votes`, -1 where there are none."""
-        return winners(self.votes, self.flat("weights"), method)
+    def tallies(self, settings: VotingSettings) -> tuple[Ints, Ints]:
+        """``(totals, sums)`` (Q, L), as `augen.voting.vote.tallies`: of the `votes` and, if any, of programs."""
+        totals, sums = tallies(self.votes, self.steps.flat("weights"), settings.method)
+        if not self.program_slots:
+            return totals, sums
+        return with_programs(totals, sums, self.programs.flat("answers"), settings.method, settings.program_weight)
+
+    def voted(self, settings: VotingSettings) -> Ints:
+        """(Q,) the winner of the vote, -1 where nothing votes."""
+        return leaders(*self.tallies(settings))

@@ -3,7 +3,8 @@
 One sample a line::
 
     {"split": "dev", "question": "train_0012_roads#2", "slot": 1, "round": 0, "seed": 7, "text": "…答案是：B",
-     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop", "logprob_rank": 74}
+     "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop", "logprob_rank": 74,
+     "mode": "steps", "cause": null, "detail": ""}
 
 In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
 """
@@ -20,15 +21,17 @@ import numpy as np
 from augen.core.arrays import Bools, Ints
 from augen.core.errors import AugenError
 from augen.entries import LETTERS, Entry, questions
-from augen.voting.settings import VotingSettings
+from augen.voting.settings import Mode, VotingSettings
 from augen.voting.vote import accepted_at
 
 EXAMPLES = 3  # named in an error, for each kind of fault
 CODES: dict[str | None, int] = {None: -1} | {letter: code for code, letter in enumerate(LETTERS)}
 FIELDS = (  # of a line
     *("split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish"),
-    "logprob_rank",
+    *("logprob_rank", "mode", "cause", "detail"),
 )
+VOTES = "votes"  # the split of the questions from which the weight of a program is learned
+PROGRAM: dict[str, bool] = {"steps": False, "program": True}
 ROW = np.dtype(
     [
         ("question", np.int64),  # index into Samples.ids
@@ -39,6 +42,7 @@ ROW = np.dtype(
         ("accepted", np.bool_),
         ("tokens", np.int64),
         ("logprob_rank", np.int64),  # 0…100, -1: not known
+        ("program", np.bool_),  # the mode
     ]
 )
 
@@ -47,11 +51,12 @@ ROW = np.dtype(
 class Sample:
     """One sample of a question.
 
-    `answer` is the parsed letter, None where nothing was parsed. `score` is the scorer's probability that the reasoning
-    is right (0…1), None where there is no scorer. `slot` counts from 1, `round` from 0, the first sample of a slot.
-    `logprob_rank` says how sure the generator was of its words: the percentile (0…100) of their mean log-probability
-    among the first samples of all questions; None where it is not known. Raises ValueError for a score that is no
-    probability.
+    `mode` says whether `text` is a reasoning or a program. `answer` is the letter that was parsed, or that the solver
+    found; None where there is none. A program without answer abstains: `cause` says why in a word, `detail` in the
+    solver's. `score` is the scorer's probability that a reasoning is right (0…1), None where there is no scorer.
+    `slot` counts from 1 in each mode, `round` from 0, the first sample of a slot. `logprob_rank` says how sure the
+    generator was of its words: the percentile (0…100) of their mean log-probability among the first samples of that
+    mode of all questions; None where it is not known. Raises ValueError for a score that is no probability.
     """
 
     answer: str | None
@@ -65,6 +70,9 @@ class Sample:
     text: str = ""
     tokens: int = 0
     finish: Literal["stop", "length"] = "stop"
+    mode: Mode = "steps"
+    cause: str | None = None
+    detail: str = ""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:
@@ -130,8 +138,18 @@ class Samples:
     rows: Ints
 
     @property
+    def steps(self) -> "Samples":
+        """The samples that reason in words."""
+        return Samples(self.ids, self.rows[~self.rows["program"]])
+
+    @property
+    def programs(self) -> "Samples":
+        """The samples that are programs."""
+        return Samples(self.ids, self.rows[self.rows["program"]])
+
+    @property
     def common(self) -> "Samples":
-        """Round 0 of the slots that every question has, as `SampleGrid.common`."""
+        """Round 0 of the slots that every question has, as `SampleGrid.common`; of samples of one mode."""
         rows = self.rows[self.rows["round"] == 0]
         return Samples(self.ids, rows[rows["slot"] <= np.bincount(rows["question"]).min()])
 
@@ -176,7 +194,7 @@ def dev_questions(entries: Sequence[Entry]) -> DevQuestions:
 
 
 def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
-    """The samples of each of `splits`, checked against the settings of `file`.
+    """The samples of each of `splits`, checked against the settings of `file`. Those of `VOTES` need not be among them.
 
     Raises AugenError for a line that is no sample, a split without samples, and every kind of disagreement
     with the settings, each with a few examples.
@@ -196,11 +214,14 @@ def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
 def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
     """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
     splits = {split: split for split in ids}  # one string each, not one for each line
+    others = {VOTES} - set(ids)
     try:
         with file.path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     row = json.loads(line)
+                    if row["split"] in others:
+                        continue
                     drawn.append(splits[row["split"]])
                     yield _row(row, ids[row["split"]])
                 except (ValueError, KeyError, TypeError) as fault:
@@ -225,7 +246,8 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
         rank = -1
     elif rank not in range(101):
         raise ValueError(f"logprob_rank {rank} is no whole number from 0 to 100")
-    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(rank))
+    program = PROGRAM[row.get("mode", "steps")]
+    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(rank), program)
 
 
 def _cause(fault: Exception) -> str:
@@ -240,27 +262,44 @@ def _cause(fault: Exception) -> str:
 
 def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
     rows = samples.rows
-    slot, round_ = rows["slot"], rows["round"]
+    slot, round_, program = rows["slot"], rows["round"], rows["program"]
     settings = file.settings
+    slots = {"voters": settings.voters} | ({"programs": settings.programs} if settings.programs else {})
     accepted = accepted_at(rows["answer"], rows["score"], settings.threshold)
-    _, draw, times = np.unique(rows[["question", "slot", "round"]], return_index=True, return_counts=True)
+    _, draw, times = np.unique(rows[["question", "program", "slot", "round"]], return_index=True, return_counts=True)
     repeated = np.zeros(len(rows), np.bool_)
     repeated[draw[times > 1]] = True
-    misplaced = (slot < 1) | (slot > settings.voters)
+    misplaced = (slot < 1) | (slot > np.where(program, settings.programs, settings.voters))
     late = (round_ < 0) | (round_ > settings.max_resample)
     checks = {
-        f"slots outside 1…{settings.voters} (voters)": misplaced,
+        f"slots outside {' and '.join(f'1…{last} ({name})' for name, last in slots.items())}": misplaced,
         f"rounds outside 0…{settings.max_resample} (max_resample)": late,
         f"accepted contradicts threshold {settings.threshold}": rows["accepted"] != accepted,
         "drawn more than once": repeated,
     }
     faults = [_listed(what, _names(samples, bad)) for what, bad in checks.items() if bad.any()]
     counts = np.bincount(rows["question"][round_ == 0], minlength=len(samples.ids))
-    expected = 1 if settings.adaptive else settings.voters
+    expected = 1 if settings.adaptive else sum(slots.values())
     if (short := np.flatnonzero(counts < expected)).size:
         names = [f"{samples.ids[question]} ({counts[question]})" for question in short]
         faults.append(_listed(f"fewer than {expected} samples in round 0", names))
     return faults
+
+
+def reasonings(drawn: Mapping[str, Samples], file: SampleFile) -> dict[str, Samples]:
+    """Of each split the samples that reason in words.
+
+    Raises AugenError where a question has none: adaptive stopping had it settled by its programs.
+    """
+    faults = []
+    for split, samples in drawn.items():
+        questions = set(samples.steps.rows["question"].tolist())
+        if settled := [name for number, name in enumerate(samples.ids) if number not in questions]:
+            names = _listed(f"questions of {split} that programs alone settled", settled)
+            faults.append(f"{names}; reasonings cannot be measured on them: set infer.adaptive to false")
+    if faults:
+        raise file.fault(faults)
+    return {split: samples.steps for split, samples in drawn.items()}
 
 
 def matched(samples: Samples, questions: DevQuestions, file: SampleFile) -> Samples:
@@ -290,9 +329,11 @@ def matched(samples: Samples, questions: DevQuestions, file: SampleFile) -> Samp
 
 
 def _names(samples: Samples, chosen: Bools) -> list[str]:
-    return [
-        f"{samples.ids[row['question']]} (slot {row['slot']}, round {row['round']})" for row in samples.rows[chosen]
-    ]
+    names = []
+    for row in samples.rows[chosen]:
+        slot = f"{'program ' if row['program'] else ''}slot {row['slot']}"
+        names.append(f"{samples.ids[row['question']]} ({slot}, round {row['round']})")
+    return names
 
 
 def _listed(what: str, names: Sequence[str]) -> str:

@@ -7,13 +7,15 @@ from augen.core import params
 
 Method = Literal["majority", "weighted", "best"]
 Resample = Literal["slot", "question"]
+Mode = Literal["steps", "program"]  # of a slot: a reasoning in words, or a program that a solver answers
 
 
 @dataclass(frozen=True)
 class VotingSettings:
     """How often a question is sampled, which samples are accepted, how they are counted, when a question stops.
 
-    params.yaml explains each.
+    params.yaml explains each. `voters` are the slots of reasonings; `programs` further slots come before them. One
+    program that answers counts as much as `program_weight` reasonings; with 0 its answer is only recorded.
     """
 
     voters: int
@@ -24,9 +26,16 @@ class VotingSettings:
     fallback: str = "A"
     adaptive: bool = False
     certainty: float = 0.95
+    programs: int = 0
+    program_weight: float = 1.0
 
     @classmethod
     def of(cls, p: params.Params) -> "VotingSettings":
-        """Those of the stage `infer`: the params ``voters``, ``max_resample`` and ``infer``."""
+        """Those of the stage `infer`: the params ``voters``, ``max_resample`` and ``infer``.
+
+        The weight of a program is not among them: see `augen.voting.weights`.
+        """
         i = p.infer
-        return cls(p.voters, p.max_resample, i.threshold, i.resample, i.vote, i.fallback, i.adaptive, i.certainty)
+        return cls(
+            p.voters, p.max_resample, i.threshold, i.resample, i.vote, i.fallback, i.adaptive, i.certainty, i.programs
+        )

@@ -15,6 +15,7 @@ from augen.voting.settings import VotingSettings
 RANK_VOTES = 4  # what the generator's own certainty is worth, in votes
 UNKNOWN_CERTAINTY = 0.95  # at least, where no log-probability is known
 SURE = 100  # the highest rank
+MOST_VOTES = 20  # that one program counts as
 
 
 def next_slots(grid: SampleGrid, drawn: Bools, settings: VotingSettings) -> Bools:
@@ -22,27 +23,47 @@ def next_slots(grid: SampleGrid, drawn: Bools, settings: VotingSettings) -> Bool
 
     ``resample: slot``: a slot closes with its first accepted sample; until then it is drawn again, up to `max_resample`
     times. ``resample: question``: all slots are drawn again, and only while no sample of the question is accepted.
+    Programs and reasonings do not look at each other there: with other programs, the reasonings are the same.
 
     With `adaptive` a question stops as soon as its accepted samples have `decided` it. Until then, draw only as many of
-    the slots above as would settle the question if they all agreed with the leader. The very first sample of a question
-    is taken to be as sure as can be: one slot is drawn, and its rank says how many more.
+    the slots above, from the first on, as would settle the question if they all agreed with the leader. The very first
+    sample of a question is taken to be as sure as can be: one slot is drawn, and its rank says how many more. A program
+    counts as `program_votes` and comes first, so reasonings are drawn only where programs do not settle the question.
 
     `grid` is read only where `drawn`.
     """
     times = np.count_nonzero(drawn, axis=2)
     accepted = drawn & grid.accepted
+    first = grid.program_slots
     if settings.resample == "slot":
         wanted = ~accepted.any(axis=2)
     else:
-        # Level by level: a slot is drawn again only after every slot has had the same number of chances.
-        lowest = np.where(accepted.any(axis=(1, 2)), 0, times.min(axis=1))
-        wanted = times == lowest[:, None]
+        modes = slice(None, first), slice(first, None)
+        wanted = np.hstack([_lowest(times[:, mode], accepted[:, mode]) for mode in modes])
     wanted &= times <= settings.max_resample
     if settings.adaptive:
+        worth = np.where(np.arange(wanted.shape[1]) < first, program_votes(settings.program_weight), 1)
+        wanted &= worth > 0
         rank = np.where(times.any(axis=1), _mean_rank(grid.ranks, accepted), SURE)
-        needed = _needed(grid.answers, accepted, rank, np.count_nonzero(wanted, axis=1), settings.certainty)
-        wanted &= np.cumsum(wanted, axis=1) <= needed[:, None]
+        more = wanted * worth
+        needed = _needed(grid.answers, accepted * worth[:, None], rank, more.sum(axis=1), settings.certainty)
+        wanted &= np.cumsum(more, axis=1) - more < needed[:, None]
     return wanted
+
+
+def program_votes(weight: float) -> int:
+    """As how many votes a program counts here that is worth `weight` of them: a whole number up to `MOST_VOTES`.
+
+    >>> program_votes(3.4), program_votes(0.2), program_votes(0), program_votes(77)
+    (3, 1, 0, 20)
+    """
+    return min(MOST_VOTES, max(1, round(weight))) if weight else 0
+
+
+def _lowest(times: Ints, accepted: Bools) -> Bools:
+    """Which slots of those drawn `times` (Q, V) are next: each again only after all had the same number of chances."""
+    lowest = np.where(accepted.any(axis=(1, 2)), 0, times.min(axis=1, initial=np.iinfo(times.dtype).max))
+    return np.asarray(times == lowest[:, None])
 
 
 def _mean_rank(ranks: Ints, accepted: Bools) -> Ints:
@@ -53,12 +74,13 @@ def _mean_rank(ranks: Ints, accepted: Bools) -> Ints:
     return np.where(count, total // np.maximum(count, 1), -1)
 
 
-def _needed(answers: Ints, accepted: Bools, rank: Ints, left: Ints, certainty: float) -> Ints:
-    """(Q,) `votes_to_decide` for the `accepted` of `answers` (Q, V, R), with each question's mean `rank` and `left`."""
-    question, slot, round_ = np.nonzero(accepted)
+def _needed(answers: Ints, worth: Ints, rank: Ints, left: Ints, certainty: float) -> Ints:
+    """(Q,) `votes_to_decide`, where `answers` (Q, V, R) are `worth` so many votes each, for each `rank` and `left`."""
+    place = np.nonzero(worth)
     letters = max(2, int(answers.max(initial=0)) + 1)
-    key = question * letters + answers[question, slot, round_]
-    votes = np.bincount(key, minlength=len(left) * letters).reshape(-1, letters)
+    key = place[0] * letters + answers[place]
+    counted = np.bincount(key, weights=worth[place], minlength=len(left) * letters)
+    votes = counted.astype(np.int64).reshape(-1, letters)
     votes.partition(letters - 2, axis=1)
     size = int(max(votes.max(), left.max())) + 1
     # One number for each question, because rows of several take much longer to sort.

@@ -6,6 +6,7 @@ do not depend on the order of the samples and 0.1 + 0.2 equals 0.3.
 
 The rules, which the tests spell out for one question at a time (tests/oracles.py): a tie goes to the higher sum of
 weights, then to the earlier letter. Only accepted samples vote; where a question has none, all its parsed samples do.
+Those are the rules for reasonings; every program that has an answer votes too, as so many reasonings (`with_programs`).
 """
 
 from collections.abc import Iterator
@@ -87,10 +88,39 @@ def winners(answers: Ints, weights: Ints, method: Method) -> Ints:
     >>> winners(answers, weights, "majority"), winners(answers, weights, "weighted")
     (array([ 1,  0, -1]), array([ 0,  0, -1]))
     """
-    totals, sums = tallies(answers, weights, method)
+    return leaders(*tallies(answers, weights, method))
+
+
+def leaders(totals: Ints, sums: Ints) -> Ints:
+    """(Q,) the letter with the highest total (Q, L); of several that with the highest sum, then the first; -1: none.
+
+    >>> leaders(np.array([[2, 2, 1], [3, 3, -1], [-1, -1, -1]]), np.array([[4, 5, 9], [6, 6, -1], [-1, -1, -1]]))
+    array([ 1,  0, -1])
+    """
     tied = totals == totals.max(axis=1, keepdims=True)
     winner = np.argmax(np.where(tied, sums, -2), axis=1)
-    return np.where((sums >= 0).any(axis=1), winner, -1)
+    return np.where((totals >= 0).any(axis=1), winner, -1)
+
+
+def with_programs(totals: Ints, sums: Ints, programs: Ints, method: Method, weight: float) -> tuple[Ints, Ints]:
+    """The `tallies` of reasonings with the answers of `programs` (Q, m) added, each worth `weight` votes of reasoning.
+
+    The totals (Q, L) are then in billionths of a vote, whatever `method` counts; the sums, which decide a tie, stay
+    those of the reasonings. With weight 0 nothing is added.
+
+    Two reasonings say A, one program says B and is worth as much as two of them: a tie.
+
+    >>> reasoned = tallies(np.array([[0, 0]]), np.array([[9, 9]]), "majority")
+    >>> [part.tolist() for part in with_programs(*reasoned, np.array([[1, -1]]), "majority", 2.0)]
+    [[[2000000000, 2000000000]], [[18, -1]]]
+    """
+    letters = max(totals.shape[1], int(programs.max(initial=0)) + 1)
+    totals, sums = (np.pad(part, ((0, 0), (0, letters - part.shape[1])), constant_values=-1) for part in (totals, sums))
+    if method == "majority":
+        totals = np.where(totals < 0, -1, totals * SCORE_UNITS)
+    answering = (programs[:, :, None] == np.arange(letters)).sum(axis=1) if weight else np.zeros_like(totals)
+    added = answering * round(weight * SCORE_UNITS)
+    return np.where(answering, np.maximum(totals, 0) + added, totals), sums
 
 
 def handed_in(voted: Ints, options: Ints, fallback: str) -> Ints:

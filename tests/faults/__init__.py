@@ -57,6 +57,7 @@ def workplace(folder: Path) -> None:
     write_jsonl(folder / "data/raw/train.jsonl", entries)
     write_jsonl(folder / "data/raw/test.jsonl", unanswered([problem(i, "t") for i in range(20, 23)]))
     write_jsonl(folder / "data/dev.jsonl", [problem(i, "d") for i in range(10, 12)])
+    write_jsonl(folder / "data/votes.jsonl", [problem(12, "v")])
     dump_pickle(folder / "data/entries_raw.pkl", entries)
     dump_pickle(folder / "data/entries_aug.pkl", [])
     for name, held in (

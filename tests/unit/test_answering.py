@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augen.answering.questions import Examples, Prompting, answered, example_lines
-from augen.answering.rounds import Answering, Rounds, unscored
+from augen.answering.rounds import Answering, Programs, Rounds, unscored
+from augen.answering.weighing import program_lines, weight_of
 from augen.entries import Entry, Question, QuestionItem, Solution, questions
-from augen.generation.base import Request
-from augen.prompts.sections import solve_prompt
+from augen.generation.base import Completion, Request
+from augen.programs.options import Verdict
+from augen.prompts.sections import program_prompt, solve_prompt
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample, sample_lines
 from augen.voting.settings import VotingSettings
+from augen.voting.weights import HIGHEST, Weight
 from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 OPTIONS = ["东", "西", "南", "北"]
@@ -218,6 +221,229 @@ def test_no_questions_open_no_engine(tmp_path: Path) -> None:
     assert engine.opened == 0
 
 
+# --- slots of programs
+
+PROGRAMS = replace(SAMPLING, instruction="写程序。", temperature=0.3, max_tokens=64, mode="program")
+
+
+class Solver:
+    """Programs here are the text of an option; any other is one that the solver cannot read."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, programs: Sequence[str], options: Sequence[Sequence[str]]) -> list[Verdict]:
+        self.asked += programs
+        return [
+            Verdict("ABCD"[own.index(program)]) if program in own else Verdict(None, "syntax", f"unknown: {program}")
+            for program, own in zip(programs, options, strict=True)
+        ]
+
+
+def is_program(request: Request) -> bool:
+    return request.prompt.endswith("### 程序\n")
+
+
+def writes(program: Callable[[Request], str], reasoning: Callable[[Request], str]) -> Callable[[Request], str]:
+    return lambda request: program(request) if is_program(request) else reasoning(request)
+
+
+def with_programs(
+    questions: list[Question],
+    engine: FakeEngine,
+    folder: Path,
+    solver: Solver | None = None,
+    sampling: Prompting = PROGRAMS,
+    examples: Examples | None = None,
+    **changes: Any,
+) -> Answering:
+    """Two slots of programs and two of reasonings, which a score of 0.9 accepts."""
+    settings = replace(ROUNDS, **({"voters": 2, "programs": 2, "max_resample": 1} | changes))
+    shown = [()] * len(questions) if examples is None else examples
+    programs, reasoning = (
+        Programs(sampling, solver or Solver()),
+        replace(SAMPLING, shuffle_options=sampling.shuffle_options),
+    )
+    with sampler_of(engine, folder) as sampler:
+        return Rounds(questions, shown, reasoning, settings, programs).run(sampler, constant(0.9))
+
+
+def places(samples: Sequence[Sample]) -> list[tuple[str, int, int]]:
+    return [(sample.mode, sample.slot, sample.round) for sample in samples]
+
+
+def test_programs_are_asked_for_in_their_own_way(tmp_path: Path) -> None:
+    engine = FakeEngine(writes(lambda r: "西", says("B")))
+    [question] = asked(1)
+    found = with_programs([question], engine, tmp_path)
+    assert places(found.samples[0]) == [("program", 1, 0), ("program", 2, 0), ("steps", 1, 0), ("steps", 2, 0)]
+    assert [(s.answer, s.score, s.accepted(0.5)) for s in found.samples[0]] == [("B", None, True)] * 2 + [
+        ("B", 0.9, True)
+    ] * 2
+    programs = [request for request in engine.asked if is_program(request)]
+    assert {(r.prompt, r.temperature, r.max_tokens, r.top_p, r.adapter) for r in programs} == {
+        (program_prompt("写程序。", "题目0。", question.item), 0.3, 64, 0.9, True)
+    }
+    assert len({r.seed for r in engine.asked}) == len(engine.asked) == 4
+    expected = [prompting.seed_of(question, slot, 0) for prompting in (PROGRAMS, SAMPLING) for slot in (1, 2)]
+    assert [s.seed for s in found.samples[0]] == expected
+
+
+def test_reasonings_are_the_same_with_and_without_programs(tmp_path: Path) -> None:
+    """As samples, and as what is in the store: only programs are asked for."""
+    alone = answering(asked(4), FakeEngine(varied), tmp_path, constant(0.9), voters=2, max_resample=1)
+    engine = FakeEngine(writes(lambda r: "西", varied))
+    both = with_programs(asked(4), engine, tmp_path)
+    assert [[s for s in drawn if s.mode == "steps"] for drawn in both.samples] == alone.samples
+    assert engine.asked and all(map(is_program, engine.asked))
+
+
+def test_abstentions_are_drawn_again_and_say_why(tmp_path: Path) -> None:
+    first = {PROGRAMS.seed_of(question, 1, 0) for question in asked(1)}
+    engine = FakeEngine(writes(lambda r: "西" if r.seed in first else "？", says("B")))
+    solver = Solver()
+    [drawn] = with_programs(asked(1), engine, tmp_path, solver).samples
+    assert places(drawn) == [("program", 1, 0), ("program", 2, 0), ("steps", 1, 0), ("steps", 2, 0), ("program", 2, 1)]
+    told = ("syntax", "unknown: ？")
+    assert [(s.cause, s.detail) for s in drawn] == [(None, ""), told, (None, ""), (None, ""), told]
+    assert solver.asked == ["西", "？", "？"], "no reasoning is run"
+
+
+def test_what_was_cut_or_refused_is_not_run(tmp_path: Path) -> None:
+    class Cutting(FakeEngine):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            for index, completion in super().generate(requests):
+                cut = is_program(requests[index]) and "题目0" in requests[index].prompt
+                refused = "不便回答" if is_program(requests[index]) and "题目1" in requests[index].prompt else None
+                yield index, replace(completion, finish="length" if cut else "stop", refused=refused)
+
+    solver = Solver()
+    found = with_programs(asked(2), Cutting(writes(lambda r: "西", says("B"))), tmp_path, solver, max_resample=0)
+    causes = [{(s.answer, s.cause, s.detail) for s in drawn if s.mode == "program"} for drawn in found.samples]
+    assert causes == [{(None, "cut", "")}, {(None, "refused", "不便回答")}] and solver.asked == []
+    assert not any("cut" in str(s.cause) for drawn in found.samples for s in drawn if s.mode == "steps")
+
+
+def test_a_question_that_does_not_fit_gets_empty_programs(tmp_path: Path) -> None:
+    tight = replace(PROGRAMS, window=FakeWindow(100))
+    solver = Solver()
+    found = with_programs(
+        asked(1, problem="长" * 90), FakeEngine(says("B")), tmp_path, solver, tight, programs=1, max_resample=0
+    )
+    program, *_ = found.samples[0]
+    assert (program.mode, program.text, program.cause, solver.asked) == ("program", "", "cut", [])
+
+
+def test_options_of_programs_are_shuffled_and_mapped_back(tmp_path: Path) -> None:
+    shuffled = replace(PROGRAMS, shuffle_options=True)
+    engine = FakeEngine(writes(lambda r: "北", answer_north))
+    found = with_programs(asked(4), engine, tmp_path, sampling=shuffled)
+    assert {s.answer for drawn in found.samples for s in drawn} == {"D"}, "北 is option D of the question itself"
+    assert len({tuple(shown_options(r.prompt)) for r in engine.asked if is_program(r)}) > 3
+
+
+def test_only_examples_with_a_program_stand_in_a_prompt_for_one(tmp_path: Path) -> None:
+    solved = QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A")
+    examples = [("例一。", solved), ("例二。", replace(solved, program="answer(1)."))]
+    engine = FakeEngine(writes(lambda r: "西", says("B")))
+    [question] = asked(1)
+    with_programs([question], engine, tmp_path, examples=[examples])
+    assert {r.prompt for r in engine.asked if is_program(r)} == {
+        program_prompt("写程序。", "题目0。", question.item, examples[1:])
+    }
+    assert all("例一" in r.prompt for r in engine.asked if not is_program(r))
+
+
+def test_programs_are_ranked_among_programs(tmp_path: Path) -> None:
+    def logprob(request: Request) -> float:
+        number = int(re.findall(r"题目(\d)", request.prompt)[0])
+        return -5.0 - number if is_program(request) else -0.1 * (4 - number)
+
+    engine = FakeEngine(writes(lambda r: "西", says("B")), logprob)
+    found = with_programs(asked(2), engine, tmp_path)
+    assert [[s.logprob_rank for s in drawn] for drawn in found.samples] == [[75, 75, 25, 25], [25, 25, 75, 75]]
+
+
+def test_adaptive_draws_programs_first_and_reasonings_where_they_abstain(tmp_path: Path) -> None:
+    engine = FakeEngine(writes(lambda r: "西" if "题目0" in r.prompt else "？", says("B")), lambda r: -1.0)
+    sparing = {"adaptive": True, "certainty": 0.8, "voters": 3}
+    found = with_programs(asked(2), engine, tmp_path, program_weight=3.0, **sparing)
+    assert places(found.samples[0]) == [("program", 1, 0)]
+    modes = [mode for mode, _, _ in places(found.samples[1])]
+    assert modes.count("program") == 4 and modes.count("steps") == 2
+    assert found.codes("dev") == [1, 1] and found.unanswered == 0
+
+    worthless = with_programs(asked(2), FakeEngine(says("B")), tmp_path, program_weight=0.0, **sparing)
+    assert {s.mode for drawn in worthless.samples for s in drawn} == {"steps"}
+
+
+def test_programs_and_reasonings_of_a_round_are_sent_together(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Counting(FakeEngine):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            calls.append(len(requests))
+            return super().generate(requests)
+
+    with_programs(asked(3), Counting(writes(lambda r: "？", says("B"))), tmp_path)
+    assert calls == [12, 6]
+
+
+def test_a_program_outvotes_reasonings_by_its_weight(tmp_path: Path) -> None:
+    engine = FakeEngine(writes(lambda r: "北", says("B")))
+    for weight, letter in ((2.0, "D"), (0.5, "B"), (0.0, "B")):
+        found = with_programs(asked(1), engine, tmp_path, program_weight=weight)
+        assert found.codes("dev") == ["ABCD".index(letter)]
+    silent = with_programs(
+        asked(1), FakeEngine(writes(lambda r: "北", lambda r: "想。")), tmp_path / "x", program_weight=0.0
+    )
+    assert (silent.codes("dev"), silent.unanswered) == ([0], 1), "an answer without weight is none"
+
+
+def test_a_line_of_a_program_says_what_became_of_it(tmp_path: Path) -> None:
+    found = with_programs(asked(1), FakeEngine(writes(lambda r: "？", says("B"))), tmp_path, programs=1, max_resample=0)
+    program, *_ = map(json.loads, lines(found.samples))
+    assert {name: program[name] for name in ("mode", "slot", "answer", "score", "accepted", "cause", "detail")} == {
+        "mode": "program",
+        "slot": 1,
+        "answer": None,
+        "score": None,
+        "accepted": False,
+        "cause": "syntax",
+        "detail": "unknown: ？",
+    }
+
+
+# --- what programs are worth, and what is said about them
+
+
+def test_the_weight_is_given_guessed_or_learned(tmp_path: Path) -> None:
+    engine = FakeEngine(writes(lambda r: "北", says("B")))
+    truth = [Entry(q.problem, [replace(q.item, answer="D")], q.problem_id) for q in asked(8)]
+    tried = with_programs(asked(8), engine, tmp_path)
+    assert weight_of(tried, truth, 7.5) == Weight(7.5, "given")
+    assert weight_of(with_programs([], engine, tmp_path), [], None) == Weight(3.0, "assumed")
+    assert weight_of(with_programs([], engine, tmp_path, programs=0), [], None) == Weight(1.0, "unused")
+    found = weight_of(tried, truth, None)
+    assert (found.source, found.program, found.programs_right) == ("learned", HIGHEST, 16)
+
+
+def test_what_is_said_about_programs(tmp_path: Path) -> None:
+    samples = [Sample("A", mode="program", tokens=5)] * 2 + [Sample("B", 0.9, tokens=70)]
+    samples += [Sample(None, mode="program", cause=cause, tokens=1_000) for cause in ("several", "syntax", "syntax")]
+    assert program_lines(Weight(1.0, "unused"), samples) == []
+    drawn, given = program_lines(Weight(2.5, "given"), samples)
+    assert drawn == "2 of 5 programs have an answer; the others: 2 syntax, 1 several"
+    assert given == "one program counts as 2.5 votes of reasoning: infer.program_weight says so"
+    assert program_lines(Weight(3.0, "given"), samples[:3])[0] == "2 of 2 programs have an answer"
+    _, learned = program_lines(Weight(0.0, "learned", 40, 9, 120, 30, 8), samples)
+    assert learned == (
+        "programs do not help and do not vote: of 120 programs for 40 held-out questions 30 have an answer and 8 the "
+        "right one; all of this run took 5 samples and 3,010 tokens: set infer.programs to 0, or teach the generator "
+        "to write them"
+    )
+
+
 # --- what the engine and the scorer are shown
 
 
@@ -339,7 +565,7 @@ def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in text.splitlines()]
     assert list(rows[0]) == [
         "split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish",
-        "logprob_rank",
+        "logprob_rank", "mode", "cause", "detail",
     ]  # fmt: skip
     ids = [q.id for q in asked(3)]
     order = [(ids.index(row["question"]), row["round"], row["slot"]) for row in rows]

@@ -3,7 +3,7 @@
 import csv
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,12 @@ def rows_of(split: str, drawn: dict[str, list[tuple[int, int, str | None, float 
 
 def pipeline_rows() -> list[Row]:
     return [*rows_of("dev", PIPELINE), *rows_of("test", TEST)]
+
+
+def program_rows(split: str, questions: Iterable[str], answer: str | None = "D") -> list[Row]:
+    """One program in slot 1 of each question."""
+    program = {"mode": "program", "answer": answer, "score": None, "accepted": answer is not None}
+    return [row | program for question in questions for row in rows_of(split, {question: [(1, 0, None, None)]})]
 
 
 def example_rows() -> Iterator[Row]:
@@ -333,6 +339,8 @@ class TestFaults:
             ({"logprob_rank": 50.5}, "line 1: logprob_rank 50.5 is no whole number from 0 to 100"),
             ({"slot": None}, "line 1: "),
             ({"split": "train"}, "line 1: missing or unknown: 'train'"),
+            ({"mode": "poem"}, "line 1: missing or unknown: 'poem'"),
+            ({"mode": "program"}, "slots outside 1…3 (voters): dev_0000_roads#1 (program slot 1, round 0)"),
             ({"question": "dev_9#1"}, "samples of questions that are not in data/dev.jsonl: dev_9#1"),
         ],
     )
@@ -406,12 +414,14 @@ class TestText:
 
 
 class TestStage:
-    def run(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-        """The files that the stage writes, by path."""
+    def run(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, programs: Sequence[Row] = (), **changes: Any
+    ) -> dict[str, bytes]:
+        """The files that the stage writes, by path; with samples that are `programs`, and other params."""
         data = folder / "data"
         data.mkdir(exist_ok=True)
         write_jsonl(data / "dev.jsonl", DEV)
-        write(data / "samples.jsonl", pipeline_rows())
+        write(data / "samples.jsonl", [*programs, *pipeline_rows()])
         write(data / "baseline.jsonl", list(rows_of("dev", PLAIN)))
         write(data / "examples.jsonl", list(example_rows()))
         write_json(
@@ -419,7 +429,7 @@ class TestStage:
         )
         write_json(folder / "reports/scorer.json", SCORER)
         few = {"voters": 3, "max_resample": 1, "baseline.samples": 2, "infer.threshold": 0.5}
-        write_params(folder / "params.yaml", few)
+        write_params(folder / "params.yaml", few | changes)
         monkeypatch.chdir(folder)
         stage.main()
         files = (path for path in (folder / "reports").rglob("*") if path.is_file())
@@ -455,6 +465,21 @@ class TestStage:
         printed = capsys.readouterr().out
         assert "+ adapter, one sample" in printed
         assert "test: 1 of 2 questions got the fallback letter" in printed
+
+    def test_programs_change_no_number_of_the_reasonings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        programs = [
+            *program_rows("votes", ["train_0003_roads#1"]),
+            *program_rows("dev", PIPELINE),
+            *program_rows("test", TEST, answer=None),
+        ]
+        without = self.run(tmp_path, monkeypatch)
+        found = self.run(tmp_path, monkeypatch, programs, **{"infer.programs": 1})
+        assert [name for name in without if found[name] != without[name] and name != "reports/report.html"] == []
+
+    def test_questions_that_programs_alone_settled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        programs = [row | {"question": f"{row['question']}0"} for row in program_rows("test", TEST)]
+        with pytest.raises(AugenError, match=r"questions of test that programs alone settled: test_0000_roads#10, "):
+            self.run(tmp_path, monkeypatch, programs, **{"infer.programs": 1, "infer.adaptive": True})
 
     def test_the_same_inputs_give_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.run(tmp_path, monkeypatch) == self.run(tmp_path, monkeypatch)

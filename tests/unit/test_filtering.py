@@ -1,14 +1,19 @@
 """The filter: every cause alone, each switch on and off, and near-duplicates against brute force."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
+from augen.core.files import read_json, write_json
 from augen.core.params import Drop
 from augen.entries import Entry, QuestionItem
+from augen.entries.jsonl import read_jsonl, write_jsonl
+from augen.entries.pickles import dump_pickle
+from augen.entries.reasoned import FILES
 from augen.filtering.causes import (
     CAUSES,
     FilterAccount,
@@ -20,6 +25,8 @@ from augen.filtering.causes import (
     right_answers,
 )
 from augen.filtering.near_duplicates import NearDuplicates, jaccard, ngrams
+from stages import filter as stage
+from tests.params import write_params
 
 PROBLEM = "三个人比身高：甲比乙高，乙比丙高，丙比丁高，而戊比他们四个人都高。"
 RIGHT = "甲比乙高，乙比丙高。\n所以甲最高。\n答案是：A"
@@ -250,3 +257,26 @@ def test_near_duplicates_equal_brute_force(known: list[str], text: str, threshol
     expected = min([pair for pair in scored if -pair[0] >= threshold], default=None)
     found = near(texts, threshold, ngram).match(text)
     assert found == (None if expected is None else (expected[1], -expected[0]))
+
+
+@pytest.mark.parametrize("held_out", ["data/dev.jsonl", "data/votes.jsonl", "data/raw/test.jsonl"])
+def test_the_stage_trains_on_no_held_out_question(
+    held_out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path / "params.yaml")
+    other = Entry("丙在丁左边，丁在戊左边。", [QuestionItem("谁在最左边？", ["丙", "丁", "戊"], answer="A")], "other")
+    for path in ("data/dev.jsonl", "data/votes.jsonl", "data/raw/test.jsonl"):
+        write_jsonl(path, [entry(None, id="same") if path == held_out else other])
+    write_json("reports/translate.json", {"counts": {}, "examples": {}})
+    for name in FILES:
+        dump_pickle(f"data/reasoned/{name}.pkl", [entry()] if name == "entries" else [])
+    stage.main()
+    assert read_json("reports/filter.json")["entries"]["dropped"] == {"near_duplicate": 1}
+
+
+def test_the_votes_may_be_of_no_problem(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "votes.jsonl", [])
+    assert read_jsonl(tmp_path / "votes.jsonl", answers="required", may_be_empty=True) == []
+    with pytest.raises(AugenError, match="the file is empty"):
+        read_jsonl(tmp_path / "votes.jsonl", answers="required")

@@ -24,7 +24,7 @@ SETTINGS = VotingSettings(voters=5, threshold=0.5, certainty=0.8)
 def samples_of(*questions: str, score: float = 0.9) -> Samples:
     """Round 0 of each question: the answers of its slots, a point where none was parsed."""
     rows = [
-        (q, slot, 0, "ABCD".find(letter), score, letter != "." and score >= 0.5, 10, -1)
+        (q, slot, 0, "ABCD".find(letter), score, letter != "." and score >= 0.5, 10, -1, False)
         for q, letters in enumerate(questions)
         for slot, letter in enumerate(letters, start=1)
     ]
@@ -80,7 +80,11 @@ def test_adaptively_drawn_samples_tell_only_what_was_drawn() -> None:
 
 
 def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
-    rows = [(0, 1, 0, 0, 0.1, False, 9, -1), (0, 1, 1, 1, 0.9, True, 9, -1), (0, 2, 0, 1, 0.9, True, 9, -1)]
+    rows = [
+        (0, 1, 0, 0, 0.1, False, 9, -1, False),
+        (0, 1, 1, 1, 0.9, True, 9, -1, False),
+        (0, 2, 0, 1, 0.9, True, 9, -1, False),
+    ]
     samples = Samples(["p0#1"], np.array(rows, dtype=ROW))
 
     def points(**changes: Any) -> list[dict[str, Any]]:
@@ -96,7 +100,11 @@ def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
 
 
 def test_scores_and_their_absence_are_read() -> None:
-    rows = [(0, 1, 0, 0, 0.25, False, 9, 40), (0, 2, 0, -1, np.nan, False, 9, -1), (0, 2, 1, 2, np.nan, True, 9, -1)]
+    rows = [
+        (0, 1, 0, 0, 0.25, False, 9, 40, False),
+        (0, 2, 0, -1, np.nan, False, 9, -1, False),
+        (0, 2, 1, 2, np.nan, True, 9, -1, False),
+    ]
     found = SampleGrid.of(Samples(["p0#1"], np.array(rows, dtype=ROW)), VotingSettings(3, 1, 0.5))
     assert found.answers.tolist() == [[[0, -1], [-1, 2], [-1, -1]]]
     assert found.ranks.tolist() == [[[40, -1], [-1, -1], [-1, -1]]]
@@ -147,6 +155,7 @@ def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
             s.accepted(threshold),
             9,
             -1 if s.logprob_rank is None else s.logprob_rank,
+            s.mode == "program",
         )
         for q, recorded in enumerate(questions)
         for place, s in recorded.items()

@@ -231,7 +231,9 @@ class TestTables:
         """Right: 0.9 and 0.4; wrong: 0.5. Not in it: redraws, unparsed samples, slots that only some questions have."""
 
         def samples(*rows: tuple[int, int, int, str | None, float]) -> Samples:
-            drawn = [(q, slot, round_, CODES[letter], score, True, 5, -1) for q, slot, round_, letter, score in rows]
+            drawn = [
+                (q, slot, round_, CODES[letter], score, True, 5, -1, False) for q, slot, round_, letter, score in rows
+            ]
             return Samples(["p#1", "q#1"], np.array(drawn, dtype=ROW))
 
         one = [(0, 1, 0, "B", 0.9), (0, 2, 0, "A", 0.5), (0, 3, 0, "B", 0.1)]
@@ -276,7 +278,7 @@ class TestTables:
 
     def test_cost(self) -> None:
         drawn = np.array(
-            [(0, 1, 0, 0, 0.5, True, 30, -1), (1, 1, 0, 1, 0.5, True, 50, -1), (1, 1, 1, 1, 0.5, True, 40, -1)],
+            [(q, 1, n, q, 0.5, True, tokens, -1, False) for q, n, tokens in ((0, 0, 30), (1, 0, 50), (1, 1, 40))],
             dtype=ROW,
         )
         [dev] = tables.cost_rows({"dev": Samples(["p#1", "p#2"], drawn)}, {"dev": 1.0})

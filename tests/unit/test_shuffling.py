@@ -154,7 +154,7 @@ def test_copies_leave_an_author_with_as_many_right_as_wrong_texts(
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path / "params.yaml", {"filter.shuffled": 1})
     other = Entry("丙在丁左边，丁在戊左边。", [QuestionItem("谁在最左边？", ["丙", "丁", "戊"], answer="A")], "other")
-    for path in ("data/dev.jsonl", "data/raw/test.jsonl"):
+    for path in ("data/dev.jsonl", "data/votes.jsonl", "data/raw/test.jsonl"):
         write_jsonl(path, [other])
     write_json("reports/translate.json", {"counts": {}, "examples": {}})
     for name, found in (("entries", item), ("entries_false", wrong), ("entries_own", own)):

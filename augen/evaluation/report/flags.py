@@ -26,7 +26,7 @@ FLAGS = {  # by which the page filters, in this order
 
 def flags_of(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> dict[str, Bools]:
     """(Q,) for each of `FLAGS` whether it holds; `grid` has the samples of `questions`, in their order."""
-    voted = grid.voted(settings.method)
+    voted = grid.voted(settings)
     wrong = handed_in(voted, questions.options, settings.fallback) != questions.truth
     answers, accepted = grid.flat("answers"), grid.flat("accepted")
     parsed = (answers >= 0).any(axis=1)

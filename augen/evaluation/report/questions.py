@@ -50,7 +50,7 @@ def decisions(
     grid: SampleGrid, dev: DevQuestions, settings: VotingSettings, shown: Collection[str]
 ) -> dict[str, Decision]:
     """The decision on each question in `shown`; `grid` has the samples of `dev`, in their order."""
-    codes = handed_in(grid.voted(settings.method), dev.options, settings.fallback)
+    codes = handed_in(grid.voted(settings), dev.options, settings.fallback)
     voting, accepted = grid.votes, np.any(grid.flat("accepted"), axis=1).tolist()
     totals, sums = tallies(voting, grid.flat("weights"), settings.method)
     unit = 1 if settings.method == "majority" else SCORE_UNITS
@@ -69,11 +69,13 @@ def decisions(
 
 
 def samples_of(file: SampleFile, split: str, shown: Collection[str]) -> dict[str, list[Sample]]:
-    """The samples of `split` for the questions in `shown`, from a file that `read_samples` has accepted."""
+    """The reasonings of `split` for the questions in `shown`, from a file that `read_samples` has accepted."""
     found: dict[str, list[Sample]] = {}
     for record in _lines(file.path):
         if record["split"] == split and record["question"] in shown:
-            found.setdefault(record["question"], []).append(sample_of(record))
+            sample = sample_of(record)
+            if sample.mode == "steps":
+                found.setdefault(sample.question, []).append(sample)
     return found
 
 

@@ -1,0 +1,20 @@
+"""Programs are run in the sandbox, and their results chosen among the options of their questions."""
+
+from collections.abc import Sequence
+
+from augen.answering.rounds import SolveMany
+from augen.core.cores import cores
+from augen.programs.language import program_of
+from augen.programs.options import Verdict, verdict
+from augen.programs.solver import Limits, stored_results
+from augen.store.responses import Store
+
+
+def stored_verdicts(store: Store) -> SolveMany:
+    """A function that runs what a model wrote. The store keeps the results, so nothing is run twice."""
+
+    def solve(texts: Sequence[str], options: Sequence[Sequence[str]]) -> list[Verdict]:
+        results = stored_results([program_of(text) for text in texts], store, Limits(), cores())
+        return [verdict(result, own) for result, own in zip(results, options, strict=True)]
+
+    return solve

@@ -1,0 +1,169 @@
+"""What the vote of a program is worth beside reasonings, learned from held-out questions with known answers.
+
+Shapes: Q questions, L letters. With T the votes that each letter of a question got, and over its options alone,
+
+    P(letter) ∝ exp(w_s · T_steps(letter) + w_p · T_programs(letter)),  w_s, w_p ≥ 0
+
+(a conditional logit, McFadden 1974). Votes are decided by w_p / w_s alone: the votes of reasoning that one program is
+worth.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+from scipy.stats import t as student
+
+from augen.core.arrays import Bools, Floats, Ints
+from augen.voting.grid import SampleGrid
+from augen.voting.samples import DevQuestions
+from augen.voting.settings import VotingSettings
+from augen.voting.vote import SCORE_UNITS, tallies
+
+UNMEASURED = 3.0  # votes of reasoning, where no question is left to learn from
+HIGHEST = 100.0
+LEVEL = 0.05  # of the test whether programs help
+PRIOR = 3.0  # standard deviation of w_s and of w_p, around 0
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The votes of reasoning that one `program` is worth, and where that number comes from.
+
+    Of the held-out questions, if there were any: their number and that of their problems, the samples that are programs
+    and how many of these have an answer and the right one; w_s and w_p; the sum of log P(right letter) with the
+    reasonings' votes alone and with those of programs; and the p-value of `evidence`.
+    """
+
+    program: float
+    source: Literal["unused", "given", "assumed", "learned"]
+    questions: int = 0
+    problems: int = 0
+    programs_drawn: int = 0
+    programs_answered: int = 0
+    programs_right: int = 0
+    w_steps: float | None = None
+    w_program: float | None = None
+    log_likelihood_steps: float | None = None
+    log_likelihood: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What each letter of each question got, in votes.
+
+    `steps` and `programs` (Q, L) are the votes, `options` (Q, L) says which letters a question has, `truth` (Q,) which
+    is right, `clusters` (Q,) which problem the question belongs to.
+    """
+
+    steps: Floats
+    programs: Floats
+    options: Bools
+    truth: Ints
+    clusters: Ints
+
+    @classmethod
+    def of(cls, grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> "Votes":
+        """Those of the samples in `grid`, counted as `settings` say."""
+        letters = np.arange(int(questions.options.max()))
+        totals, _ = tallies(grid.votes, grid.steps.flat("weights"), settings.method)
+        steps = np.zeros((len(questions.ids), len(letters)))
+        steps[:, : totals.shape[1]] = np.maximum(totals, 0) / (1 if settings.method == "majority" else SCORE_UNITS)
+        programs = (grid.programs.flat("answers")[:, :, None] == letters).sum(axis=1).astype(np.float64)
+        return cls(steps, programs, letters < questions.options[:, None], questions.truth, questions.clusters)
+
+    def log_chances(self, weights: Floats) -> Floats:
+        """(Q, L) log P(letter) for ``w_s, w_p``."""
+        weighed = np.where(self.options, weights[0] * self.steps + weights[1] * self.programs, -np.inf)
+        return np.asarray(weighed - logsumexp(weighed, axis=1, keepdims=True))
+
+    def log_likelihood(self, weights: Floats) -> float:
+        """The sum of log P(right letter)."""
+        return float(self.log_chances(weights)[np.arange(len(self.truth)), self.truth].sum())
+
+    def surprises(self, weights: Floats) -> Floats:
+        """(2, Q) by how many votes of reasonings, of programs the right letter exceeds what is expected of it.
+
+        These are the derivatives of log P(right letter) by w_s and w_p.
+        """
+        chances = np.exp(self.log_chances(weights))
+        right = np.arange(len(self.truth)), self.truth
+        return np.array([votes[right] - (chances * votes).sum(axis=1) for votes in (self.steps, self.programs)])
+
+
+def fitted(votes: Votes, programs: bool) -> Floats:
+    """``w_s, w_p`` of the highest likelihood, with a Gaussian prior; w_p is 0 without `programs`.
+
+    Three of four questions have the right answer in their only vote; without the prior w_s would be log 9 = 2.2:
+    P = 9 / (9 + 3) for a vote among four options.
+
+    >>> one, none = np.eye(4), np.zeros((4, 4))
+    >>> votes = Votes(one, none, np.ones((4, 4), bool), np.array([0, 1, 2, 0]), np.arange(4))
+    >>> fitted(votes, programs=True).round(2)
+    array([1.93, 0.  ])
+    """
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        prior = float(weights @ weights) / (2 * PRIOR**2)
+        return prior - votes.log_likelihood(weights), weights / PRIOR**2 - votes.surprises(weights).sum(axis=1)
+
+    bounds = [(0, None), (0, None if programs else 0)]
+    return np.asarray(minimize(loss, np.array([1.0, float(programs)]), jac=True, bounds=bounds, method="L-BFGS-B").x)
+
+
+def evidence(votes: Votes, weights: Floats) -> float:
+    """The p-value of "programs tell nothing that the reasonings do not", against "they raise the likelihood".
+
+    A score test, one-sided, at `weights`, which were `fitted` without programs. Questions of a problem are not
+    independent, so what is compared with its own spread is the sum of each problem (as in `augen.metrics.stats`). A
+    single problem has no spread: 1.
+    """
+    problems = int(votes.clusters.max()) + 1
+    steps, programs = votes.surprises(weights)
+    chances = np.exp(votes.log_chances(weights))
+    centred = votes.steps - (chances * votes.steps).sum(axis=1, keepdims=True)
+    known = (chances * centred**2).sum()
+    # The part of the programs' surprise that another w_s would explain is not theirs.
+    shared = (chances * centred * votes.programs).sum() / known if known else 0.0
+    sums = np.bincount(votes.clusters, weights=programs - shared * steps, minlength=problems)
+    spread = float(np.sqrt(sums @ sums * problems / max(1, problems - 1)))
+    return float(student.sf(sums.sum() / spread, problems - 1)) if spread and problems > 1 else 1.0
+
+
+def learned(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> Weight:
+    """The weight that the samples in `grid` of held-out `questions` show; 0 where they do not show that programs help.
+
+    Programs help where they raise the likelihood, by `evidence` with a p-value of `LEVEL` at most.
+    """
+    votes = Votes.of(grid, questions, settings)
+    alone, both = fitted(votes, programs=False), fitted(votes, programs=True)
+    p_value = evidence(votes, alone)
+    likelihoods = votes.log_likelihood(alone), votes.log_likelihood(both)
+    helps = p_value <= LEVEL and both[1] > 0 and likelihoods[1] > likelihoods[0]
+    answers = grid.programs.flat("answers")
+    return Weight(
+        program=_worth(*both.tolist()) if helps else 0.0,
+        source="learned",
+        questions=len(questions.ids),
+        problems=int(questions.clusters.max()) + 1,
+        programs_drawn=int(np.count_nonzero(grid.programs.drawn)),
+        programs_answered=int(np.count_nonzero(answers >= 0)),
+        programs_right=int(np.count_nonzero(answers == questions.truth[:, None])),
+        w_steps=round(float(both[0]), 4),
+        w_program=round(float(both[1]), 4),
+        log_likelihood_steps=round(likelihoods[0], 4),
+        log_likelihood=round(likelihoods[1], 4),
+        p_value=round(p_value, 4),
+    )
+
+
+def _worth(steps: float, program: float) -> float:
+    """The quotient as a number of votes: rounded, and no more than `HIGHEST`.
+
+    >>> _worth(0.5, 1.7), _worth(0.0, 2.0), _worth(5.0, 0.001)
+    (3.4, 100.0, 0.01)
+    """
+    return max(0.01, round(program / steps, 2)) if program < HIGHEST * steps else HIGHEST
