@@ -29,7 +29,7 @@ from clingo.ast import ASTType
 
 from augen.programs.language import AnswerSet, Fault, Result, Scalar, Source, Value, library_rules, read
 
-MAX_ANSWER_CHARS = 100_000  # of all answer sets together, as JSON
+MAX_ANSWER_CHARS = 50_000  # of all answer sets together, as JSON
 WALL_FACTOR, WALL_EXTRA_S = 10, 5  # time on the clock after which a program is killed, beside its processor time
 STACK_BYTES = 8 * 2**20
 OUT_OF_MEMORY = 3  # exit status
