@@ -1,4 +1,4 @@
-"""Rejection fine-tuning: train a LoRA adapter of the generator on the right reasonings that passed the filter.
+"""Rejection fine-tuning: train a LoRA adapter of the generator on right reasonings and programs.
 
 in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, models/index
 out  models/adapter/               peft LoRA
@@ -32,8 +32,8 @@ def main() -> None:
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length)
     entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
-    print(f"{sum(len(e.questions) for e in entries):,} solved questions to learn from", flush=True)
-    taught = lessons(entries, retriever, p.rag.k, p.prompt.solve, window)
+    print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
+    taught = lessons(entries, retriever, p.rag.k, p.prompt, window)
     key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
     with workplace("finetune", key) as scratch:
         adapter = finetune(taught, p.model, p.finetune, p.seed, scratch, write_curves)

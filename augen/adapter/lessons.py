@@ -1,14 +1,15 @@
-"""What the generator is fine-tuned on: prompts exactly as inference builds them, each with a right reasoning.
+"""What the generator is fine-tuned on: prompts as inference builds them, each with a right reasoning or program.
 
 The examples in a prompt never come from its own problem.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from augen.entries import Entry, questions
-from augen.prompts.sections import solve_prompt
+from augen.core import params
+from augen.entries import Entry, Question, questions
+from augen.prompts.sections import program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Retriever
 
@@ -19,27 +20,39 @@ class Lesson:
 
     problem_id: str
     prompt: str
-    reasoning: str
+    text: str
 
 
-def lessons(entries: Sequence[Entry], retriever: Retriever, k: int, instruction: str, window: Window) -> list[Lesson]:
-    """One lesson per question with a reasoning; the prompt is the one that inference builds with `k` examples.
+def lessons(
+    entries: Sequence[Entry], retriever: Retriever, k: int, prompt: params.Prompt, window: Window
+) -> list[Lesson]:
+    """One lesson per reasoning and one per program of the questions; the prompts are those of inference.
 
-    As in inference, examples that do not fit into `window` are dropped. A question that does not fit even without
-    examples is left out.
+    As in inference, examples that do not fit into `window` are dropped, and examples for a program have programs. A
+    lesson that does not fit even without examples is left out.
     """
-    solved = [question for question in questions(entries) if question.item.reasoning]
-    found = retriever.examples(solved, k)
+    asked = questions(entries)
+    steps = partial(solve_prompt, prompt.solve)
+    taught = _taught([q for q in asked if q.item.reasoning], "reasoning", steps, retriever, k, window)
+    write = partial(program_prompt, prompt.program)
+    programs = _taught([q for q in asked if q.item.program], "program", write, retriever, k, window)
+    return taught + programs
+
+
+def _taught(
+    asked: Sequence[Question], kind: str, prompt: Callable[..., str], retriever: Retriever, k: int, window: Window
+) -> list[Lesson]:
+    """The lessons whose text is the field `kind` of a question's item."""
     taught = []
-    for question, examples in zip(solved, found, strict=True):
-        reasoning = str(question.item.reasoning)
-        room = window.length(reasoning) + 1  # and the end-of-text token
-        prompt = window.fitted(partial(solve_prompt, instruction, question.problem, question.item), examples, room)
-        if prompt is not None:
-            taught.append(Lesson(question.problem_id, prompt, reasoning))
-    too_long = len(solved) - len(taught)
+    for question, examples in zip(asked, retriever.examples(asked, k), strict=True):
+        text = getattr(question.item, kind)
+        usable = [example for example in examples if getattr(example[1], kind)]
+        room = window.length(text) + 1  # and the end-of-text token
+        if (fitted := window.fitted(partial(prompt, question.problem, question.item), usable, room)) is not None:
+            taught.append(Lesson(question.problem_id, fitted, text))
+    too_long = len(asked) - len(taught)
     print(
-        f"{len(taught):,} lessons"
+        f"{len(taught):,} lessons with a {kind}"
         + (f"; {too_long:,} questions are too long for finetune.max_length" if too_long else "")
     )
     return taught

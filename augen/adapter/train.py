@@ -1,6 +1,6 @@
-"""Rejection fine-tuning of the generator: a LoRA adapter, trained on the reasonings that passed the filter.
+"""Rejection fine-tuning of the generator: a LoRA adapter, trained on the reasonings and programs that passed.
 
-Only the tokens of a reasoning count in the loss, not those of its prompt.
+Only the tokens of a reasoning or program count in the loss, not those of its prompt.
 """
 
 import json
@@ -65,7 +65,7 @@ def finetune(
     scratch: Path,
     on_log: Callable[[History], None] | None = None,
 ) -> Adapter:
-    """Train a LoRA adapter on all linear layers, with the loss on the reasonings only.
+    """Train a LoRA adapter on all linear layers, with the loss on the completions only.
 
     Resumes from the last checkpoint in `scratch`, if there is one.
     """
@@ -112,12 +112,12 @@ def _improvement(trainer: LessonTrainer) -> dict[str, Any]:
 def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
     """Token ids with a mask of those to be learned, the longest lesson first.
 
-    Prompt and reasoning are tokenized separately, because in sampling the prompt is tokenized alone.
+    Prompt and completion are tokenized separately, because in sampling the prompt is tokenized alone.
     """
     rows = []
     for lesson in taught:
         prompt = tokenizer(lesson.prompt)["input_ids"]
-        written = tokenizer(completion(lesson.reasoning, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
+        written = tokenizer(completion(lesson.text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
         mask = [0] * len(prompt) + [1] * len(written)
         rows.append({"input_ids": prompt + written, "completion_mask": mask})
     return Dataset.from_list(sorted(rows, key=lambda row: -len(row["input_ids"])))

@@ -120,6 +120,7 @@ def shuffled(problem: str, item: QuestionItem, order: Sequence[int]) -> Question
         options=[item.options[old] for old in order],
         reasoning=reasoning,
         answer=letters[item.answer] if item.answer else None,
+        program=None if "pick(" in (item.program or "") else item.program,  # what it picks is a position
     )
 
 

@@ -104,6 +104,7 @@ class Prepare(Section):
     vote_fraction: Annotated[float, Field(ge=0, le=0.5)]
     synthetic: Count
     families: Names
+    library: bool
 
 
 class Baseline(Section):

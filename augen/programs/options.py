@@ -48,29 +48,31 @@ def verdict(result: Result, options: Sequence[str]) -> Verdict:
 
     A value is compared with the options in this order, and the first comparison that finds one counts: as text; as a
     number, also where every option holds exactly one number; 是 and 否 with options that affirm or deny; a list with
-    an option's parts.
+    an option's parts. A value that is no option is ignored: "which of these" may be asked of a rule that knows more.
+
+    >>> verdict(Result((AnswerSet(("甲", "丁"), ()),)), ["丙", "丁"]).letter
+    'B'
     """
     if result.cause:
         return Verdict(None, result.cause, result.message)
     chosen = {frozenset(_choices(answer_set, options)) for answer_set in result.answer_sets}
-    letters = sorted({letter or "" for one in chosen for letter in one})
-    if len(chosen) == 1 and len(letters) == 1 and letters[0]:
+    letters = sorted(frozenset().union(*chosen))
+    if len(chosen) == 1 and len(letters) == 1:
         return Verdict(letters[0])
     told = "; ".join(_shown(answer_set) for answer_set in result.answer_sets[:4])
-    if any(letters):
-        return Verdict(None, "several", f"options {', '.join(x or 'none' for x in letters)} by the answers: {told}")
+    if letters:
+        return Verdict(None, "several", f"options {', '.join(letters)} by the answers: {told}")
     return Verdict(None, "no_option", f"no option is the answer: {told}")
 
 
-def _choices(answer_set: AnswerSet, options: Sequence[str]) -> Iterator[str | None]:
-    """The letters that `answer_set` chooses; None for a value that is no option."""
+def _choices(answer_set: AnswerSet, options: Sequence[str]) -> Iterator[str]:
+    """The letters that `answer_set` chooses."""
     letters = [letter_of(i) for i in range(len(options))]
     for pick in answer_set.picks:
         if (letter := normalized(pick).upper()) in letters:
             yield letter
     for value in answer_set.values:
-        found = _matches(value, options)
-        yield from (letters[i] for i in found) if found else [None]
+        yield from (letters[i] for i in _matches(value, options))
 
 
 def _shown(answer_set: AnswerSet) -> str:

@@ -9,7 +9,7 @@ the wanted wrong answer. The result is coherent but false, and only a reader who
 where. If no small change leads to the wanted answer, there is no wrong reasoning for it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Protocol, Self, TypeVar
@@ -133,6 +133,29 @@ def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
 def yes(goal: str) -> str:
     """The question whether `goal` holds, as a program asks it."""
     return f"yes :- {goal}."
+
+
+def picks(goals: Mapping[str, str], options: Sequence[str]) -> str:
+    """The question which of the `options` holds, as a program asks it; `goals` has the goal of each."""
+    return "\n".join(f"pick({letter}) :- {goals[option]}." for letter, option in lettered(options))
+
+
+def lettered(options: Sequence[T]) -> list[tuple[str, T]]:
+    """The letter of each option, as programs name it, and the option.
+
+    >>> lettered(("是", "否"))
+    [('a', '是'), ('b', '否')]
+    """
+    return [(letter_of(i).lower(), option) for i, option in enumerate(options)]
+
+
+def spelled(name: str | int, words: Sequence[str]) -> str:
+    """The facts that the text called `name` has these `words`.
+
+    >>> spelled("a", ("to", "be"))
+    'text(a,1,"to"). text(a,2,"be").'
+    """
+    return " ".join(f'text({name},{i},"{word}").' for i, word in enumerate(words, start=1))
 
 
 def among(offered: Iterable[str], goal: str) -> str:

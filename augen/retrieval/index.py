@@ -32,16 +32,19 @@ class IndexRow:
     options: list[str]
     reasoning: str
     answer: str
+    program: str | None = None
 
     @property
     def example(self) -> Example:
-        return self.problem, QuestionItem(self.question, self.options, self.reasoning, self.answer)
+        return self.problem, QuestionItem(
+            self.question, self.options, self.reasoning, self.answer, program=self.program
+        )
 
 
 def rows_of(entries: Sequence[Entry]) -> list[IndexRow]:
     """One row per question that has a reasoning and an answer, in input order."""
     return [
-        IndexRow(q.origin, q.problem, q.item.question, q.item.options, q.item.reasoning, q.item.answer)
+        IndexRow(q.origin, q.problem, q.item.question, q.item.options, q.item.reasoning, q.item.answer, q.item.program)
         for q in questions(entries)
         if q.item.reasoning and q.item.answer
     ]

@@ -117,7 +117,8 @@ def with_texts(entry: Entry, texts: Iterable[str], *, id: str) -> Entry:
 
 
 def _with_texts(item: QuestionItem, texts: Iterator[str]) -> QuestionItem:
-    copy = replace(item, question=next(texts), options=[next(texts) for _ in item.options])
+    # The program speaks of the words of the original.
+    copy = replace(item, question=next(texts), options=[next(texts) for _ in item.options], program=None)
     if item.reasoning is not None:
         copy.reasoning = next(texts) + _split_answer_line(item.reasoning)[1]
     return copy

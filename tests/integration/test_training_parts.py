@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from augen.adapter.train import Adapter, finetune
 from augen.core import params
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, Solution
-from augen.prompts.sections import Example, completion, solve_prompt
+from augen.prompts.sections import Example, completion, program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Retriever
 from augen.scorer.pairwise import one_label, pairs_of, two_labels
@@ -33,6 +34,7 @@ from augen.scorer.train import Patience, Trained, class_weights, save_scorer, tr
 from augen.training.trainer import split_by_problem, training_arguments
 
 END = "<|endoftext|>"
+PROMPT = params.Prompt(solve="解答。", explain="解释。", program="写程序。", chat_template=False)
 SHARED: dict[str, Any] = {
     "held_out": 0.2,
     "epochs": 3,
@@ -431,7 +433,7 @@ def taught(base: Path, *examples: Example, max_length: int = 300, entries: Seque
     model = params.Model(generator=str(base), revision=None, dtype="float32")
     window = Window(model, chat_template=False, max_model_len=max_length)
     entries = entries or [entry(n) for n in range(10)]
-    return lessons(entries, cast(Retriever, FixedExamples(*examples)), len(examples), "解答。", window)
+    return lessons(entries, cast(Retriever, FixedExamples(*examples)), len(examples), PROMPT, window)
 
 
 @pytest.fixture(scope="module")
@@ -478,10 +480,10 @@ def test_the_saved_adapter_is_the_trained_one(adapter: Adapter, tiny_model: Path
     assert (tmp_path / "adapter_model.safetensors").is_file()
 
 
-def test_only_the_reasoning_is_learned(adapter: Adapter, tiny_model: Path) -> None:
+def test_only_the_completion_is_learned(adapter: Adapter, tiny_model: Path) -> None:
     """The labels are the reasoning and the end of text, token by token as they are sampled after the prompt."""
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    learned = {completion(lesson.reasoning, END) for lesson in taught(tiny_model)}
+    learned = {completion(lesson.text, END) for lesson in taught(tiny_model)}
     for row in adapter.trainer.train_dataset:
         labels = adapter.trainer.data_collator([row])["labels"][0].tolist()
         assert tokenizer.decode([label for label in labels if label != -100]) in learned
@@ -517,7 +519,16 @@ def test_examples_that_do_not_fit_are_left_out_of_a_lesson(tiny_model: Path) -> 
 def test_a_lesson_that_does_not_fit_is_left_out(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = Entry("甲" * 400, [item(1)], "long")
     assert [lesson.problem_id for lesson in taught(tiny_model, entries=[entry(0), long])] == ["p0"]
-    assert "1 lessons; 1 questions are too long for finetune.max_length" in capsys.readouterr().out
+    assert "1 lessons with a reasoning; 1 questions are too long for finetune.max_length" in capsys.readouterr().out
+
+
+def test_a_question_with_a_program_teaches_it_too(tiny_model: Path) -> None:
+    """Examples without a program cannot show how to write one."""
+    stated = replace(item(1), program='over("甲","乙").\nanswer(X) :- over(X,_).')
+    example = ("例。", replace(item(2), program="answer(1)."))
+    both = taught(tiny_model, example, ("例子。", item(3)), entries=[Entry("甲比乙高1。", [stated], "p1")])
+    assert [lesson.text for lesson in both] == [stated.reasoning, stated.program]
+    assert both[1].prompt == program_prompt("写程序。", "甲比乙高1。", stated, [example])
 
 
 def test_questions_without_reasoning_teach_nothing(tiny_model: Path) -> None:

@@ -290,7 +290,7 @@ def test_a_data_set_takes_the_families_in_turn() -> None:
 @pytest.mark.parametrize(
     ("file", "options"),
     [
-        ("train.jsonl", ["--families", "basic", "--count", "300", "--seed", "train"]),
+        ("train.jsonl", ["--families", "basic", "--count", "700", "--seed", "train"]),
         ("test.jsonl", ["--families", "basic", "--count", "150", "--seed", "test", "--unanswered"]),
     ],
 )

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, yes_no
-from augen.puzzles.solver import Proof, fact
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, yes, yes_no
+from augen.puzzles.solver import Proof
 
 Numbers = dict[str, int]
 _OFF = (-1, 1, -2, 2)
@@ -17,16 +18,17 @@ _OFF = (-1, 1, -2, 2)
 
 @dataclass(frozen=True)
 class Rule:
-    """One definition: its numbers, its text in each wording, and the program that follows it step by step."""
+    """One definition: its numbers, its text in each wording, and the steps of the calculation."""
 
     draw: Callable[[Random, int], Numbers]
     texts: tuple[str, str, str]
     name: str  # what is asked for
-    program: str  # from num/2 to value/1 and step/3
+    value: str  # what holds of the result V
+    steps: str  # the calculation as step/3
     line: str  # text of one step: {a}, {b} from step(I,a,b), {c}, {d} from the next step
     near: Callable[[Numbers], int]  # for distractors only; answers come from the solver
     slips: Callable[[Random, str], int]  # by how much a misread number is off
-    asks: tuple[tuple[str, str, tuple[str, ...]], ...] = ()  # further questions: text, rules, options
+    asks: tuple[tuple[str, str, tuple[str, ...]], ...] = ()  # further questions: text, program, options
 
 
 def _small(rng: Random, name: str) -> int:
@@ -70,12 +72,12 @@ RULES = {
             "能同时整除两个数的最大的数，叫这两个数的最大公约数。",
         ),
         "a和b的最大公约数",
-        'e(0,A,B) :- num("a",A), num("b",B). e(I+1,B,A\\B) :- e(I,A,B), B>0.'
-        "value(A) :- e(_,A,0). step(I,A,B) :- e(I,A,B).",
+        "gcd(V)",
+        "step(I,A,B) :- euclid(I,A,B).",
         "{a}除以{b}余{d}",
         lambda n: math.gcd(n["a"], n["b"]),
         _divisible,
-        (("a和b的最大公约数是1吗？", yes_no("value(1)"), (YES, NO)),),
+        (("a和b的最大公约数是1吗？", yes("gcd(1)"), (YES, NO)),),
     ),
     "factorial": Rule(
         lambda rng, difficulty: {"n": rng.randrange(3, 5 + difficulty)},
@@ -85,7 +87,8 @@ RULES = {
             "一个正整数的阶乘是从1到它的所有整数的乘积，0的阶乘是1。",
         ),
         "n的阶乘",
-        'f(0,1). f(K+1,(K+1)*P) :- f(K,P), num("n",N), K<N. value(P) :- num("n",N), f(N,P). step(K,K,P) :- f(K,P).',
+        "factorial(V)",
+        "step(K,K,P) :- product(K,P).",
         "{c}的阶乘={c}×{b}={d}",
         lambda n: math.factorial(n["n"]),
         _small,
@@ -98,7 +101,8 @@ RULES = {
             "一个正整数的累加和是从1到它的所有整数的总和。",
         ),
         "m的累加和",
-        's(1,1). s(K+1,S+K+1) :- s(K,S), num("m",N), K<N. value(S) :- num("m",N), s(N,S). step(K,K,S) :- s(K,S).',
+        "series(V)",
+        "step(K,K,S) :- sum(K,S).",
         "{c}的累加和={c}+{b}={d}",
         lambda n: n["m"] * (n["m"] + 1) // 2,
         _small,
@@ -111,11 +115,12 @@ RULES = {
             "一个数的数字和等于它每一位数字的总和。",
         ),
         "d的数字和",
-        'r(0,D,0) :- num("d",D). r(I+1,D/10,S+D\\10) :- r(I,D,S), D>0. value(S) :- r(_,0,S). step(I,D,S) :- r(I,D,S).',
+        "digits(V)",
+        "step(I,D,S) :- rest(I,D,S).",
         "{b}+{e}={d}",
         _digit_sum,
         lambda rng, name: rng.choice((-1, 1)) * rng.choice((1, 2, 10, 20, 100)),
-        (("d的数字和是3的倍数吗？", "holds :- value(S), S\\3=0." + yes_no("holds"), (YES, NO)),),
+        (("d的数字和是3的倍数吗？", yes("digits(V), V\\3 = 0"), (YES, NO)),),
     ),
     "discriminant": Rule(
         _quadratic,
@@ -125,18 +130,12 @@ RULES = {
             "对方程px²+qx+r=0，先算判别式q×q-4×p×r：正数表示2个实数根，零表示1个，负数表示0个。",
         ),
         "判别式",
-        't(0,Q,Q*Q) :- num("q",Q). t(1,P*R,4*P*R) :- num("p",P), num("r",R).'
-        "value(S-T) :- t(0,_,S), t(1,_,T). step(I,A,B) :- t(I,A,B).",
+        "discriminant(V)",
+        "step(0,A,B) :- square(A,B). step(1,A,B) :- fourfold(A,B).",
         "",
         lambda n: n["q"] ** 2 - 4 * n["p"] * n["r"],
         _small,
-        (
-            (
-                "方程有几个实数根？",
-                "answer(2) :- value(V), V>0. answer(1) :- value(0). answer(0) :- value(V), V<0.",
-                ("0", "1", "2"),
-            ),
-        ),
+        (("方程有几个实数根？", "answer(N) :- roots(N).", ("0", "1", "2")),),
     ),
     "recursion": Rule(
         lambda rng, difficulty: {
@@ -151,12 +150,12 @@ RULES = {
             "数列的第0项f(0)是{c}，后一项总是前一项的{k}倍加{t}，第n项写作f(n)。",
         ),
         "f({i})",
-        'g(0,C) :- num("c",C). g(J+1,K*V+T) :- g(J,V), num("k",K), num("t",T), num("i",I), J<I.'
-        'value(V) :- num("i",I), g(I,V). step(J,J,V) :- g(J,V).',
+        "f({i},V)",
+        "step(N,N,V) :- f(N,V), N <= {i}.",
         "f({c})={k}×{b}+{t}={d}",
         _recursion,
         lambda rng, name: 0 if name == "i" else rng.choice((-1, 1)),
-        (("f({i})是偶数吗？", "holds :- value(V), V\\2=0." + yes_no("holds"), (YES, NO)),),
+        (("f({i})是偶数吗？", yes("f({i},V), V\\2 = 0"), (YES, NO)),),
     ),
 }
 _IN_TEXT = "ckti"  # numbers that are part of the text of their rule
@@ -164,6 +163,8 @@ _IN_TEXT = "ckti"  # numbers that are part of the text of their rule
 
 @dataclass(frozen=True)
 class Arithmetic:
+    uses: ClassVar = "arithmetic"
+
     rules: tuple[str, ...]
     numbers: tuple[tuple[str, int], ...]
     wording: int
@@ -184,18 +185,25 @@ class Arithmetic:
         shown = "，".join(given.format(x=x, v=v) for x, v in self.numbers if x not in _IN_TEXT)
         return head + "\n" + "\n".join(rules) + (f"\n其中{shown}。" if shown else "")
 
+    def facts(self) -> list[str]:
+        numbers = dict(self.numbers)
+        texts = ("f(0,{c}).", "times({k}).", "plus({t}).") if "recursion" in self.rules else ()
+        given = [f"num({x},{v})." for x, v in self.numbers if x not in _IN_TEXT]
+        return [text.format(**numbers) for text in texts] + given
+
     def program(self) -> str:
-        return "".join(fact("num", x, v) for x, v in self.numbers)
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         numbers = dict(self.numbers)
         for name in self.rules:
             rule = RULES[name]
             write = partial(self._followed, rule)
-            text, rules = f"{rule.name.format(**numbers)}是多少？", rule.program + "answer(V) :- value(V)."
-            yield Query(text, rules, write, self._near(rule), key=name)
-            for text, rules, options in rule.asks:
-                yield Query(text.format(**numbers), rule.program + rules, write, options, key=f"{name}?")
+            asks = ((f"{rule.name}是多少？", f"answer(V) :- {rule.value}.", self._near(rule)), *rule.asks)
+            for i, (text, question, options) in enumerate(asks):
+                ask = question.format(**numbers)
+                rules = rule.steps.format(**numbers) + ask + (yes_no("yes") if options == (YES, NO) else "")
+                yield Query(text.format(**numbers), rules, write, options, key=name + "?" * i, ask=ask)
 
     def _near(self, rule: Rule) -> tuple[str, ...]:
         """Results with one number misread, the nearest first."""

@@ -5,22 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
 GOODS = ("牛奶", "鸡蛋", "面包", "茶叶", "果汁", "蛋糕", "汽水", "大米", "饼干", "酸奶")
-_PROGRAM = """
-bought(P,X) :- item(P,_,X).
-total(P,T) :- item(P,_,_), T = #sum{C,X : bought(P,X), price(X,C)}.
-buyers(X,N) :- price(X,_), N = #count{P : bought(P,X)}.
-"""
 
 
 @dataclass(frozen=True)
 class Baskets:
+    uses: ClassVar = "baskets"
+
     baskets: tuple[tuple[str, tuple[str, ...]], ...]  # (customer, goods)
     prices: tuple[tuple[str, int], ...]
     asked: tuple[tuple[str, str], ...]  # asked: does everybody who bought the first also buy the second?
@@ -49,9 +47,12 @@ class Baskets:
         lines += [basket.format(p=p, x="、".join(goods)) for p, goods in self.baskets]
         return head + "\n" + "".join(lines)
 
+    def facts(self) -> list[str]:
+        bought = [fact("bought", p, x) for p, goods in self.baskets for x in goods]
+        return [fact("price", x, n) for x, n in self.prices] + bought
+
     def program(self) -> str:
-        items = [fact("item", p, i, x) for p, goods in self.baskets for i, x in enumerate(goods)]
-        return "".join(items + [fact("price", x, n) for x, n in self.prices]) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         people = tuple(p for p, _ in self.baskets)
@@ -60,26 +61,27 @@ class Baskets:
             buyers = sum(x in basket for _, basket in self.baskets)
             numbers = around(buyers, self.baskets[0][0] + x)
             who = f'step(0,P) :- bought(P,"{x}").'
-            rules = who + f'answer(N) :- buyers("{x}",N).'
-            yield Query(f"有几个人买了{x}？", rules, partial(self._buyers, x), numbers, key=x)
+            ask = f'answer(N) :- buyers("{x}",N).'
+            yield Query(f"有几个人买了{x}？", who + ask, partial(self._buyers, x), numbers, key=x, ask=ask)
             for y in goods:
                 if y == x:
                     continue
                 both = who + f'step(1,P) :- bought(P,"{y}").'
                 write = partial(self._both, x, y)
                 if x < y:
-                    rules = both + f'answer(P) :- bought(P,"{x}"), bought(P,"{y}").'
-                    yield Query(f"谁既买了{x}又买了{y}？", rules, write, people, key=f"{x}&{y}")
+                    text, ask = f"谁既买了{x}又买了{y}？", f'answer(P) :- bought(P,"{x}"), bought(P,"{y}").'
+                    yield Query(text, both + ask, write, people, key=f"{x}&{y}", ask=ask)
                 if any(x in basket for _, basket in self.baskets) and (x, y) in self.asked:
-                    rules = both + f'odd :- bought(P,"{x}"), not bought(P,"{y}").' + yes_no("not odd")
-                    yield Query(f"买了{x}的人都买了{y}吗？", rules, write, (YES, NO), key=f"{x}<{y}")
+                    text, goal = f"买了{x}的人都买了{y}吗？", f'not without("{x}","{y}")'
+                    yield Query(text, both + yes_no(goal), write, (YES, NO), key=f"{x}<{y}", ask=yes(goal))
         for p, basket in self.baskets:
-            rules = f'answer(T) :- total("{p}",T). step(I,X,C) :- item("{p}",I,X), price(X,C).'
-            yield Query(f"{p}一共花了多少元？", rules, partial(self._paid, p), self._sums(basket), key=f"total {p}")
-        most = "step(T,P) :- total(P,T). answer(P) :- total(P,T), T = #max{U : total(_,U)}."
-        yield Query("谁花的钱最多？", most, self._ranked, people, key="spender")
-        liked = "step(N,X) :- buyers(X,N). answer(X) :- buyers(X,N), N = #max{M : buyers(_,M)}."
-        yield Query("买的人最多的是什么？", liked, self._ranked, goods, key="liked", most=4)
+            ask, step = f'answer(T) :- total("{p}",T).', f'step(X,C) :- bought("{p}",X), price(X,C).'
+            text, write, numbers = f"{p}一共花了多少元？", partial(self._paid, p), self._sums(basket)
+            yield Query(text, ask + step, write, numbers, key=f"total {p}", ask=ask)
+        ask, step = "answer(P) :- spender(P).", "step(T,P) :- total(P,T)."
+        yield Query("谁花的钱最多？", ask + step, self._ranked, people, key="spender", ask=ask)
+        ask, step = "answer(X) :- popular(X).", "step(N,X) :- buyers(X,N)."
+        yield Query("买的人最多的是什么？", ask + step, self._ranked, goods, key="liked", most=4, ask=ask)
 
     def _sums(self, basket: tuple[str, ...]) -> tuple[str, ...]:
         """The sum with one article forgotten or one too many, or one price misread."""
@@ -102,9 +104,10 @@ class Baskets:
         )
 
     def _paid(self, p: str, proof: Proof) -> str:
-        costs = [int(c) for _, _, c in proof.steps]
-        shown = "，".join(f"{x}{c}元" for _, x, c in proof.steps)
-        return f"{p}买了：{shown}\n{'+'.join(map(str, costs))}={sum(costs)}"
+        costs = {str(x): int(c) for x, c in proof.steps}
+        goods = dict(self.baskets)[p]
+        shown = "，".join(f"{x}{costs[x]}元" for x in goods)
+        return f"{p}买了：{shown}\n{'+'.join(str(costs[x]) for x in goods)}={sum(costs.values())}"
 
     def _ranked(self, proof: Proof) -> str:
         order = sorted(proof.steps, key=lambda s: (-int(s[0]), str(s[1])))

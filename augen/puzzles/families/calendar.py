@@ -1,28 +1,26 @@
 """Events some days before or after each other: dates, weekdays, distances."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, pick, picks, put, yes, yes_no
 from augen.puzzles.solver import Proof, Value, fact
 
 EVENTS = ("考试", "旅行", "婚礼", "会议", "比赛", "演出", "体检", "搬家", "聚餐", "面试")
 WEEKDAYS = "一二三四五六日"
 LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # of the months of a common year
-_PROGRAM = """
-day(X,D) :- anchor(X,M,N), before(M,B), D = B+N.
-day(X,D+N) :- later(X,Y,N), day(Y,D).
-on(X,M,N) :- day(X,D), before(M,B), days(M,L), N = D-B, 1 <= N, N <= L.
-weekday(X,(W+D-E+700)\\7) :- day(X,D), anchor(A,_,_), day(A,E), known(W).
-"""
+_STEPS = "step(D,X,100*M+N) :- on(X,M,N), day(X,D)."
 
 
 @dataclass(frozen=True)
 class Calendar:
+    uses: ClassVar = "calendar"
+
     anchor: tuple[int, int, int]  # month, day, weekday (0: Monday) of the first event
     events: tuple[tuple[str, str, int], ...]  # (event, reference event, days after the reference event)
     first: str
@@ -57,12 +55,14 @@ class Calendar:
         span = sum(abs(n) for _, _, n in self.events)
         return range(self.anchor[0] - 1 - span // 30, self.anchor[0] + 2 + span // 30)
 
+    def facts(self) -> list[str]:
+        month, day, weekday = self.anchor
+        known = [fact("on", self.first, month, day), fact("weekday", self.first, _weekday(weekday))]
+        months = [fact("days", m, LENGTHS[m - 1]) for m in self._months()]
+        return known + months + [fact("later" if n > 0 else "earlier", x, y, abs(n)) for x, y, n in self.events]
+
     def program(self) -> str:
-        months = self._months()
-        starts = [fact("before", m, sum(LENGTHS[: m - 1])) + fact("days", m, LENGTHS[m - 1]) for m in months]
-        facts = [fact("later", *event) for event in self.events]
-        known = fact("anchor", self.first, *self.anchor[:2]) + fact("known", self.anchor[2])
-        return "".join(starts + facts) + known + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def _names(self) -> list[str]:
         return [self.first, *(x for x, _, _ in self.events)]
@@ -70,27 +70,25 @@ class Calendar:
     def queries(self) -> Iterator[Query]:
         names = tuple(sorted(self._names()))
         days = self._days()
-        told = "step(D,X,100*M+N) :- on(X,M,N), day(X,D)."
         for x in names:
             if x != self.first:
                 near = tuple(_date(days[x] + d) for d in (-1, 1, *self._mirrored(x), 2, -2, 7, -7))
-                rules = told + f'answer(100*M+N) :- on("{x}",M,N).'
-                yield Query(f"{x}在几月几日？", rules, partial(self._told, x), near, _shown, f"date {x}")
+                rules, ask = f'answer(100*M+N) :- on("{x}",M,N).', partial(_dated, x)
+                yield Query(f"{x}在几月几日？", rules, partial(self._told, x), near, _shown, f"date {x}", ask=ask)
                 weekdays = tuple(_weekday((self._weekday(days[x]) + d) % 7) for d in (1, 6, 2, 5, 3, 4))
-                rules = told + f'answer(W) :- weekday("{x}",W).'
-                write = partial(self._week, x)
-                yield Query(f"{x}是星期几？", rules, write, weekdays, _weekday, f"weekday {x}", 4)
+                text, week, write = f"{x}是星期几？", f'answer(W) :- weekday("{x}",W).', partial(self._week, x)
+                yield Query(text, week, write, weekdays, key=f"weekday {x}", most=4, ask=week)
         for x, y in itertools.combinations(names, 2):
             gap = abs(days[x] - days[y])
             summed = str(abs(days[x] + days[y] - 2 * self._start()))  # distances to the first event added up
             near = (summed, *around(gap, x + y)) if gap % 2 else around(gap, x + y)
-            rules = told + f'answer(|D-E|) :- day("{x}",D), day("{y}",E).'
-            yield Query(f"{x}和{y}相隔几天？", rules, partial(self._gap, x, y), near, key=f"{x}-{y}")
-            rules = told + f'first :- day("{x}",D), day("{y}",E), D<E.' + yes_no("first")
-            yield Query(f"{x}比{y}早吗？", rules, partial(self._both, x, y), (YES, NO), key=f"{x}<{y}")
-        for word, extreme in (("早", "min"), ("晚", "max")):
-            rules = told + f"answer(X) :- day(X,D), D = #{extreme}{{E : day(_,E)}}."
-            yield Query(f"哪件事最{word}？", rules, self._ordered, names, key=word)
+            apart = f'answer(N) :- apart("{x}","{y}",N).'
+            yield Query(f"{x}和{y}相隔几天？", apart, partial(self._gap, x, y), near, key=f"{x}-{y}", ask=apart)
+            goal, write = f'sooner("{x}","{y}")', partial(self._both, x, y)
+            yield Query(f"{x}比{y}早吗？", yes_no(goal), write, (YES, NO), key=f"{x}<{y}", ask=yes(goal))
+        for word, extreme in (("早", "first"), ("晚", "last")):
+            most = f"answer(X) :- {extreme}(X)."
+            yield Query(f"哪件事最{word}？", most, self._ordered, names, key=word, ask=most)
 
     def _days(self) -> dict[str, int]:
         """Day of the year of each event: for distractors only; answers come from the solver."""
@@ -154,6 +152,12 @@ class Calendar:
         x, y, n = self.events[i]
         other = -n if rng.random() < 0.3 and abs(n) < 14 else n + rng.choice((-2, -1, 1, 2))
         return replace(self, events=put(self.events, i, (x, y, other or 1)))
+
+
+def _dated(x: str, options: Sequence[str]) -> str:
+    """The question which of the `options`, such as 5月9日, is the date of `x`."""
+    dates = {option: option.removesuffix("日").replace("月", ",") for option in options}
+    return picks({option: f'on("{x}",{date})' for option, date in dates.items()}, options)
 
 
 def _date(day: int) -> str:

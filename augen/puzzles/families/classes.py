@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, numbered, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, numbered, pick, picks, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -21,17 +22,12 @@ KINDS = (
     "沙兽",
 )  # made up, so that no reader can use other knowledge
 ABILITIES = ("飞", "游泳", "唱歌", "爬树", "潜水", "发光", "隐身", "挖洞")
-_PROGRAM = """
-in(X,K) :- is(X,K).
-in(X,B) :- in(X,A), sub(A,B).
-gets(X,P,K) :- in(X,K), gives(K,P).
-barred(X,P,K) :- in(X,K), denies(K,P).
-can(X,P) :- gets(X,P,_), not barred(X,P,_).
-"""
 
 
 @dataclass(frozen=True)
 class Classes:
+    uses: ClassVar = "classes"
+
     sub: tuple[tuple[str, str], ...]  # all of the first kind are of the second
     rules: tuple[tuple[str, str, bool], ...]  # (kind, ability, True: all of the kind have it, False: none has it)
     members: tuple[tuple[str, str], ...]  # (name, kind)
@@ -65,10 +61,12 @@ class Classes:
         lines += [(gives if right else denies).format(k=k, p=p) for k, p, right in self.rules]
         return head + "\n" + "".join(lines) + "".join(member.format(x=x, k=k) for x, k in self.members)
 
+    def facts(self) -> list[str]:
+        rules = [fact("gives" if right else "denies", k, p) for k, p, right in self.rules]
+        return [*(fact("sub", a, b) for a, b in self.sub), *rules, *(fact("is", x, k) for x, k in self.members)]
+
     def program(self) -> str:
-        facts = [fact("sub", a, b) for a, b in self.sub]
-        facts += [fact("gives" if right else "denies", k, p) for k, p, right in self.rules]
-        return "".join(facts + [fact("is", x, k) for x, k in self.members]) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         names = tuple(sorted(x for x, _ in self.members))
@@ -76,25 +74,25 @@ class Classes:
             step = f'step(0,X) :- can(X,"{p}").'
             write = partial(self._judged, p, names)
             for x in names:
-                rules = step + yes_no(f'can("{x}","{p}")')
-                yield Query(f"{x}会{p}吗？", rules, partial(self._judged, p, (x,)), (YES, NO), key=f"{x} {p}")
-            yield Query(f"下面谁会{p}？", step + f'answer(X) :- can(X,"{p}").', write, names, key=f"who {p}", most=4)
-            rules = step + f'answer(X) :- is(X,_), not can(X,"{p}").'
-            yield Query(f"下面谁不会{p}？", rules, write, names, key=f"who not {p}", most=4)
-            count = step + f'answer(N) :- N = #count{{X : can(X,"{p}")}}.'
-            numbers = around(self._able(p), names[0] + p)
-            yield Query(f"会{p}的有几只？", count, partial(self._counted, p), numbers, key=f"count {p}")
+                goal, judged = f'can("{x}","{p}")', partial(self._judged, p, (x,))
+                yield Query(f"{x}会{p}吗？", step + yes_no(goal), judged, (YES, NO), key=f"{x} {p}", ask=yes(goal))
+            ask = f'answer(X) :- can(X,"{p}").'
+            yield Query(f"下面谁会{p}？", step + ask, write, names, key=f"who {p}", most=4, ask=ask)
+            ask = f'answer(X) :- cannot(X,"{p}").'
+            yield Query(f"下面谁不会{p}？", step + ask, write, names, key=f"who not {p}", most=4, ask=ask)
+            ask, numbers = f'answer(N) :- N = #count{{X : can(X,"{p}")}}.', around(self._able(p), names[0] + p)
+            yield Query(f"会{p}的有几只？", step + ask, partial(self._counted, p), numbers, key=f"count {p}", ask=ask)
             for k in sorted({b for _, b in self.sub}):
                 if not any(k in self._kinds(x) for x, _ in self.members):
                     continue
-                some = (f"{k}都会{p}", f"有的{k}会{p}，有的不会", f"{k}都不会{p}")
-                rules = (
-                    f'{step}step(1,X) :- in(X,"{k}").'
-                    f'yes :- in(X,"{k}"), can(X,"{p}"). no :- in(X,"{k}"), not can(X,"{p}").'
-                    f'answer("{some[0]}") :- yes, not no. answer("{some[1]}") :- yes, no.'
-                    f'answer("{some[2]}") :- not yes.'
-                )
-                yield Query("下面哪句话对？", rules, partial(self._of_kind, k, p), some, key=f"all {k} {p}")
+                goals = {
+                    f"{k}都会{p}": f'all("{k}","{p}")',
+                    f"有的{k}会{p}，有的不会": f'some("{k}","{p}")',
+                    f"{k}都不会{p}": f'none("{k}","{p}")',
+                }
+                rules = f'{step}step(1,X) :- in(X,"{k}").' + "".join(f'answer("{s}") :- {g}.' for s, g in goals.items())
+                write, which = partial(self._of_kind, k, p), partial(picks, goals)
+                yield Query("下面哪句话对？", rules, write, tuple(goals), key=f"all {k} {p}", ask=which)
 
     def _able(self, p: str) -> int:
         """How many animals can do `p`: for distractors only; answers come from the solver."""

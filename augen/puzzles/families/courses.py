@@ -4,26 +4,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
 CODES = ("CS101", "CS120", "CS205", "CS210", "CS230", "CS301", "CS315", "CS340", "CS402")
 TITLES = ("微积分", "线代", "概率论", "统计学", "编程", "算法", "数据库", "编译原理", "机器学习")
-_PROGRAM = """
-needs(C,A) :- before(C,A).
-needs(C,B) :- needs(C,A), before(A,B).
-lacks(S,C) :- student(S), before(C,A), not done(S,A).
-may(S,C) :- student(S), course(C), not lacks(S,C), not done(S,C).
-by(T,C) :- term(T), course(C), not late(T,C).
-late(T,C) :- term(T), before(C,A), not by(T-1,A).
-"""
 
 
 @dataclass(frozen=True)
 class Courses:
+    uses: ClassVar = "courses"
+
     courses: tuple[str, ...]
     before: tuple[tuple[str, tuple[str, ...]], ...]  # (course, what must be finished first)
     done: tuple[tuple[str, tuple[str, ...]], ...]  # (student, finished)
@@ -57,12 +52,13 @@ class Courses:
         lines = [line.format(c=c, a="、".join(a)) for c, a in self.before]
         return head + "\n" + "".join(lines) + "".join(done.format(s=s, a="、".join(a)) for s, a in self.done)
 
+    def facts(self) -> list[str]:
+        before = [fact("before", c, a) for c, many in self.before for a in many]
+        done = [fact("done", student, c) for student, finished in self.done for c in finished]
+        return [*(fact("course", c) for c in self.courses), *before, *done]
+
     def program(self) -> str:
-        facts = [fact("course", c) for c in self.courses] + [f"term(1..{len(self.courses)})."]
-        facts += [fact("before", c, a) for c, many in self.before for a in many]
-        for student, finished in self.done:
-            facts += [fact("student", student), *(fact("done", student, c) for c in finished)]
-        return "".join(facts) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         before = dict(self.before)
@@ -70,33 +66,34 @@ class Courses:
             allowed = f'step(0,C) :- may("{student}",C).'
             for c in self.courses:
                 if c not in finished:
-                    rules = allowed + yes_no(f'may("{student}","{c}")')
-                    write = partial(self._checked, student, (c,))
-                    yield Query(f"{student}现在可以学{c}吗？", rules, write, (YES, NO), key=f"{student} {c}")
-            rules = allowed + f'answer(C) :- may("{student}",C).'
+                    goal, write = f'may("{student}","{c}")', partial(self._checked, student, (c,))
+                    text, rules = f"{student}现在可以学{c}吗？", allowed + yes_no(goal)
+                    yield Query(text, rules, write, (YES, NO), key=f"{student} {c}", ask=yes(goal))
+            text, ask = f"{student}现在可以学哪一门新课？", f'answer(C) :- may("{student}",C).'
             write = partial(self._checked, student, None)
-            yield Query(f"{student}现在可以学哪一门新课？", rules, write, self.courses, key=student, most=4)
-            rules = allowed + f'answer(N) :- N = #count{{C : may("{student}",C)}}.'
+            yield Query(text, allowed + ask, write, self.courses, key=student, most=4, ask=ask)
+            text, ask = f"{student}现在可以选几门新课？", f'answer(N) :- N = #count{{C : may("{student}",C)}}.'
             free = [c for c in self.courses if c not in finished and set(before.get(c, ())) <= set(finished)]
             numbers = around(len(free), student + self.courses[0])
-            yield Query(f"{student}现在可以选几门新课？", rules, write, numbers, key=f"count {student}")
-        terms = "step(T,C) :- by(T,C), not by(T-1,C). "
+            yield Query(text, allowed + ask, write, numbers, key=f"count {student}", ask=ask)
         for c in before:
             direct = len(before[c])
             near = (str(direct), *around(len(self._all_before(c)) - 1, c))
-            rules = f'answer(N) :- N = #count{{A : needs("{c}",A)}}. step(0,A) :- needs("{c}",A).'
-            text = f"要学{c}，一共要先学完几门课（直接或间接）？"
-            yield Query(text, rules, partial(self._climbed, c), near, key=f"needs {c}")
-            rules = terms + f'answer(T) :- by(T,"{c}"), not by(T-1,"{c}").'
-            text = f"从零开始，每学期课数不限，{c}最早在第几学期学？"
-            yield Query(text, rules, self._terms, around(self._term(c), c), key=f"term {c}")
+            climbed, write = f'step(0,A) :- needs("{c}",A).', partial(self._climbed, c)
+            text, ask = (
+                f"要学{c}，一共要先学完几门课（直接或间接）？",
+                f'answer(N) :- N = #count{{A : needs("{c}",A)}}.',
+            )
+            yield Query(text, ask + climbed, write, near, key=f"needs {c}", ask=ask)
+            text, ask = f"从零开始，每学期课数不限，{c}最早在第几学期学？", f'answer(T) :- earliest("{c}",T).'
+            rules, numbers = ask + "step(T,C) :- earliest(C,T).", around(self._term(c), c)
+            yield Query(text, rules, self._terms, numbers, key=f"term {c}", ask=ask)
             above = self._all_before(c)
             outside = [a for a in self.courses if a not in above]
             for a in (*sorted(above - {c, *before[c]}), *outside[:2]):
                 if a != c:
-                    rules = f'step(0,A) :- needs("{c}",A).' + yes_no(f'needs("{c}","{a}")')
-                    text = f"要学{c}，必须先学完{a}吗？"
-                    yield Query(text, rules, partial(self._climbed, c), (YES, NO), key=f"{c}>{a}")
+                    text, goal = f"要学{c}，必须先学完{a}吗？", f'needs("{c}","{a}")'
+                    yield Query(text, climbed + yes_no(goal), write, (YES, NO), key=f"{c}>{a}", ask=yes(goal))
 
     def _checked(self, student: str, courses: Sequence[str] | None, proof: Proof) -> str:
         before, done = dict(self.before), dict(self.done)[student]

@@ -1,50 +1,38 @@
 """River crossing: a small boat, and things that must not be left alone with each other. Solved by search."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, nth, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, lettered, nth, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, Value, fact
 
 CHAINS = (("狼", "羊", "白菜"), ("狐狸", "鹅", "玉米"), ("猫", "老鼠", "奶酪"), ("狗", "鸡", "谷子"))
 _MEALS = {pair for chain in CHAINS for pair in itertools.pairwise(chain)}
 HARMLESS = ("木箱", "行李", "水桶")
-LONGEST = 16  # trips; longer crossings are not asked about
-# A state is a number with a bit for each thing; a set bit means the right bank. The highest bit is for the boat.
-_PROGRAM = """
-state(0..2*B-1) :- boat(B).
-move(S,S+B+M,K) :- state(S), boat(B), load(K,M), S & (B+M) = 0.
-move(S,S-B-M,K) :- state(S), boat(B), load(K,M), S & (B+M) = B+M.
-bad(S) :- state(S), boat(B), eats(P,Q), S & B = 0, S & (P+Q) = P+Q.
-bad(S) :- state(S), boat(B), eats(P,Q), S & B = B, S & (P+Q) = 0.
-goal(2*B-1) :- boat(B).
-"""
+LONGEST = 16  # trips; the module does not look for longer crossings
+EMPTY = "空手"
+# The states of a shortest crossing; of several loads that do, the first one is taken.
 _SHORTEST = """
-togo(G,0) :- goal(G).
-togo(S,E+1) :- togo(Z,E), move(S,Z,_), not bad(S), E < longest.
 rest(S,E) :- togo(S,_), E = #min{D : togo(S,D)}.
-best(S,K) :- rest(S,E), E > 0, K = #min{J : move(S,Z,J), rest(Z,E-1)}.
+best(S,K) :- rest(S,E), E > 0, K = #min{J : move(S,Z,M), rest(Z,E-1), nth(J,M)}.
 path(0,0,-1).
-path(I+1,Z,K) :- path(I,S,_), best(S,K), move(S,Z,K).
+path(I+1,Z,K) :- path(I,S,_), best(S,K), nth(K,M), move(S,Z,M).
 step(I,K,S) :- path(I,S,K).
-answer(E) :- rest(0,E).
 """
-_FOLLOW = """
-at(P,0,0) :- plan(P,_,_).
-at(P,I+1,Z) :- at(P,I,S), plan(P,I,K), move(S,Z,K), not bad(Z).
-step(P,I,S) :- at(P,I,S).
-works(P) :- at(P,I,G), goal(G), not plan(P,I,_).
-"""
+_FOLLOW = "step(P,I,S) :- at(P,I,S)."
 Plan = tuple[int, ...]  # loads, one for each trip
 
 
 @dataclass(frozen=True)
 class Crossing:
+    uses: ClassVar = "crossing"
+
     rower: str
     things: tuple[str, ...]
     eats: tuple[tuple[int, int], ...]  # (eater, eaten) as positions in `things`
@@ -103,45 +91,64 @@ class Crossing:
         bits = [1 << i for i in range(len(self.things))]
         return [0, *bits, *(a + b for a, b in itertools.combinations(bits, 2) if self.capacity == 2)]
 
+    def facts(self) -> list[str]:
+        things = [fact("thing", i, x) for i, x in enumerate(self.things, start=1)]
+        eats = [fact("eats", self.things[a], self.things[b]) for a, b in self.eats]
+        return [*things, fact("capacity", self.capacity), *eats]
+
     def program(self) -> str:
-        loads = [fact("load", k, mask) for k, mask in enumerate(self._loads())]
-        eats = [fact("eats", 1 << a, 1 << b) for a, b in self.eats]
-        return "".join(loads + eats) + fact("boat", 1 << len(self.things)) + f"#const longest={LONGEST}." + _PROGRAM
+        loads = [fact("nth", k, mask) for k, mask in enumerate(self._loads())]
+        return "".join(self.facts() + loads) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
-        least = "最少要划船过河几次（来回各算一次）？"
-        yield Query(least, _SHORTEST, self._crossed, tuple(map(str, self._near_lengths())), key="least", most=4)
-        rules = "answer(K) :- move(0,Z,K), not bad(Z). step(K,Z) :- move(0,Z,K)."
-        loads = tuple(self._load(k) for k in range(len(self._loads())))
-        yield Query("第一次必须带什么过河？", rules, self._first, loads, self._load, "first")
-        offered = "".join(fact("plan", p, i, k) for p, plan in enumerate(self.plans) for i, k in enumerate(plan))
+        text, ask, numbers = "最少要划船过河几次（来回各算一次）？", "answer(N) :- least(N).", self._near_lengths()
+        yield Query(text, ask + _SHORTEST, self._crossed, tuple(map(str, numbers)), key="least", most=4, ask=ask)
+        singles = {self._load(k): (k,) for k in range(len(self._loads()))}
+        rules = "".join(self._trips(k, plan) for k, plan in enumerate(singles.values()))
+        rules += "answer(K) :- safe(K,1). step(K,Z) :- nth(K,M), move(0,Z,M)."
+        which = partial(self._which, singles, "safe(P,1)")
+        yield Query("第一次必须带什么过河？", rules, self._first, tuple(singles), self._load, "first", ask=which)
         texts = tuple(self._told(plan) for plan in self.plans)
-        rules = _FOLLOW + offered + "answer(P) :- works(P)."
-        yield Query("下面哪个顺序能让大家都平安过河？", rules, self._followed, texts, partial(nth, texts), "plan", 4)
+        plans = dict(zip(texts, self.plans, strict=True))
+        rules = _FOLLOW + "".join(self._trips(p, plan) for p, plan in enumerate(self.plans)) + "answer(P) :- works(P)."
+        text, which = "下面哪个顺序能让大家都平安过河？", partial(self._which, plans, "works(P)")
+        yield Query(text, rules, self._followed, texts, partial(nth, texts), "plan", 4, which)
         for p, plan in enumerate(self.plans[:3]):
-            single = "".join(fact("plan", p, i, k) for i, k in enumerate(plan))
             text = f"按“{self._told(plan)}”的顺序能让大家都平安过河吗？"
-            rules = _FOLLOW + single + yes_no(f"works({p})")
-            yield Query(text, rules, self._followed, (YES, NO), key=f"plan {p}")
+            rules = _FOLLOW + self._trips(p, plan) + yes_no(f"works({p})")
+            ask = self._trips(1, plan) + "\n" + yes("works(1)")
+            yield Query(text, rules, self._followed, (YES, NO), key=f"plan {p}", ask=ask)
         plan = self.plans[0]
         for n in sorted({2, len(plan) // 2, len(plan) - 1} - {0, 1, len(plan)}):
-            part = "".join(fact("plan", 0, i, k) for i, k in enumerate(plan[:n]))
             text = f"开始时“{self._told(plan[:n])}”，这之后左岸有什么？"
-            rules = _FOLLOW + part + f"answer(S) :- at(0,{n},S)."
-            states = self._misplaced(plan[:n])
-            yield Query(text, rules, partial(self._followed, trips=n), states, self._left, f"after {n}", 4)
+            rules = _FOLLOW + self._trips(0, plan[:n]) + f"answer(S) :- at(0,{n},S)."
+            write, ask = partial(self._followed, trips=n), self._trips(1, plan[:n]) + "\nanswer(I,X) :- left(1,I,X)."
+            yield Query(text, rules, write, self._misplaced(plan[:n]), self._left, f"after {n}", 4, ask)
+
+    def _trips(self, name: str | int, plan: Plan) -> str:
+        """The facts of the trips of `plan`, called `name`."""
+        loads = [self._taken(self._loads()[k]) or [EMPTY] for k in plan]
+        return " ".join(f'trip({name},{i},"{x}").' for i, load in enumerate(loads, start=1) for x in load)
+
+    def _which(self, plans: Mapping[str, Plan], goal: str, options: Sequence[str]) -> str:
+        """The question which P of the `options` reaches the `goal`, as a program asks it."""
+        trips = [self._trips(a, plans[option]) for a, option in lettered(options)]
+        return "\n".join([*trips, f"pick(P) :- {goal}."])
 
     def _load(self, k: Value) -> str:
         return self._named(self._loads()[int(k)], "和") or "什么都不带"
 
     def _named(self, mask: int, joint: str) -> str:
-        return joint.join(x for i, x in enumerate(self.things) if mask >> i & 1)
+        return joint.join(self._taken(mask))
+
+    def _taken(self, mask: int) -> list[str]:
+        return [x for i, x in enumerate(self.things) if mask >> i & 1]
 
     def _left(self, state: Value) -> str:
         return self._named(~int(state), "、") or "什么都没有"
 
     def _trip(self, i: int, k: int) -> str:
-        return ("空手" if k == 0 else f"带{self._load(k)}") + ("过去", "回来")[i % 2]
+        return (EMPTY if k == 0 else f"带{self._load(k)}") + ("过去", "回来")[i % 2]
 
     def _told(self, plan: Plan) -> str:
         return "，".join(self._trip(i, k) for i, k in enumerate(plan))

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, nth, pick, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, lettered, nth, pick, put, spelled, yes, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
@@ -21,18 +22,14 @@ CHINESE = {
     "副词": ("慢慢", "常常", "马上"),
 }
 _SYLLABLES = tuple(a + b for a, b in itertools.product("bdfgklmnprst", "aeiou"))
-_PROGRAM = """
-span(S,I,I+1,C) :- word(S,I,W), class(W,C).
-span(S,I,J,A) :- rule(A,B,""), span(S,I,J,B).
-span(S,I,K,A) :- rule(A,B,C), C != "", span(S,I,J,B), span(S,J,K,C).
-sentence(S) :- text(S,N), span(S,0,N,"句子").
-step(S,100*(J-I)+10*I+J,A) :- span(S,I,J,A).
-"""
+_STEPS = "step(S,100*(J-I)+10*(I-1)+J-1,A) :- span(S,I,J,A)."
 Rule = tuple[str, str, str]  # (whole, first part, second part or nothing)
 
 
 @dataclass(frozen=True)
 class Grammar:
+    uses: ClassVar = "grammar"
+
     rules: tuple[Rule, ...]
     words: tuple[tuple[str, tuple[str, ...]], ...]  # (class, its words)
     groups: tuple[tuple[tuple[str, ...], ...], ...]  # strings to choose among
@@ -125,28 +122,28 @@ class Grammar:
     def _joined(self, parts: Sequence[str]) -> str:
         return ("+", "后接", " ")[self.wording].join(p for p in parts if p)
 
+    def facts(self) -> list[str]:
+        names = dict.fromkeys(rule[0] for rule in self.rules)
+        rules = [fact("rule", *(p for p in rule if p)) for name in names for rule in self.rules if rule[0] == name]
+        return rules + [fact("class", w, c) for c, words in self.words for w in words]
+
     def program(self) -> str:
-        facts = [fact("rule", *rule) for rule in self.rules]
-        return "".join(facts + [fact("class", w, c) for c, words in self.words for w in words]) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         for g, group in enumerate(self.groups):
             shown = tuple(_shown(text) for text in group)
-            rules = self._texts(group) + "answer(S) :- sentence(S)."
+            rules = "".join(spelled(s, text) for s, text in enumerate(group)) + "answer(S) :- sentence(S)."
             write = partial(self._parsed, group)
-            yield Query("下面哪一串是句子？", rules, write, shown, partial(nth, shown), f"which {g}", 4)
+            yield Query("下面哪一串是句子？", rules, write, shown, partial(nth, shown), f"which {g}", 4, _which)
             for text in group[:3]:
-                rules = self._texts((text,)) + yes_no("sentence(0)")
-                write = partial(self._parsed, (text,))
-                yield Query(f"“{_shown(text)}”是句子吗？", rules, write, (YES, NO), key=_shown(text))
+                question, write = f"“{_shown(text)}”是句子吗？", partial(self._parsed, (text,))
+                rules, ask = spelled(0, text) + yes_no("sentence(0)"), spelled(1, text) + "\n" + yes("sentence(1)")
+                yield Query(question, rules, write, (YES, NO), key=_shown(text), ask=ask)
         for word in dict.fromkeys(self.groups[0][0][:2]):
-            rules = f'answer(C) :- class("{word}",C). step(0,C) :- class("{word}",C).'
-            classes = tuple(c for c, _ in self.words)
-            yield Query(f"“{word}”是哪一类词？", rules, partial(self._classed, word), classes, key=f"class {word}")
-
-    def _texts(self, texts: Sequence[tuple[str, ...]]) -> str:
-        words = [fact("word", s, i, w) for s, text in enumerate(texts) for i, w in enumerate(text)]
-        return "".join(words + [fact("text", s, len(text)) for s, text in enumerate(texts)])
+            ask, step = f'answer(C) :- class("{word}",C).', f'step(0,C) :- class("{word}",C).'
+            classes, write = tuple(c for c, _ in self.words), partial(self._classed, word)
+            yield Query(f"“{word}”是哪一类词？", ask + step, write, classes, key=f"class {word}", ask=ask)
 
     def _classed(self, word: str, proof: Proof) -> str:
         classes = dict(self.words)
@@ -186,6 +183,11 @@ class Grammar:
         if a in rule[1:] and not rule[2]:
             return self  # a rule that only repeats its own name
         return replace(self, rules=put(self.rules, i, rule))
+
+
+def _which(options: Sequence[str]) -> str:
+    """The question which of the `options` is a sentence, as a program asks it."""
+    return "\n".join([*(spelled(a, option.split()) for a, option in lettered(options)), "pick(S) :- sentence(S)."])
 
 
 def _shown(text: Sequence[str]) -> str:

@@ -5,28 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
+from augen.programs.library import module
 from augen.puzzles.base import Query, pick, pool, put
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, fact
 
 THINGS = {"养": ("狗", "猫", "鱼", "鸟", "兔"), "喝": ("茶", "咖啡", "牛奶", "果汁", "汽水")}
-_PROGRAM = """
-1{pos(V,P) : P = 1..N}1 :- value(V,_), houses(N).
-:- pos(V,P), pos(W,P), value(V,C), value(W,C), V < W.
-:- clue(at,V,P), not pos(V,P).
-:- clue(notat,V,P), pos(V,P).
-:- link(same,V,W), pos(V,P), not pos(W,P).
-:- link(left,V,W), pos(V,P), pos(W,Q), P >= Q.
-:- link(just,V,W), pos(V,P), not pos(W,P+1).
-:- link(next,V,W), pos(V,P), pos(W,Q), |P-Q| != 1.
-step(P,V) :- pos(V,P).
-"""
+LIVE = "住"  # the verb of people
+_STEPS = "step(P,V) :- pos(V,P)."
 _FITS = {  # pairs of places that a clue allows
     "same": lambda p, q: p == q,
     "left": lambda p, q: p < q,
-    "just": lambda p, q: q - p == 1,
+    "justleft": lambda p, q: q - p == 1,
     "next": lambda p, q: abs(p - q) == 1,
 }
 Clue = tuple[str, str, str | int]  # (kind, value, other value or house)
@@ -35,6 +27,8 @@ Places = dict[str, set[int]]
 
 @dataclass(frozen=True)
 class Houses:
+    uses: ClassVar = "houses"
+
     groups: tuple[tuple[str, ...], ...]  # people, then what they keep, then what they drink
     verbs: tuple[str, ...]  # of the groups; people have none
     clues: tuple[Clue, ...]
@@ -101,7 +95,7 @@ class Houses:
             "notat": ("{a}不在第{b}间", "第{b}间住的不是{a}", "{a}不住第{b}间"),
             "same": ("{a}就是{b}", "{a}和{b}是同一个人", "{a}正是{b}"),
             "left": ("{a}在{b}的左边，不一定相邻", "{b}在{a}右边的某一间", "{a}住得比{b}靠左"),
-            "just": ("{a}紧挨在{b}的左边", "{b}紧挨在{a}的右边", "{a}的右边隔壁就是{b}"),
+            "justleft": ("{a}紧挨在{b}的左边", "{b}紧挨在{a}的右边", "{a}的右边隔壁就是{b}"),
             "next": ("{a}和{b}相邻", "{a}与{b}是邻居", "{a}住在{b}隔壁"),
         }[kind][self.wording]
         return text.format(a=self._who(a), b=b if isinstance(b, int) else self._who(b))
@@ -110,28 +104,30 @@ class Houses:
         verb = next(verb for verb, group in zip(self.verbs, self.groups, strict=True) if x in group)
         return f"{verb}{x}的人" if verb else x
 
+    def facts(self) -> list[str]:
+        groups = zip(self.verbs, self.groups, strict=True)
+        values = [fact("value", x, verb or LIVE) for verb, group in groups for x in sorted(group)]
+        return [fact("houses", len(self.groups[0])), *values, *(fact(*clue) for clue in self.clues)]
+
     def program(self) -> str:
-        facts = [fact("value", x, i) for i, group in enumerate(self.groups) for x in group]
-        for kind, a, b in self.clues:
-            facts.append(f'clue({kind},"{a}",{b}).' if isinstance(b, int) else f'link({kind},"{a}","{b}").')
-        return "".join(facts) + fact("houses", len(self.groups[0])) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         places = tuple(str(p) for p in range(1, len(self.groups[0]) + 1))
         for group in self.groups:
             for x in group:
-                rules = f'answer(P) :- pos("{x}",P).'
-                yield Query(f"{self._who(x)}在第几间？", rules, self._found, places, key=f"where {x}", most=4)
+                ask = f'answer(P) :- pos("{x}",P).'
+                yield Query(f"{self._who(x)}在第几间？", ask, self._found, places, key=f"where {x}", most=4, ask=ask)
         for p in places:
-            for c, (verb, group) in enumerate(zip(self.verbs, self.groups, strict=True)):
+            for verb, group in zip(self.verbs, self.groups, strict=True):
                 text = f"第{p}间的人{verb}什么？" if verb else f"第{p}间住着谁？"
-                rules = f"answer(V) :- pos(V,{p}), value(V,{c})."
-                yield Query(text, rules, self._found, tuple(sorted(group)), key=f"{p} {verb}")
+                ask = f'answer(V) :- pos(V,{p}), value(V,"{verb or LIVE}").'
+                yield Query(text, ask, self._found, tuple(sorted(group)), key=f"{p} {verb}", ask=ask)
         for (c, group), (d, other) in itertools.permutations(enumerate(self.groups), 2):
             for x in group:
                 text = f"{self._who(x)}{self.verbs[d]}什么？" if self.verbs[d] else f"谁{self.verbs[c]}{x}？"
-                rules = f'answer(V) :- pos("{x}",P), pos(V,P), value(V,{d}).'
-                yield Query(text, rules, partial(self._joined, x), tuple(sorted(other)), key=f"{x} {self.verbs[d]}")
+                ask, write = f'answer(V) :- with("{x}",V,"{self.verbs[d] or LIVE}").', partial(self._joined, x)
+                yield Query(text, ask, write, tuple(sorted(other)), key=f"{x} {self.verbs[d]}", ask=ask)
 
     def _found(self, proof: Proof) -> str:
         houses: dict[int, list[str]] = {}
@@ -208,7 +204,7 @@ class Houses:
                 other: Clue = (kind, a, rng.randrange(1, len(self.groups[0]) + 1))
                 if rng.random() < 0.4:
                     other = (kind, rng.choice(self.groups[self._group(a)]), b)
-            elif rng.random() < 0.4 and kind in ("left", "just"):
+            elif rng.random() < 0.4 and kind in ("left", "justleft"):
                 other = (kind, b, a)
             else:
                 other = (kind, rng.choice(self.groups[self._group(a)]), rng.choice(self.groups[self._group(b)]))

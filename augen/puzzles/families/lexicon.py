@@ -1,13 +1,14 @@
 """A made-up language: a table of words, a word order, and rules for adjectives, plural and negation."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, nth, pick, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, lettered, nth, pick, spelled, yes, yes_no
 from augen.puzzles.solver import Proof, fact
 
 NOUNS = ("猫", "狗", "鸟", "鱼", "马", "羊", "老师", "孩子")
@@ -19,18 +20,7 @@ _ROOTS = tuple(
     a + b for a, b in itertools.product(("mi", "to", "ka", "nu", "se", "ro"), ("la", "pe", "ku", "zi", "no"))
 )
 _SUFFIXES = ("ri", "ta", "wo", "ne")
-# The position of a token is 10 times that of its part of the sentence, plus its position within this part.
-_PROGRAM = """
-tok(M,10*P+5,W) :- part(M,R,C,_,_), place(R,P), word(C,W).
-tok(M,10*P+6,W) :- part(M,R,_,_,1), R != v, place(R,P), many(W).
-tok(M,10*P+D,W) :- part(M,R,_,A,_), place(R,P), word(A,W), adjective(D).
-tok(M,10*P+D,W) :- part(M,v,_,_,1), place(v,P), no(W,D).
-at(M,I,W) :- tok(M,K,W), I = #count{J : tok(M,J,_), J <= K}.
-long(M,N) :- part(M,v,_,_,_), N = #count{J : tok(M,J,_)}.
-differs(M,T) :- at(M,I,W), text(T,_), not given(T,I,W).
-differs(M,T) :- long(M,N), text(T,L), N != L.
-says(T,M) :- long(M,_), text(T,_), not differs(M,T).
-"""
+_TOKENS = "step(I,W) :- said(1,I,W)."
 Part = tuple[str, str, bool]  # (word, adjective or empty, plural; for the verb: negated)
 Meaning = tuple[Part, Part, Part]  # subject, object, verb
 Text = tuple[str, ...]
@@ -38,6 +28,8 @@ Text = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Lexicon:
+    uses: ClassVar = "lexicon"
+
     words: tuple[tuple[str, str], ...]  # (Chinese, foreign)
     order: str  # of subject, object and verb
     adjective_first: bool
@@ -77,7 +69,7 @@ class Lexicon:
         order = "、".join(ROLES[r] for r in self.order)
         rules = [("句子的顺序是{o}", "先后次序为{o}", "一句话按{o}的顺序说")[self.wording].format(o=order)]
         if any(c in ADJECTIVES for c, _ in self.words):
-            rules.append("形容词放在名词" + ("前面" if self.adjective_first else "后面"))
+            rules.append("形容词放在名词" + _side(self.adjective_first))
         if self.plural:
             rules.append(
                 ("复数在名词后加-{p}", "名词后面加-{p}表示“们”", "“们”用名词后的-{p}表示")[self.wording].format(
@@ -85,53 +77,45 @@ class Lexicon:
                 )
             )
         if self.denial:
-            side = "前面" if self.denial_first else "后面"
             text = ("否定在动词{s}加{d}", "“不”叫{d}，放在动词{s}", "动词{s}的{d}表示“不”")[self.wording]
-            rules.append(text.format(s=side, d=self.denial))
+            rules.append(text.format(s=_side(self.denial_first), d=self.denial))
         return f"{head}\n词：{table}。\n" + "".join(f"{i}.{rule}。" for i, rule in enumerate(rules, start=1))
 
-    def program(self) -> str:
+    def facts(self) -> list[str]:
         facts = [fact("word", c, f) for c, f in self.words]
-        facts += [f"place({'sov'['SOV'.index(r)]},{i})." for i, r in enumerate(self.order)]
-        facts.append(fact("adjective", 4 if self.adjective_first else 7))
-        facts += [fact("many", f"-{self.plural}")] if self.plural else []
-        facts += [fact("no", self.denial, 4 if self.denial_first else 6)] if self.denial else []
-        for m, meaning in enumerate(self.meanings):
-            facts += self._meaning(m, meaning)
-        return "".join(facts) + _PROGRAM
+        facts += [fact("order", i, ROLES[r]) for i, r in enumerate(self.order, start=1)]
+        if any(c in ADJECTIVES for c, _ in self.words):
+            facts.append(fact("adjective", _side(self.adjective_first)))
+        facts += [fact("plural", f"-{self.plural}")] if self.plural else []
+        facts += [fact("denial", self.denial, _side(self.denial_first))] if self.denial else []
+        return facts
 
-    def _meaning(self, m: int, meaning: Meaning) -> list[str]:
-        return [
-            f'part({m},{role},"{word}","{adjective}",{int(mark)}).'
-            for role, (word, adjective, mark) in zip("sov", meaning, strict=True)
-        ]
+    def program(self) -> str:
+        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         for m, (meaning, texts) in enumerate(zip(self.meanings, self.texts, strict=True)):
             said, shown = _chinese(meaning), tuple(_shown(text) for text in texts)
-            tokens = f"step(I,W) :- at({m},I,W)."
-            write = partial(self._spoken, meaning)
-            rules = self._given(texts) + f"answer(T) :- says(T,{m})." + tokens
-            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(nth, shown), f"say {m}", 4)
+            means, write = _meaning(1, meaning), partial(self._spoken, meaning)
+            given = "".join(spelled(t, text) for t, text in enumerate(texts))
+            rules, how = means + given + "answer(T) :- says(T,1)." + _TOKENS, partial(_how, meaning)
+            yield Query(f"“{said}”怎么说？", rules, write, shown, partial(nth, shown), f"say {m}", 4, how)
             for t, text in enumerate(texts[:2]):
-                rules = self._given([text]) + yes_no(f"says(0,{m})") + tokens
-                question = f"“{said}”可以说成“{shown[t]}”吗？"
-                yield Query(question, rules, write, (YES, NO), key=f"may {m} {t}")
-            others = [meaning, *self._near_meanings(meaning)][:5]
-            rules = "".join(f for n, other in enumerate(others) for f in self._meaning(100 + n, other))
-            rules += self._given(texts[:1]) + "answer(M-100) :- says(0,M), M >= 100. step(I,W) :- given(0,I,W)."
-            meant = tuple(_chinese(other) for other in others)
-            question = f"“{shown[0]}”是什么意思？"
-            yield Query(question, rules, self._understood, meant, partial(nth, meant), f"mean {m}")
+                question, goal = f"“{said}”可以说成“{shown[t]}”吗？", "says(1,1)"
+                rules = means + spelled(1, text) + yes_no(goal) + _TOKENS
+                ask = "\n".join([means, spelled(1, text), yes(goal)])
+                yield Query(question, rules, write, (YES, NO), key=f"may {m} {t}", ask=ask)
+            others = {_chinese(other): other for other in [meaning, *self._near_meanings(meaning)][:5]}
+            rules = spelled(0, texts[0]) + "".join(_meaning(n, other) for n, other in enumerate(others.values()))
+            rules += "answer(M) :- says(0,M). step(I,W) :- text(0,I,W)."
+            meant, question = tuple(others), f"“{shown[0]}”是什么意思？"
+            what = partial(_what, texts[0], others)
+            yield Query(question, rules, self._understood, meant, partial(nth, meant), f"mean {m}", ask=what)
         for chinese, foreign in self.words[:2]:
             rest = tuple(f for c, f in self.words if c != chinese)
-            rules = f'answer(W) :- word("{chinese}",W). step(0,W) :- word("{chinese}",W).'
-            question = f"“{chinese}”用这种语言怎么说？"
-            yield Query(question, rules, partial(self._looked_up, chinese), (foreign, *rest), key=chinese)
-
-    def _given(self, texts: Sequence[Text]) -> str:
-        given = [fact("given", t, i, w) for t, text in enumerate(texts) for i, w in enumerate(text, start=1)]
-        return "".join(given + [fact("text", t, len(text)) for t, text in enumerate(texts)])
+            ask, step = f'answer(W) :- word("{chinese}",W).', f'step(0,W) :- word("{chinese}",W).'
+            question, write = f"“{chinese}”用这种语言怎么说？", partial(self._looked_up, chinese)
+            yield Query(question, ask + step, write, (foreign, *rest), key=chinese, ask=ask)
 
     def _tokens(self, meaning: Meaning) -> Text:
         """`meaning` in the made-up language: for asking only; answers come from the solver."""
@@ -205,6 +189,32 @@ class Lexicon:
         words = list(self.words)
         words[i], words[j] = (words[i][0], words[j][1]), (words[j][0], words[i][1])
         return replace(self, words=tuple(words))
+
+
+def _side(first: bool) -> str:
+    return "前面" if first else "后面"
+
+
+def _meaning(name: str | int, meaning: Meaning) -> str:
+    """The facts that say what `name` means."""
+    facts = []
+    for role, (word, adjective, mark) in zip(ROLES.values(), meaning, strict=True):
+        facts.append(f'part({name},"{role}","{word}").')
+        facts += [f'quality({name},"{role}","{adjective}").'] if adjective else []
+        facts += [f"denied({name})." if role == ROLES["V"] else f'many({name},"{role}").'] if mark else []
+    return " ".join(facts)
+
+
+def _how(meaning: Meaning, options: Sequence[str]) -> str:
+    """The question which of the `options` says `meaning`, as a program asks it."""
+    texts = [spelled(a, option.replace("-", " -").split()) for a, option in lettered(options)]
+    return "\n".join([_meaning(1, meaning), *texts, "pick(T) :- says(T,1)."])
+
+
+def _what(text: Text, meanings: Mapping[str, Meaning], options: Sequence[str]) -> str:
+    """The question which of the `options` is what `text` means, as a program asks it."""
+    offered = [_meaning(a, meanings[option]) for a, option in lettered(options)]
+    return "\n".join([spelled(1, text), *offered, "pick(M) :- says(1,M)."])
 
 
 def _parts(meaning: Meaning) -> list[str]:

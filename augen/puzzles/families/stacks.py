@@ -4,30 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes, yes_no
 from augen.puzzles.solver import Proof, fact
 
 COLOURS = ("红箱", "黄箱", "蓝箱", "绿箱", "白箱", "黑箱", "紫箱", "灰箱")
 LETTERS = ("积木a", "积木b", "积木c", "积木d", "积木e", "积木f", "积木g", "积木h")
 FLOOR = "地面"
-_PROGRAM = """
-box(X) :- on(0,X,_).
-covered(T,Y) :- on(T,X,Y), Y != "地面".
-works(T) :- go(T,X,Y), not covered(T,X), not covered(T,Y).
-:- go(T,X,Y), on(T,X,Y).
-on(T+1,X,Y) :- go(T,X,Y), works(T).
-on(T+1,X,Z) :- go(T,Y,_), on(T,X,Z), X != Y.
-on(T+1,X,Z) :- go(T,X,_), on(T,X,Z), not works(T).
-above(T,X,Y) :- on(T,X,Y), Y != "地面".
-above(T,X,Z) :- above(T,X,Y), above(T,Y,Z).
-step(T,X,Y) :- on(T,X,Y).
-"""
+# A move to where the box already is could be done or left out: such a world is refused.
+_STEPS = ":- go(T,X,Y), on(T-1,X,Y). step(T,X,Y) :- on(T,X,Y)."
 
 
 @dataclass(frozen=True)
 class Stacks:
+    uses: ClassVar = "stacks"
+
     piles: tuple[tuple[str, ...], ...]  # from the bottom up
     moves: tuple[tuple[str, str], ...]  # (box, onto which box or the floor)
     wording: int
@@ -62,12 +55,14 @@ class Stacks:
         moves = "".join(move.format(i=i, x=x, y=y) for i, (x, y) in enumerate(self.moves, start=1))
         return f"{head}\n{piles}\n{moves}"
 
+    def facts(self) -> list[str]:
+        on = [fact("on", 0, x, below) for pile in self.piles for below, x in zip((FLOOR, *pile), pile, strict=False)]
+        return on + [fact("go", t, *move) for t, move in enumerate(self.moves, start=1)]
+
     def program(self) -> str:
-        facts = [fact("on", 0, x, below) for pile in self.piles for below, x in zip((FLOOR, *pile), pile, strict=False)]
-        return "".join(facts + [fact("go", t, *move) for t, move in enumerate(self.moves)]) + _PROGRAM
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
-        last = len(self.moves)
         boxes = tuple(sorted(x for pile in self.piles for x in pile))
         final = [list(pile) for pile in self.piles]
         for move in self.moves:
@@ -75,21 +70,21 @@ class Stacks:
         key = "".join(boxes)
         for x in boxes:
             rest = tuple(y for y in boxes if y != x)
-            rules = f'answer(Y) :- on({last},"{x}",Y).'
-            yield Query(f"最后{x}直接放在什么上面？", rules, self._traced, (*rest, FLOOR), key=f"under {x}", most=4)
-            rules = f'answer(Y) :- on({last},Y,"{x}").'
-            yield Query(f"最后什么直接压在{x}上面？", rules, self._traced, rest, key=f"over {x}")
-            rules = f'answer(N) :- N = #count{{Y : above({last},Y,"{x}")}}.'
+            text, ask = f"最后{x}直接放在什么上面？", f'answer(Y) :- final("{x}",Y).'
+            yield Query(text, ask, self._traced, (*rest, FLOOR), key=f"under {x}", most=4, ask=ask)
+            text, ask = f"最后什么直接压在{x}上面？", f'answer(Y) :- final(Y,"{x}").'
+            yield Query(text, ask, self._traced, rest, key=f"over {x}", ask=ask)
+            ask = f'answer(N) :- N = #count{{Y : above(Y,"{x}")}}.'
             above = next(len(pile) - 1 - pile.index(x) for pile in final if x in pile)
             numbers = around(above, key + x)
-            yield Query(f"最后{x}上面一共有几个？", rules, self._traced, numbers, key=f"count {x}")
-        rules = f'answer(N) :- N = #count{{X : on({last},X,"{FLOOR}")}}.'
-        yield Query("最后一共有几堆？", rules, self._traced, around(len(final), key), key="piles")
-        for t in range(last):
-            write = partial(self._until, t + 1)
-            yield Query(f"第{t + 1}个动作做得到吗？", yes_no(f"works({t})"), write, (YES, NO), key=f"{t}")
-        skipped = "answer(N) :- N = #count{T : go(T,_,_), not works(T)}."
-        yield Query("有几个动作做不到？", skipped, self._traced, ("1", "0", "2", "3", "4"), key="skipped")
+            yield Query(f"最后{x}上面一共有几个？", ask, self._traced, numbers, key=f"count {x}", ask=ask)
+        ask = f'answer(N) :- N = #count{{X : final(X,"{FLOOR}")}}.'
+        yield Query("最后一共有几堆？", ask, self._traced, around(len(final), key), key="piles", ask=ask)
+        for t in range(1, len(self.moves) + 1):
+            text, goal, write = f"第{t}个动作做得到吗？", f"works({t})", partial(self._until, t)
+            yield Query(text, yes_no(goal), write, (YES, NO), key=f"{t}", ask=yes(goal))
+        ask = "answer(N) :- N = #count{T : skipped(T)}."
+        yield Query("有几个动作做不到？", ask, self._traced, ("1", "0", "2", "3", "4"), key="skipped", ask=ask)
 
     def _traced(self, proof: Proof) -> str:
         return self._until(len(self.moves), proof)

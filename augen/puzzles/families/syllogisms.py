@@ -5,47 +5,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, nth, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, nth, pick, picks, pool, put, yes, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 JOBS = ("画家", "教师", "医生", "歌手", "司机", "诗人", "律师", "厨师")
 TRAITS = ("会员", "左撇子", "素食者", "棋手", "跑者", "球迷", "业主", "志愿者")
-FORMS = ("all", "none", "some", "other")  # other: some are not
-# A person is of one of 2^n types, with a bit for each class. Universal premises make some types impossible. A universal
-# statement must hold if every possible type obeys it. An existence statement must hold if some premise says that a
-# person exists, and every possible type of this person obeys the statement.
-_PROGRAM = """
-broken(T) :- type(T), premise(_,all,X,Y), T & X = X, T & Y = 0.
-broken(T) :- type(T), premise(_,none,X,Y), T & X = X, T & Y = Y.
-ok(T) :- type(T), not broken(T).
-somebody(I,T) :- premise(I,some,X,Y), ok(T), T & X = X, T & Y = Y.
-somebody(I,T) :- premise(I,other,X,Y), ok(T), T & X = X, T & Y = 0.
-somebody(I,T) :- member(I,X), ok(T), T & X = X.
-told(I) :- premise(I,(some;other),_,_). told(I) :- member(I,_).
-:- told(I), not somebody(I,_).
-obeys(K,T) :- said(K,some,X,Y), ok(T), T & X = X, T & Y = Y.
-obeys(K,T) :- said(K,other,X,Y), ok(T), T & X = X, T & Y = 0.
-obeys(K,T) :- said(K,all,X,Y), ok(T), T & X = 0.
-obeys(K,T) :- said(K,all,X,Y), ok(T), T & Y = Y.
-obeys(K,T) :- said(K,none,X,Y), ok(T), T & X = 0.
-obeys(K,T) :- said(K,none,X,Y), ok(T), T & Y = 0.
-doubtful(K) :- said(K,(all;none),_,_), ok(T), not obeys(K,T).
-missed(K,I) :- said(K,(some;other),_,_), somebody(I,T), not obeys(K,T).
-must(K) :- said(K,(all;none),_,_), not doubtful(K).
-must(K) :- said(K,(some;other),_,_), told(I), not missed(K,I).
-is(I,B) :- told(I), class(B), 0 = #count{T : somebody(I,T), T & B = 0}.
-no(I,B) :- told(I), class(B), 0 = #count{T : somebody(I,T), T & B = B}.
-step(I,B,1) :- is(I,B). step(I,B,0) :- no(I,B).
+FORMS = ("all", "none", "some", "somenot")  # other: some are not
+_STEPS = """
+number(I,I) :- premise(I,_,_,_). number(X,100+J) :- term(J,X).
+step(N,J,1) :- is(I,X), number(I,N), term(J,X). step(N,J,0) :- isnot(I,X), number(I,N), term(J,X).
 """
-_OPPOSITE = {"all": "other", "other": "all", "none": "some", "some": "none"}
+_OPPOSITE = {"all": "somenot", "somenot": "all", "none": "some", "some": "none"}
 Statement = tuple[str, str, str]  # (form, subject, predicate)
 Who = tuple[str, str, bool]  # somebody of the first class who is (True) or is not of the second
 
 
 @dataclass(frozen=True)
 class Syllogisms:
+    uses: ClassVar = "syllogisms"
+
     terms: tuple[str, ...]
     premises: tuple[Statement, ...]
     offers: tuple[tuple[Statement, ...], ...]  # statements to choose among
@@ -57,7 +38,7 @@ class Syllogisms:
         order = list(terms)
         premises: list[Statement] = []
         for a, b in itertools.pairwise(order):
-            form = rng.choices(("all", "none", "some", "other"), (6, 2, 2, 1))[0]
+            form = rng.choices(("all", "none", "some", "somenot"), (6, 2, 2, 1))[0]
             premises.append((form, a, b) if rng.random() < 0.75 else (form, b, a))
         for _ in range((difficulty + 1) // 2):
             form = rng.choices(FORMS, (2, 2, 3, 1))[0]
@@ -108,58 +89,54 @@ class Syllogisms:
             "all": ("所有{a}都是{b}", "凡是{a}都是{b}", "每个{a}都是{b}"),
             "none": ("没有{a}是{b}", "凡是{a}都不是{b}", "任何{a}都不是{b}"),
             "some": ("有些{a}是{b}", "有的{a}是{b}", "至少有一个{a}是{b}"),
-            "other": ("有些{a}不是{b}", "有的{a}不是{b}", "至少有一个{a}不是{b}"),
+            "somenot": ("有些{a}不是{b}", "有的{a}不是{b}", "至少有一个{a}不是{b}"),
         }[form][self.wording].format(a=a, b=b)
 
     def _bit(self, term: str) -> int:
         return 1 << self.terms.index(term)
 
+    def facts(self) -> list[str]:
+        return [f'premise({i},{form},"{a}","{b}").' for i, (form, a, b) in enumerate(self.premises, start=1)]
+
     def program(self) -> str:
-        facts = [f"type(0..{(1 << len(self.terms)) - 1})."]
-        for i, (form, a, b) in enumerate(self.premises, start=1):
-            facts.append(f"premise({i},{form},{self._bit(a)},{self._bit(b)}).")
-        for j, term in enumerate(self.terms):
-            facts += [fact("member", 100 + j, self._bit(term)), fact("class", self._bit(term))]
-        return "".join(facts) + _PROGRAM
+        terms = [fact("term", j, term) for j, term in enumerate(self.terms)]
+        return "".join(self.facts() + terms) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         asked: set[Statement] = set()
         for offer in self.offers:
             texts = tuple(self._said(s) for s in offer)
-            said = "".join(self._offered(k, s) for k, s in enumerate(offer))
-            rules = said + "answer(K) :- must(K)."
+            rules = "".join(f"answer({k}) :- {_must(s)}." for k, s in enumerate(offer))
+            which = partial(picks, {text: _must(s) for text, s in zip(texts, offer, strict=True)})
             write = partial(self._weighed, offer)
-            yield Query("下面哪句话一定成立？", rules, write, texts, partial(nth, texts), f"offer {[*texts]}")
+            yield Query(
+                "下面哪句话一定成立？", rules, write, texts, partial(nth, texts), f"offer {[*texts]}", ask=which
+            )
             for s in offer[:2]:
                 opposite = (_OPPOSITE[s[0]], *s[1:])
                 if s in asked or opposite in asked:
                     continue
                 asked.add(s)
                 write = partial(self._weighed, (s, opposite))
-                both = self._offered(0, s) + self._offered(1, opposite)
-                rules = both + yes_no("must(0)")
-                yield Query(f"“{self._said(s)}”一定成立吗？", rules, write, (YES, NO), key=f"must {s}")
-                rules = both + (
-                    'answer("一定对") :- must(0). answer("一定错") :- must(1).'
-                    'answer("不能确定") :- not must(0), not must(1).'
+                right, wrong, text = _must(s), _must(opposite), f"“{self._said(s)}”一定成立吗？"
+                yield Query(text, yes_no(right), write, (YES, NO), key=f"must {s}", ask=yes(right))
+                ask = (
+                    f'answer("一定对") :- {right}.\nanswer("一定错") :- {wrong}.\n'
+                    f'answer("不能确定") :- not {right}, not {wrong}.'
                 )
-                three = ("不能确定", "一定对", "一定错")
-                yield Query(f"“{self._said(s)}”这句话对吗？", rules, write, three, key=f"true {s}")
-
-    def _offered(self, k: int, statement: Statement) -> str:
-        form, a, b = statement
-        return f"said({k},{form},{self._bit(a)},{self._bit(b)})."
+                three, text = ("不能确定", "一定对", "一定错"), f"“{self._said(s)}”这句话对吗？"
+                yield Query(text, ask, write, three, key=f"true {s}", ask=ask)
 
     def _weighed(self, statements: Sequence[Statement], proof: Proof) -> str:
         """What is certain about everybody who is known to exist, and what follows for each statement."""
         sure: dict[int, tuple[list[str], list[str]]] = {}
-        for i, bit, right in proof.steps:
-            term = self.terms[int(bit).bit_length() - 1]
+        for i, j, right in proof.steps:
+            term = self.terms[int(j)]
             sure.setdefault(int(i), ([], []))[0 if right else 1].append(term)
         lines = []
-        for i, (yes, no) in sorted(sure.items()):
+        for i, (positive, negative) in sorted(sure.items()):
             who = f"任何一个{self.terms[i - 100]}" if i >= 100 else f"{i}说的那个人"
-            about = f"：一定是{'、'.join(yes)}" + (f"，一定不是{'、'.join(no)}" if no else "")
+            about = f"：一定是{'、'.join(positive)}" + (f"，一定不是{'、'.join(negative)}" if negative else "")
             lines.append(who + about + "，其余不定")
         types = self._types()
         for statement in statements:
@@ -172,7 +149,7 @@ class Syllogisms:
 
     def _told(self) -> list[Who]:
         """The people who are said to exist."""
-        told = [(a, b, form == "some") for form, a, b in self.premises if form in ("some", "other")]
+        told = [(a, b, form == "some") for form, a, b in self.premises if form in ("some", "somenot")]
         return told + [(term, term, True) for term in self.terms]
 
     def _follows(self, statement: Statement, types: Sequence[int]) -> bool:
@@ -197,6 +174,11 @@ class Syllogisms:
         form, a, b = self.premises[i]
         other = (form, b, a) if rng.random() < 0.4 else (rng.choice(FORMS), a, b)
         return replace(self, premises=put(self.premises, i, other))
+
+
+def _must(statement: Statement) -> str:
+    form, a, b = statement
+    return f'must({form},"{a}","{b}")'
 
 
 def _turned(statement: Statement) -> Statement:

@@ -4,25 +4,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes_no
+from augen.programs.library import module
+from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes, yes_no
 from augen.puzzles.solver import Proof, fact
 
 TOWNS = ("青城", "白城", "红城", "黑城", "金城", "银城", "新城", "古城")
 STATIONS = ("Arden", "Brook", "Calder", "Dover", "Elm", "Ford", "Grove", "Heath")
-_PROGRAM = """
-link(A,B,C) :- road(A,B,C). link(B,A,C) :- road(A,B,C).
-walk(S,0) :- start(S).
-walk(Y,C+D) :- walk(X,C), link(X,Y,D), C+D <= N, farthest(N).
-cost(Y,C) :- walk(Y,_), C = #min{B : walk(Y,B)}.
-from(Y,X) :- cost(Y,C), cost(X,B), link(X,Y,C-B), C > 0.
-step(C,Y,X) :- cost(Y,C), X = #min{Z : from(Y,Z)}, from(Y,_).
-"""
+_STEPS = "step(C,Y,X) :- cost(Y,C), X = #min{Z : before(Y,Z)}, before(Y,_)."
 
 
 @dataclass(frozen=True)
 class Tolls:
+    uses: ClassVar = "tolls"
+
     places: tuple[str, ...]
     roads: tuple[tuple[str, str, int], ...]
     wording: int
@@ -46,17 +42,16 @@ class Tolls:
         line = ("{a}和{b}之间有路，{c}元。", "走{a}到{b}的路要{c}元。", "{a}—{b}这条路每次收{c}元。")[self.wording]
         return head + "\n" + "".join(line.format(a=a, b=b, c=c) for a, b, c in self.roads)
 
-    def program(self) -> str:
-        return "".join(fact("road", *road) for road in self.roads) + fact("farthest", self._farthest()) + _PROGRAM
+    def facts(self) -> list[str]:
+        return [fact("road", *road) for road in self.roads]
 
-    def _farthest(self) -> int:
-        """An upper bound of the cost of every cheapest way."""
-        return (len(self.places) - 1) * max(c for _, _, c in self.roads)
+    def program(self) -> str:
+        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         named = sorted({p for a, b, _ in self.roads for p in (a, b)})
         for start in named:
-            begin = fact("start", start)
+            begin = fact("start", start) + "\n"
             costs = self._cheapest(start)
             inner = [p for p in named if costs.get(p)]
             for goal in named:
@@ -65,24 +60,23 @@ class Tolls:
                 told = partial(self._told, goal)
                 if goal in costs:
                     numbers = (*self._misses(start, goal), *around(costs[goal], start + goal))
-                    rules = begin + f'answer(C) :- cost("{goal}",C).'
+                    ask = begin + f'answer(C) :- cost("{goal}",C).'
                     text = f"从{start}到{goal}最少要多少元？"
-                    yield Query(text, rules, told, numbers, key=f"{start}-{goal}", most=4)
-                    rules = begin + f'answer(X) :- from("{goal}",X).'
+                    yield Query(text, ask, told, numbers, key=f"{start}-{goal}", most=4, ask=ask)
+                    ask = begin + f'answer(X) :- before("{goal}",X).'
                     last = tuple(p for p in named if p != goal)
                     text = f"从{start}到{goal}，最便宜的走法在到{goal}之前最后经过哪里？"
-                    yield Query(text, rules, told, last, key=f"{start}->{goal}")
+                    yield Query(text, ask, told, last, key=f"{start}->{goal}", ask=ask)
                     limit = max(1, costs[goal] + (1, 0, -1, 2, -2)[(costs[goal] + named.index(goal)) % 5])
-                    rules = begin + f'enough :- cost("{goal}",C), C <= {limit}.' + yes_no("enough")
+                    ask = begin + yes(f'cost("{goal}",C), C <= {limit}')
                     text = f"带{limit}元够从{start}到{goal}的过路费吗？"
-                    yield Query(text, rules, told, (YES, NO), key=f"{start}<{goal}")
+                    yield Query(text, ask + yes_no("yes"), told, (YES, NO), key=f"{start}<{goal}", ask=ask)
                 else:
-                    rules = begin + f'reached :- cost("{goal}",_).' + yes_no("reached")
-                    yield Query(f"从{start}能到{goal}吗？", rules, self._all, (YES, NO), key=f"{start}?{goal}")
+                    ask, text = begin + yes(f'cost("{goal}",_)'), f"从{start}能到{goal}吗？"
+                    yield Query(text, ask + yes_no("yes"), self._all, (YES, NO), key=f"{start}?{goal}", ask=ask)
             if len(inner) > 2:
-                rules = begin + "answer(X) :- cost(X,C), C = #max{D : cost(_,D)}."
-                text = f"从{start}出发，到哪里的最少费用最高？"
-                yield Query(text, rules, self._all, tuple(inner), key=f"far {start}", most=4)
+                ask, text = begin + "answer(X) :- far(X).", f"从{start}出发，到哪里的最少费用最高？"
+                yield Query(text, ask, self._all, tuple(inner), key=f"far {start}", most=4, ask=ask)
 
     def _cheapest(self, start: str) -> dict[str, int]:
         """Least cost to each place: for distractors only; answers come from the solver."""
