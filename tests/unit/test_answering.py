@@ -366,7 +366,7 @@ def test_programs_are_ranked_among_programs(tmp_path: Path) -> None:
 
 def test_adaptive_draws_programs_first_and_reasonings_where_they_abstain(tmp_path: Path) -> None:
     engine = FakeEngine(writes(lambda r: "西" if "题目0" in r.prompt else "？", says("B")), lambda r: -1.0)
-    sparing = {"adaptive": True, "certainty": 0.8, "voters": 3}
+    sparing: dict[str, Any] = {"adaptive": True, "certainty": 0.8, "voters": 3}
     found = with_programs(asked(2), engine, tmp_path, program_weight=3.0, **sparing)
     assert places(found.samples[0]) == [("program", 1, 0)]
     modes = [mode for mode, _, _ in places(found.samples[1])]
