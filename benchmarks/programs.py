@@ -1,8 +1,8 @@
 """Measures the sandbox of answer-set programs, and looks for a program that it does not hold: make bench PART=programs
 
 First small sound programs, all different: programs per second, and processor time, which a busy machine changes less.
-Then 100,000 mutated programs (`tests.hostile`): each must end with a result that is right in form, no worker may die, and
-nothing may depend on what ran before: a thousand of them are run again in another order.
+Then 100,000 mutated programs (`tests.hostile`): each must end with a result that is right in form, no worker may die,
+and nothing may depend on what ran before: a thousand of them are run again in another order.
 """
 
 import argparse
