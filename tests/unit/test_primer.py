@@ -26,7 +26,7 @@ SHOWN = [
     ("S = #sum { V,X : price(X,V) }", "answer(S) :- S = #sum { V,X : price(X,V) }.", "16"),
     ("M = #max { V : price(_,V) }", "answer(M) :- M = #max { V : price(_,V) }.", "9"),
     ("X \\ Y（余数）|X-Y|", "answer(X \\ Y + |Y-X|) :- price(X,7), price(Y,9), X = Y-1.", "2"),
-    (":- at(\"甲\",D), at(\"乙\",D).", "1 { at(P,1..2) } 1 :- person(P). answer(N) :- N = #sum { D,P : at(P,D) }.", "3"),
+    (':- at("甲",D), at("乙",D).', "1 { at(P,1..2) } 1 :- person(P). answer(N) :- N = #sum { D,P : at(P,D) }.", "3"),
     ("1 { pick(a;b;c;d) } 1.", ":- not pick(a).", "一"),
 ]  # fmt: skip
 

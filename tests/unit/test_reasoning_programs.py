@@ -39,7 +39,7 @@ def written(
     """Each call of the engine writes the next of `texts`."""
     left = list(texts)
     engine = FakeEngine(lambda request: left.pop(0))
-    writer = a_writer(**{"window": FakeWindow(), "author": "a model", "attempts": len(texts), **settings})
+    writer = a_writer(**{"window": FakeWindow(), "author": "a model", "attempts": len(texts) or 1, **settings})
     with sampler_of(engine, folder) as sampler:
         shown = [examples or []] * len(lacking_program(entries))
         return *write_programs(entries, shown, writer, sampler, solve), engine
@@ -60,7 +60,7 @@ def test_the_first_program_that_gives_the_known_answer_is_kept(solve: SolveMany,
     ("text", "cause"),
     [
         ("answer(5).", "program: another answer: A"),
-        ("answer(7", "program: syntax: syntax error, unexpected <EOF>"),
+        ("answer(7", "program: syntax: syntax error, unexpected"),
         ("answer(9).", "program: no_option: no option is the answer: 9"),
         ("#include \"x\".", "program: forbidden: #include is not allowed"),
         ("", "program: no_option: no option is the answer: no answer(V) and no pick(L)"),
@@ -73,11 +73,9 @@ def test_what_fails_says_what_became_of_the_last_attempt(
     assert entries == [problem()]
     assert (failure.request, failure.attempts) == ("p#1", 2)
     assert failure.cause.startswith(cause)
-    named = cause.split(": ")[1]
-    told = (
-        f"programs: for 0 of the 1 questions that needed one\nthe others, by what became of the last attempt: 1 {named}"
-    )
-    assert capsys.readouterr().out.endswith(f"{told}\n")
+    count, others = capsys.readouterr().out.splitlines()[-2:]
+    assert count == "programs: for 0 of the 1 questions that needed one"
+    assert others == f"the others, by what became of the last attempt: 1 {cause.split(': ')[1]}"
 
 
 def test_only_labelled_questions_without_a_program_need_one(solve: SolveMany, tmp_path: Path) -> None:
