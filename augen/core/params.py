@@ -209,6 +209,8 @@ class Reason(Section):
 
 class ReasonTrue(Reason):
     hinted: bool
+    programs: bool
+    program_examples: Count
 
 
 class ReasonFalse(Reason):
