@@ -87,7 +87,7 @@ def test_one_value(value: Value, options: list[str], letter: str | None) -> None
         (result(((1,), ""), ((2,), "")), None, "several"),
         (result(((1, 2), "")), None, "several"),
         (result(((1,), ""), ((9,), "")), None, "several"),
-        (result(((1, 9), "")), None, "several"),
+        (result(((1, 9), "")), "A", None),
         (result(((9,), "")), None, "no_option"),
         (result(((9,), ""), ((8,), "")), None, "no_option"),
         (result(((), "")), None, "no_option"),
