@@ -233,8 +233,9 @@ function program(q, s) {
   const differs = s.answer !== null && q.reasoned !== null && s.answer !== q.reasoned;
   const meta = make("div", "meta",
     make("b", "", `program slot ${s.slot}`), s.round ? make("span", "", `redraw ${s.round}`) : null,
-    make("span", "", `${s.tokens} tokens`), differs ? make("span", "differs", `the reasonings say ${q.reasoned}`) : null, answer);
-  const said = s.answer === null ? make("p", "said", make("b", "", s.cause), s.detail ? `: ${s.detail}` : "") : null;
+    make("span", "", `${s.tokens} tokens`), answer);
+  const why = s.answer === null ? make("p", "said", make("b", "", s.cause), s.detail ? `: ${s.detail}` : "") : null;
+  const said = differs ? make("p", "said differs", `The reasonings' winner is ${q.reasoned}.`) : why;
   const text = zh("pre", "program", s.text);
   text.tabIndex = 0;
   return make("div", `sample${s.answer === null ? " rejected" : ""}`, meta, said, text);
