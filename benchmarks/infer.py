@@ -35,9 +35,11 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from augen.answering.questions import Prompting
-from augen.answering.rounds import Rounds
+from augen.answering.rounds import Programs, Rounds
+from augen.answering.solving import stored_verdicts
 from augen.answers import parse_answer
 from augen.core.cores import cores
+from augen.core.files import read_json
 from augen.core.params import load
 from augen.entries import Question, Solution, letter_of
 from augen.entries import questions as questions_in
@@ -54,9 +56,11 @@ from augen.store.responses import Store
 from augen.voting.samples import CODES
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import accepted_at, weights_of, winners
+from augen.voting.weights import UNMEASURED
 
 QUESTIONS, SEED = 320, 1
 VOTERS, ROUNDS, THRESHOLD, CERTAINTY = 5, 5, 0.3, 0.8
+PROGRAMS = 2  # slots for programs, where there are any
 MANY = 15  # votes, of which adaptive stopping saves a larger share
 BATCH = 16  # prompts at once in the published loop
 MAX_TOKENS, MAX_MODEL_LEN, MAX_LENGTH = 256, 1024, 512
@@ -77,7 +81,7 @@ class Bench:
     """One generator on vLLM and one scorer for all loops, already loaded and warm."""
 
     def __init__(self, questions: Sequence[Question], folder: Path) -> None:
-        p = load("model", "prompt", "engine")
+        p = load("model", "prompt", "engine", "infer")
         generator = with_adapter(p.model.generator, folder / "generator")
         self.questions = list(questions)
         self.folder = folder
@@ -96,6 +100,9 @@ class Bench:
         self.default_llm: Any = default_vllm(generator, p.model.dtype)
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
         self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
+        self.programming = self.prompting.for_programs(p.prompt.program, p.infer)
+        weights = Path("data/vote_weights.json")
+        self.program_weight = read_json(weights)["program"] if weights.exists() else UNMEASURED
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
         self.default_llm.generate([self.request(asked, 1).prompt for asked in self.questions[:BATCH]], use_tqdm=False)
         self.scorer.scores(
@@ -156,14 +163,22 @@ class Bench:
                     break
         return {asked.id: answers.get(asked.id, "A") for asked in self.questions}, tokens, samples
 
-    def ours(self, engine: Engine, voters: int, adaptive: bool) -> tuple[dict[str, str], int, int]:
+    def ours(self, engine: Engine, voters: int, adaptive: bool, programs: int = 0) -> tuple[dict[str, str], int, int]:
         """The same through `augen.answering` on `engine`, with an empty store."""
         settings = VotingSettings(
-            voters, ROUNDS - 1, THRESHOLD, resample="question", adaptive=adaptive, certainty=CERTAINTY
+            voters,
+            ROUNDS - 1,
+            THRESHOLD,
+            resample="question",
+            adaptive=adaptive,
+            certainty=CERTAINTY,
+            programs=programs,
+            program_weight=self.program_weight,
         )
-        rounds = Rounds(self.questions, [()] * len(self.questions), self.prompting, settings)
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
+            writing = Programs(self.programming, stored_verdicts(store))
+            rounds = Rounds(self.questions, [()] * len(self.questions), self.prompting, settings, writing)
             sampler = EngineSampler(store, lambda: engine, identity)  # not closed: the engine is used again
             found = rounds.run(sampler, stored_scores(self.scorer_folder, store))
             usage = sampler.usage
@@ -240,6 +255,9 @@ def loops(bench: Bench) -> None:
                     runs.append(
                         bench.timed(f"{name}, {cores()} engines", partial(bench.ours, engine, voters, adaptive))
                     )
+            if adaptive:
+                programs = partial(bench.ours, bench.engine, voters, adaptive, PROGRAMS)
+                runs.append(bench.timed("augen, programs first", programs))
         print(f" {voters} votes")
         for run in (first, *runs):
             accuracy = cluster_mean(right(run), problems)

@@ -71,7 +71,8 @@ def main() -> None:
     for name, account in accounts.items():
         causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(account.dropped.items()))
         kept_of = f"{account.kept:,} of {account.questions:,} questions kept"
-        print(f"{FILES[name]}: {kept_of}" + (f"; dropped: {causes}" if causes else ""))
+        programs = f"; {account.programs:,} of these keep their program" if account.programs else ""
+        print(f"{FILES[name]}: {kept_of}" + (f"; dropped: {causes}{programs}" if causes else ""))
     print("data/filtered; reports/data.md says what was dropped and why")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from augen.answering.questions import Prompting, answered, example_lines
 from augen.answering.rounds import Programs, Rounds
-from augen.answering.solving import stored_verdicts
 from augen.answering.weighing import program_lines, weight_of
 from augen.core.files import write_json, write_lines
 from augen.core.params import load
@@ -20,6 +19,7 @@ from augen.core.run import run
 from augen.entries import questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.open import Generator, open_sampler
+from augen.programs.verdicts import stored_verdicts
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
@@ -47,28 +47,23 @@ def main() -> None:
         Store(default_path()) as store,
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
     ):
-        examples = stored_examples(Path("models/index"), p.rag.embedder, first + asked, p.rag.k, store)
-        prompting = Prompting(
-            instruction=p.prompt.solve,
-            window=generator.window(p.infer.engine),
-            seed=p.seed,
-            temperature=p.infer.temperature,
-            top_p=p.infer.top_p,
-            max_tokens=p.infer.max_tokens,
-            adapter=p.infer.adapter,
-            shuffle_options=p.infer.shuffle_options,
-        )
+        index, everything = Path("models/index"), first + asked
+        examples = stored_examples(index, p.rag.embedder, everything, p.rag.k, store)
+        k = p.rag.k if p.infer.programs else 0
+        worked = stored_examples(index, p.rag.embedder, everything, k, store, "program")
+        prompting = Prompting.of(p, generator.window(p.infer.engine))
         score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
-        programs = Programs(prompting.for_programs(p.prompt.program, p.infer), stored_verdicts(store))
-        known, unknown = examples[: len(first)], examples[len(first) :]
-        tried = Rounds(first, known, prompting, replace(settings, adaptive=False), programs).run(sampler, score)
+        n, by_programs, solve = len(first), prompting.for_programs(p), stored_verdicts(store)
+        programs = Programs(by_programs, solve, worked[:n])
+        tried = Rounds(first, examples[:n], prompting, replace(settings, adaptive=False), programs).run(sampler, score)
         weight = weight_of(tried, held_out, p.infer.program_weight)
         settings = replace(settings, program_weight=weight.program)
-        found = Rounds(asked, unknown, prompting, settings, programs).run(sampler, score)
+        programs = Programs(by_programs, solve, worked[n:])
+        found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
 
     samples = tried.every_sample + found.every_sample
     write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
-    write_lines("data/examples.jsonl", example_lines(first + asked, examples))
+    write_lines("data/examples.jsonl", example_lines(everything, examples, worked))
     write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))
     write_json("data/vote_weights.json", asdict(weight))
     for line in program_lines(weight, samples):

@@ -35,7 +35,9 @@ def main() -> None:
         families = families_named(p.prepare.families)
     except AugenError as fault:
         raise AugenError(f"prepare.families: {fault}") from None
-    synthetic = puzzle_entries(p.prepare.synthetic, f"synthetic {p.seed}", "synthetic", families)
+    synthetic = puzzle_entries(
+        p.prepare.synthetic, f"synthetic {p.seed}", "synthetic", families, library=p.prepare.library
+    )
 
     dump_pickle("data/entries_raw.pkl", train + synthetic)
     write_jsonl("data/dev.jsonl", dev)

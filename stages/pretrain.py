@@ -1,7 +1,6 @@
 """Train the committed stand-in models from scratch, on puzzles whose seeds no other stage uses.
 
-The stage is frozen in dvc.yaml: its outs are committed, so nobody needs to run it. To run it again, which takes one
-core about an hour:
+The stage is frozen in dvc.yaml: its outs are committed, so nobody needs to run it. To run it again (about 90 minutes):
 ``dvc unfreeze pretrain && dvc repro --single-item --force pretrain``.
 
     in   augen.puzzles
@@ -43,8 +42,7 @@ def main() -> None:
     tokenizer = build_tokenizer((s.text for s in texts("tokenizer", DIFFICULTIES[-1])), p.vocabulary)
     model = generator.new_model(tokenizer, p.hidden, p.layers)
     print(f"generator: {model.num_parameters():,} weights, {len(tokenizer)} tokens in its vocabulary")
-    questions = held_out("watch", 24, DIFFICULTIES, WORDINGS_SEEN)
-    rng = Random(p.seed)
+    questions, rng = held_out("watch", 24, DIFFICULTIES, WORDINGS_SEEN), Random(p.seed)
 
     def watch(step: int, loss: float) -> None:
         score = accuracy_by_family(model, tokenizer, questions, prompt)
@@ -54,15 +52,15 @@ def main() -> None:
     with ProcessPoolExecutor(1) as worker:  # writes puzzles while the model learns
 
         def learn(steps: int, puzzles: int, share: float, learning_rate: float, label: str) -> None:
-            """`steps` on texts of `puzzles` new puzzles, of which `share` are programs."""
-            chunks = -(-puzzles // CHUNK)
-            names = [f"pretrain {label} {p.seed} {i}" for i in range(chunks)]
-            hardest = [DIFFICULTIES[-1] if share else hardest_at(i / chunks) for i in range(chunks)]
-            written = worker.map(texts, names, hardest, [share] * chunks)
+            """`steps` on texts of new `puzzles`, of which `share` are programs."""
+            starts = range(0, puzzles, CHUNK)
+            names = [f"pretrain {label} {p.seed} {start}" for start in starts]
+            hardest = [DIFFICULTIES[-1] if share else hardest_at(start / puzzles) for start in starts]
+            written = worker.map(texts, names, hardest, [share] * len(starts))
             rows = (generator.encode(s, tokenizer) for s in chain.from_iterable(written))
             generator.train(model, generator.batches(rows, p.batch_tokens, rng), steps, learning_rate, label, watch)
 
-        copies = (generator.copying(rng, p.vocabulary, batch=16) for _ in range(p.copy_steps))
+        copies = iter(lambda: generator.copying(rng, p.vocabulary, batch=16), None)
         generator.train(model, copies, p.copy_steps, p.learning_rate, "copying")
         learn(p.steps, p.puzzles, 0.0, p.learning_rate, "reasonings")
         learn(p.program_steps, p.program_puzzles, PROGRAMS, p.program_learning_rate, "programs")

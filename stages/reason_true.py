@@ -1,33 +1,64 @@
-"""Have the generator, or paid models, write reasonings that lead to the right answers.
+"""Have the generator, or paid models, write reasonings that lead to the right answers, and programs that compute them.
 
 in   data/entries_raw.pkl, data/entries_aug.pkl
 out  data/reasoned/entries.pkl, data/reasoned/entries_aug.pkl
 and  reports/failed.jsonl    questions for which no attempt gave the right answer
 """
 
-from augen.core.params import load
+from collections.abc import Sequence
+
+from augen.core.params import Params, load
 from augen.core.run import run
+from augen.entries import Question, questions
 from augen.entries.pickles import dump_pickle, load_pickle
 from augen.generation.served.failures import Failure, keep_failures
+from augen.programs.verdicts import stored_verdicts
+from augen.prompts.sections import Example, query_text
+from augen.puzzles import FAMILIES
+from augen.puzzles.dataset import puzzle_entries
+from augen.reasoning.programs import lacking_program, write_programs
 from augen.reasoning.write import explain_right
 from augen.reasoning.writer import author_of, open_writer
+from augen.retrieval.examples import Retriever
+from augen.retrieval.index import Embedder, rows_of
+from augen.store.responses import Store, default_path
+
+PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken: each family in three wordings or sizes
 
 
 def main() -> None:
-    p = load("seed", "model", "engine", "prompt", "providers", "reason_true")
+    p = load("seed", "model", "engine", "prompt", "providers", "rag", "reason_true")
     written, failures = {}, list[Failure]()
     author = author_of(p.reason_true, p.model)
-    print(f"right reasonings by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
-    with open_writer("reason_true", p.reason_true, p) as (writer, sampler):
+    texts = "right reasonings and programs" if p.reason_true.programs else "right reasonings"
+    print(f"{texts} by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
+    with open_writer("reason_true", p.reason_true, p) as (writer, sampler), Store(default_path()) as store:
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
             written[name], failed = explain_right(entries, writer, sampler, p.reason_true.hinted)
             failures += failed
+            if p.reason_true.programs:
+                examples = worked_programs(lacking_program(entries), p)
+                solve = stored_verdicts(store)
+                written[name], failed = write_programs(written[name], examples, writer, sampler, solve)
+                failures += failed
     for name in ("entries_raw", "entries_aug"):
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
     keep_failures("reason_true", failures)
-    print("data/reasoned" + (f"; {len(failures):,} questions got none: reports/failed.jsonl" if failures else ""))
+    missing = f"; {len(failures):,} texts are missing: reports/failed.jsonl" if failures else ""
+    print(f"data/reasoned{missing}")
+
+
+def worked_programs(asked: Sequence[Question], p: Params) -> list[list[Example]]:
+    """For each question the puzzles of all families that are most like it, with programs that say all their rules."""
+    k = p.reason_true.program_examples
+    if not (asked and k):
+        return [[] for _ in asked]
+    puzzles = puzzle_entries(PUZZLES, f"worked programs {p.seed}", "worked", sorted(FAMILIES), library=False)
+    embedder = Embedder(p.rag.embedder)
+    vectors = embedder.embed([query_text(q.problem, q.item) for q in questions(puzzles)])
+    return Retriever(rows_of(puzzles), vectors, embedder).examples(asked, k, "program")
 
 
 if __name__ == "__main__":

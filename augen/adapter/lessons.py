@@ -11,7 +11,7 @@ from augen.core import params
 from augen.entries import Entry, Question, questions
 from augen.prompts.sections import program_prompt, solve_prompt
 from augen.prompts.window import Window
-from augen.retrieval.examples import Retriever
+from augen.retrieval.examples import Kind, Retriever
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,14 @@ def lessons(
 
 
 def _taught(
-    asked: Sequence[Question], kind: str, prompt: Callable[..., str], retriever: Retriever, k: int, window: Window
+    asked: Sequence[Question], kind: Kind, prompt: Callable[..., str], retriever: Retriever, k: int, window: Window
 ) -> list[Lesson]:
     """The lessons whose text is the field `kind` of a question's item."""
     taught = []
-    for question, examples in zip(asked, retriever.examples(asked, k), strict=True):
+    for question, examples in zip(asked, retriever.examples(asked, k, kind), strict=True):
         text = getattr(question.item, kind)
-        usable = [example for example in examples if getattr(example[1], kind)]
         room = window.length(text) + 1  # and the end-of-text token
-        if (fitted := window.fitted(partial(prompt, question.problem, question.item), usable, room)) is not None:
+        if (fitted := window.fitted(partial(prompt, question.problem, question.item), examples, room)) is not None:
             taught.append(Lesson(question.problem_id, fitted, text))
     too_long = len(asked) - len(taught)
     print(

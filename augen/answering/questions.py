@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any, Self
 
 from augen.answers import parse_answer
 from augen.core import params
@@ -31,13 +32,27 @@ class Prompting:
     shuffle_options: bool = False
     mode: Mode = "steps"
 
-    def for_programs(self, instruction: str, infer: params.Infer) -> "Prompting":
+    @classmethod
+    def of(cls, p: params.Params, window: Window) -> Self:
+        """How `infer` asks for reasonings."""
+        return cls(
+            instruction=p.prompt.solve,
+            window=window,
+            seed=p.seed,
+            temperature=p.infer.temperature,
+            top_p=p.infer.top_p,
+            max_tokens=p.infer.max_tokens,
+            adapter=p.infer.adapter,
+            shuffle_options=p.infer.shuffle_options,
+        )
+
+    def for_programs(self, p: params.Params) -> "Prompting":
         """How the same generator is asked for programs."""
         return replace(
             self,
-            instruction=instruction,
-            temperature=infer.program_temperature,
-            max_tokens=infer.program_max_tokens,
+            instruction=p.prompt.program,
+            temperature=p.infer.program_temperature,
+            max_tokens=p.infer.program_max_tokens,
             mode="program",
         )
 
@@ -55,11 +70,10 @@ class Prompting:
     def request(self, question: Question, examples: Sequence[Example], slot: int, round_: int) -> Request | None:
         """The request for one sample, with as many of `examples` as fit; None if the question alone does not.
 
-        A prompt for a program has only those examples that have one.
+        The examples have what is asked for: a reasoning or a program.
         """
-        shown, written = self.shown(question, slot), solve_prompt
-        if self.mode == "program":
-            written, examples = program_prompt, [example for example in examples if example[1].program]
+        shown = self.shown(question, slot)
+        written = program_prompt if self.mode == "program" else solve_prompt
         prompt = self.window.fitted(
             lambda fitting: written(self.instruction, question.problem, shown, fitting), examples, self.max_tokens
         )
@@ -93,12 +107,21 @@ def answered(entries: Sequence[Entry], codes: Sequence[int]) -> list[Entry]:
     return with_items(entries, lambda question: replace(question.item, answer=letter_of(next(left))))
 
 
-def example_lines(questions: Sequence[Question], examples: Examples) -> Iterator[str]:
-    """The lines of ``examples.jsonl``: one per question with its worked examples, the most similar last."""
-    for question, found in zip(questions, examples, strict=True):
-        solved = [
-            {"problem": problem, **{key: getattr(item, key) for key in ("question", "options", "reasoning", "answer")}}
-            for problem, item in found
-        ]
-        record = {"split": question.split, "question": question.id, "examples": solved}
+def example_lines(questions: Sequence[Question], examples: Examples, programs: Examples) -> Iterator[str]:
+    """The lines of ``examples.jsonl``: one per question with its worked examples, the most similar last.
+
+    ``examples`` have reasonings, ``programs`` have programs.
+    """
+    for question, reasoned, programmed in zip(questions, examples, programs, strict=True):
+        record = {
+            "split": question.split,
+            "question": question.id,
+            "examples": [_shown(example, "reasoning") for example in reasoned],
+            "programs": [_shown(example, "program") for example in programmed],
+        }
         yield json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _shown(example: Example, kind: str) -> dict[str, Any]:
+    problem, item = example
+    return {"problem": problem, **{key: getattr(item, key) for key in ("question", "options", kind, "answer")}}

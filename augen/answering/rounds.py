@@ -17,7 +17,7 @@ import numpy as np
 from augen.answering.questions import Examples, Prompting
 from augen.entries import Question, Solution
 from augen.generation.base import Completion, Sampler
-from augen.programs.options import Verdict
+from augen.programs.verdicts import SolveMany
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample
 from augen.voting.settings import Mode, VotingSettings
@@ -44,16 +44,15 @@ class Judgement(NamedTuple):
 
 
 ScoreMany = Callable[[Sequence[Solution]], Sequence[float | None]]
-# Programs, and the options of the question of each, as its prompt showed them.
-SolveMany = Callable[[Sequence[str], Sequence[Sequence[str]]], Sequence[Verdict]]
 
 
 @dataclass(frozen=True)
 class Programs:
-    """What slots of programs need: how a program is asked for, and who runs it."""
+    """What slots of programs need: how a program is asked for, who runs it, each question's examples with programs."""
 
     prompting: Prompting
     solve: SolveMany
+    examples: Examples
 
 
 def unscored(solutions: Sequence[Solution]) -> list[None]:
@@ -116,11 +115,13 @@ class Rounds:
         settings: VotingSettings,
         programs: Programs | None = None,
     ) -> None:
-        self._questions, self._examples, self._settings = questions, examples, settings
+        self._questions, self._settings = questions, settings
         self._programs = programs
         self._promptings: dict[Mode, Prompting] = {"steps": prompting}
+        self._examples: dict[Mode, Examples] = {"steps": examples}
         if programs:
             self._promptings["program"] = programs.prompting
+            self._examples["program"] = programs.examples
         self._grid = SampleGrid.empty(len(questions), settings)
         self._samples: list[list[Sample]] = [[] for _ in questions]
         self._ranks: dict[Mode, Ranks] = {mode: Ranks() for mode in self._promptings}
@@ -158,7 +159,7 @@ class Rounds:
     def _complete(self, draws: Sequence[Draw], sampler: Sampler, label: str) -> list[Completion]:
         """The completion of each draw; an empty one where the question does not fit."""
         requests = [
-            self._promptings[mode].request(self._questions[q], self._examples[q], slot, round_)
+            self._promptings[mode].request(self._questions[q], self._examples[mode][q], slot, round_)
             for q, mode, slot, round_ in draws
         ]
         fitting = [

@@ -104,6 +104,7 @@ class Prepare(Section):
     vote_fraction: Annotated[float, Field(ge=0, le=0.5)]
     synthetic: Count
     families: Names
+    library: bool
 
 
 class Baseline(Section):
@@ -208,6 +209,8 @@ class Reason(Section):
 
 class ReasonTrue(Reason):
     hinted: bool
+    programs: bool
+    program_examples: Count
 
 
 class ReasonFalse(Reason):

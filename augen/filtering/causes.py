@@ -13,6 +13,9 @@ one that ``filter.drop`` in params.yaml switches on:
 ``near_duplicate``     its problem, question and options are almost those of a dev or test question
 ``repeated``           the same row came before, or another problem with the same reasoning
 ``unbalanced``         a generator's own right sample without a wrong one of its own to pair it with
+
+A program was checked when it was run, whatever its reasoning is like. So a question of a file of right reasonings
+whose reasoning is dropped stays with its program alone, if nothing is wrong with the question itself.
 """
 
 import re
@@ -54,11 +57,15 @@ _HINTS = re.compile(
 
 @dataclass
 class FilterAccount:
-    """What became of the questions of one file, with one dropped question and the reason for each cause."""
+    """What became of the questions of one file, with one dropped question and the reason for each cause.
+
+    `programs` of the dropped questions stay without their reasoning.
+    """
 
     questions: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    programs: int = 0
     examples: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def drop(self, cause: str, question: str, detail: str) -> None:
@@ -71,6 +78,7 @@ class FilterAccount:
             "questions": self.questions,
             "kept": self.kept,
             "dropped": dict(sorted(self.dropped.items())),
+            "programs": self.programs,
             "examples": dict(sorted(self.examples.items())),
         }
 
@@ -87,7 +95,7 @@ class Rules:
 QuestionKey = tuple[str, str, tuple[str, ...]]
 RightAnswers = Mapping[QuestionKey, str | None]
 Authors = AbstractSet[tuple[QuestionKey, str | None]]
-Seen = dict[str, tuple[str, set[str]]]  # by reasoning: the first problem that has it, and the questions with it there
+Seen = dict[str, tuple[str, set[str]]]  # by text: the first problem that has it, and the questions with it there
 Fault = tuple[str, str]  # cause, detail for the report
 
 
@@ -131,26 +139,38 @@ def filter_entries(
         items: list[QuestionItem] = []
         for index, item in enumerate(entry.questions):
             account.questions += 1
-            faults = _faults(entry, index, rules, right, unpaired, seen)
+            faults = _faults(entry, item, rules, right, unpaired, seen)
             fault = next((fault for fault in faults if fault[0] in rules.drop), None)
             if fault is None:
-                items.append(item)
-                _remember(entry, item, seen)
+                account.kept += 1
             else:
                 account.drop(fault[0], question_id(entry, index), fault[1])
+                item = replace(item, reasoning=None, author=None)
+                faults = _question_faults(entry, item, rules, seen)
+                in_right_file = right is None and unpaired is None
+                if not (in_right_file and item.program) or any(cause in rules.drop for cause, _ in faults):
+                    continue
+                account.programs += 1
+            items.append(item)
+            _remember(entry, item, seen)
         if items:
             kept.append(replace(entry, questions=items))
-            account.kept += len(items)
     return kept, account
 
 
 def _faults(
-    entry: Entry, index: int, rules: Rules, right: RightAnswers | None, unpaired: Authors | None, seen: Seen
+    entry: Entry, item: QuestionItem, rules: Rules, right: RightAnswers | None, unpaired: Authors | None, seen: Seen
 ) -> Iterator[Fault]:
     """All faults of a question, in the order of `CAUSES`. A generator: the checks after the first that counts are
     never made."""
-    item = entry.questions[index]
-    yield from _reasoning_faults(entry, index, right)
+    yield from _reasoning_faults(entry, item, right)
+    yield from _question_faults(entry, item, rules, seen)
+    if unpaired is not None and (_key(entry, item), item.author) not in unpaired:
+        yield "unbalanced", "no wrong text of this author was kept, or another right one of it was"
+
+
+def _question_faults(entry: Entry, item: QuestionItem, rules: Rules, seen: Seen) -> Iterator[Fault]:
+    """The faults that do not lie in the reasoning."""
     options = [normal(option) for option in item.options]
     if len(set(options)) < len(options):
         yield "collapsed_options", " / ".join(item.options)[:EXAMPLE_CHARS]
@@ -162,12 +182,9 @@ def _faults(
         yield "near_duplicate", f"{match[0]}, similarity {match[1]:.3f}"
     if first := _repeats(entry, item, seen):
         yield "repeated", f"as in {first}"
-    if unpaired is not None and (_key(entry, item), item.author) not in unpaired:
-        yield "unbalanced", "no wrong text of this author was kept, or another right one of it was"
 
 
-def _reasoning_faults(entry: Entry, index: int, right: RightAnswers | None) -> Iterator[Fault]:
-    item = entry.questions[index]
+def _reasoning_faults(entry: Entry, item: QuestionItem, right: RightAnswers | None) -> Iterator[Fault]:
     if item.reasoning is None or not item.reasoning.strip():
         yield "no_reasoning", "no text"
         return
@@ -180,8 +197,9 @@ def _reasoning_faults(entry: Entry, index: int, right: RightAnswers | None) -> I
         try:
             answer = right[_key(entry, item)]
         except KeyError:
+            asked = question_id(entry, entry.questions.index(item))
             raise AugenError(
-                f"{question_id(entry, index)}: a wrong reasoning for a question that the file with the right "
+                f"{asked}: a wrong reasoning for a question that the file with the right "
                 "answers does not hold; run `dvc repro` so that both files come from the same entries"
             ) from None
         if letter is not None and letter == answer:
@@ -198,21 +216,21 @@ def find_hint(reasoning: str) -> str | None:
 
 
 def _repeats(entry: Entry, item: QuestionItem, seen: Seen) -> str | None:
-    """The id of the problem that has this reasoning already, or None.
+    """The id of the problem that has this reasoning, or without one this program, already; or None.
 
     Rewritten copies of one problem may share a reasoning: perhaps nothing in it had to be reworded. The same row
     twice is always a repetition.
     """
-    if not item.reasoning:
+    if not (text := item.reasoning or item.program):
         return None
-    first, rows = seen.get(normal(item.reasoning), (origin(entry.id), set()))
+    first, rows = seen.get(normal(text), (origin(entry.id), set()))
     repeated = first != origin(entry.id) or normal(question_text(entry.problem, item)) in rows
     return first if repeated else None
 
 
 def _remember(entry: Entry, item: QuestionItem, seen: Seen) -> None:
-    if item.reasoning:
-        _, rows = seen.setdefault(normal(item.reasoning), (origin(entry.id), set()))
+    for text in filter(None, (item.reasoning, item.program)):
+        _, rows = seen.setdefault(normal(text), (origin(entry.id), set()))
         rows.add(normal(question_text(entry.problem, item)))
 
 

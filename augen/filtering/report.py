@@ -19,6 +19,7 @@ PAIRS = 20  # rewritten problems that are shown beside their originals
 PAIR_LINES = 4  # changed lines of each
 LINE_CHARS = 160
 EXAMPLE_CHARS = 120
+PROGRAM_FILES = ("entries", "entries_aug")  # whose programs are learned
 SYNTHETIC = "synthetic_"  # how the ids of added puzzles begin
 
 Files = Mapping[str, Sequence[Entry]]  # by the names of `FILES`
@@ -81,8 +82,9 @@ def _lengths(data: Data) -> str:
     lengths = {
         "problem": [len(entry.problem) for entry in problems],
         "question and options": [len("\n".join([i.question, *i.options])) for i in _items(problems)],
-        "right reasoning, kept": [len(item.reasoning or "") for item in _items(rights)],
-        "wrong reasoning, kept": [len(item.reasoning or "") for item in _items(wrongs)],
+        "right reasoning, kept": [len(item.reasoning) for item in _items(rights) if item.reasoning],
+        "wrong reasoning, kept": [len(item.reasoning) for item in _items(wrongs) if item.reasoning],
+        "program, kept": [len(i.program) for name in PROGRAM_FILES for i in _items(data.kept[name]) if i.program],
     }
     rows = [
         (name, f"{median(found):.0f}", f"{sorted(found)[int(0.9 * (len(found) - 1))]:,}", f"{max(found):,}")
@@ -99,7 +101,14 @@ def _yields(data: Data) -> str:
         written = sum(1 for item in _items(data.reasoned[name]) if item.reasoning)
         rows.append((title, f"{asked:,}", f"{written:,}", _share(written, asked), f"{kept:,}", _share(kept, written)))
     headers = ("reasonings", "questions", "written", "", "kept", "of those written")
-    return _section("Yields", rows, headers)
+    return f"{_section('Yields', rows, headers)}\n\n{_programs(data)}"
+
+
+def _programs(data: Data) -> str:
+    """How many programs there are, and how many of them are all that is left of their question."""
+    kept = sum(1 for name in PROGRAM_FILES for item in _items(data.kept[name]) if item.program)
+    alone = sum(data.accounts[name].programs for name in PROGRAM_FILES)
+    return f"Programs to learn from: {kept:,}, of these {alone:,} of questions whose reasoning was dropped."
 
 
 def _authors(data: Data) -> str:
@@ -110,6 +119,8 @@ def _authors(data: Data) -> str:
         right = name in RIGHT_FILES
         for entry in entries:
             for item in entry.questions:
+                if not item.reasoning:  # kept for its program
+                    continue
                 author = item.author or "unknown"
                 texts[right][author] += 1
                 questions[right].add((author, entry.problem, item.question))

@@ -138,7 +138,8 @@ def read(program: str) -> Source:
     if found := _FORBIDDEN.search(text):
         raise _fault(text, found.start(), "forbidden", f"#{found[1]} is not allowed")
     if foreign := _FOREIGN.search(code):
-        told = f"{foreign[0]} outside of quotes: names are written in Latin letters; Chinese text belongs in quotes"
+        sign = foreign[0] if foreign[0].isprintable() else f"U+{ord(foreign[0]):04X}"
+        told = f"{sign} outside of quotes: names are written in Latin letters; Chinese text belongs in quotes"
         raise _fault(text, foreign.start(), "syntax", told)
     for number in _NUMBER.finditer(code):
         if len(number[0]) > 40 or int(number[0], _BASES.get(number[0][:2], 10)) > MAX_NUMBER:

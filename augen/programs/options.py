@@ -110,7 +110,8 @@ def normalized(text: str) -> str:
     ('tomlee', 'tomlee')
     """
     text = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\s_]+", "", text).strip(_ENDS)
+    # Again, because what white space kept apart may compose: a and ´ become á.
+    return unicodedata.normalize("NFKC", re.sub(r"[\s_]+", "", text)).strip(_ENDS)
 
 
 def _same_list(value: tuple[int | str, ...], option: str) -> bool:

@@ -55,6 +55,7 @@ class Solver:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
+        self._closed = False
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="programs")
 
     def run(self, programs: Sequence[str]) -> list[Result]:
@@ -73,10 +74,10 @@ class Solver:
                 future.cancel()
 
     def close(self) -> None:
-        """End the workers. Programs that have not begun are dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the workers. A `run` that still goes on in another thread ends with a RuntimeError."""
+        self._closed = True
         for worker in self._workers:
-            worker.kill()  # a thread that waits for its reply goes on
+            worker.kill()  # the thread that waits for its reply goes on
         self._pool.shutdown()
         for worker in self._workers:
             worker.close()
@@ -89,6 +90,8 @@ class Solver:
         self.close()
 
     def _run(self, program: str) -> Result:
+        if self._closed:
+            raise RuntimeError("the solver was closed")
         worker = self._idle.get()
         try:
             return worker.run(program, self.limits)

@@ -29,7 +29,7 @@ from clingo.ast import ASTType
 
 from augen.programs.language import AnswerSet, Fault, Result, Scalar, Source, Value, library_rules, read
 
-MAX_ANSWER_CHARS = 100_000  # of all answer sets together, as JSON
+MAX_ANSWER_CHARS = 50_000  # of all answer sets together, as JSON
 WALL_FACTOR, WALL_EXTRA_S = 10, 5  # time on the clock after which a program is killed, beside its processor time
 STACK_BYTES = 8 * 2**20
 OUT_OF_MEMORY = 3  # exit status
@@ -66,6 +66,7 @@ _ALLOWED = _DROPPED | {
 _CHILDREN: dict[ASTType, list[str]] = {}  # names of the parts of each kind; to ask for them takes long
 _SHOWN = "\n#show answer/1. #show answer/2. #show pick/1.\n"
 _YES_NO = '\nanswer("是") :- yes. answer("否") :- not yes.\n'
+_WORDS = re.compile(r"(?<=Theory)\w+|(?<=Project)\w+")  # TheoryAtom, ProjectSignature: #theory, #project
 _MESSAGE = re.compile(r"<(\w+)>:(\d+):(\d+)[-\d:]*: (error|info|warning): (.*)", re.DOTALL)
 _PLACE = re.compile(r"<\w+>:(\d+):(\d+)[-\d:]*: ")
 
@@ -124,9 +125,7 @@ def _check(statement: ast.AST, log: "_Log") -> None:
         node = nodes.pop()
         kind = node.ast_type
         if kind not in _ALLOWED or (kind is ASTType.Program and (node.name != "base" or node.parameters)):
-            told = {ASTType.Program: "#program", ASTType.TheoryAtom: "a theory atom &…"}.get(
-                kind, f"#{kind.name}".lower()
-            )
+            told = "#" + _WORDS.sub("", kind.name).lower()
             raise log.fault("forbidden", f"{told} is not allowed", statement)
         if kind is ASTType.Function and node.external:
             raise log.fault("forbidden", f"an external function, @{node.name}, is not allowed", node)

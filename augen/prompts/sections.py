@@ -50,6 +50,13 @@ def worked_example(problem: str, question: QuestionItem) -> str:
     return f"{question_block(problem, question)}{REASONING}\n{question.reasoning.strip()}\n\n"
 
 
+def worked_program(problem: str, question: QuestionItem) -> str:
+    """Like `worked_example`, but with the question's program."""
+    if question.program is None:
+        raise ValueError("a worked program needs a program")
+    return f"{question_block(problem, question)}{PROGRAM}\n{question.program.strip()}\n\n"
+
+
 def solve_prompt(
     instruction: str,
     problem: str,
@@ -63,7 +70,7 @@ def solve_prompt(
 
 def program_prompt(instruction: str, problem: str, question: QuestionItem, examples: Sequence[Example] = ()) -> str:
     """Like `solve_prompt`, but the examples have programs, and the model writes a program."""
-    solved = "".join(f"{question_block(*example)}{PROGRAM}\n{example[1].program}\n\n" for example in examples)
+    solved = "".join(worked_program(*example) for example in examples)
     return f"{instruction.strip()}\n\n{solved}{question_block(problem, question)}{PROGRAM}\n"
 
 

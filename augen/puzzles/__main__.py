@@ -1,6 +1,6 @@
 """Writes puzzles as raw JSON Lines: ``python -m augen.puzzles --count 1000 --seed 7 --out more.jsonl``.
 
-The default data were written with ``--families basic --count 300 --seed train`` and with ``--families basic --count 150
+The default data were written with ``--families basic --count 700 --seed train`` and with ``--families basic --count 150
 --seed test --unanswered``.
 """
 

@@ -50,8 +50,9 @@ class World(Protocol):
     """
 
     uses: ClassVar[str]
-    wording: int
 
+    @property
+    def wording(self) -> int: ...
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self: ...
     def problem(self) -> str: ...

@@ -13,11 +13,12 @@ A question for which no attempt gave a usable text keeps ``reasoning=None``, and
 the failures that are returned beside the entries, with what was wrong in each attempt.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from augen.answers import parse_answer
 from augen.core import params
@@ -25,10 +26,11 @@ from augen.core.seeds import seed_of
 from augen.entries import Entry, Question, QuestionItem, letter_of, questions, with_items
 from augen.generation.base import Completion, Request, Sampler
 from augen.generation.served.failures import Failure
-from augen.prompts.sections import explain_prompt, solve_prompt
+from augen.prompts.sections import Example, explain_prompt, solve_prompt
 from augen.prompts.window import Window
 
 Negatives = Literal["hinted", "sampled"]
+TOO_LONG = "too long for engine.max_model_len"
 
 
 @dataclass(frozen=True)
@@ -50,22 +52,33 @@ class Writer:
             max_tokens=self.settings.max_tokens,
         )
 
-    def fitting(self, tasks: Sequence["Task"]) -> list["Task"]:
-        """`tasks` with their prompts wrapped for the generator, without those that are too long for it."""
+    def prompt_of(self, task: "Task") -> str | None:
+        """The prompt of `task` with as many of its examples as fit; None if it is too long for the generator."""
         if self.window is None:
-            return list(tasks)
-        wrapped = [replace(task, prompt=self.window.wrap(task.prompt)) for task in tasks]
-        return [task for task in wrapped if self.window.fits(task.prompt, self.settings.max_tokens)]
+            return task.prompt(task.examples)
+        return self.window.fitted(task.prompt, task.examples, self.settings.max_tokens)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One question that needs reasonings, and its prompt. One text is sought for each of the sets of answers."""
+    """One question that needs texts, and its prompt. One text is sought for each of the sets of answers."""
 
     id: str
     item: QuestionItem
-    prompt: str
+    prompt: Callable[[Sequence[Example]], str]
     accepted: tuple[AbstractSet[str], ...]
+    examples: Sequence[Example] = ()
+
+
+class Reading(NamedTuple):
+    """The letter that a text answers, and what is wrong with it if that is not the one sought."""
+
+    answer: str | None
+    cause: str
+    detail: str = ""
+
+
+Read = Callable[[Sequence[Task], Sequence[Completion]], Sequence[Reading]]
 
 
 def explain_right(
@@ -79,13 +92,10 @@ def explain_right(
     for question in questions(entries):
         item = question.item
         if item.answer and not item.reasoning:
-            prompt = (
-                explain_prompt(writer.prompt.explain, question.problem, item, item.answer)
-                if hinted
-                else solve_prompt(writer.prompt.solve, question.problem, item)
-            )
+            prompt = _explaining(writer, question, item.answer) if hinted else _solving(writer, question)
             tasks.append(Task(question.id, item, prompt, ({item.answer},)))
-    (written, *_), failures = _write(tasks, writer, sampler, "right reasonings")
+    (written, *_), wrong = write_texts(tasks, writer, sampler, "right reasonings", _read_reasonings)
+    failures = _failures(wrong)
 
     def explained(question: Question) -> QuestionItem:
         return question.item if question.item.reasoning else _with_text(question, written, writer)
@@ -109,12 +119,11 @@ def explain_wrong(
             continue
         if negatives == "hinted":
             letter = Random(seed_of(writer.seed, "wrong letter", question.id)).choice(wrong)
-            prompt = explain_prompt(writer.prompt.explain, question.problem, item, letter)
-            tasks.append(Task(question.id, item, prompt, ({letter},)))
+            tasks.append(Task(question.id, item, _explaining(writer, question, letter), ({letter},)))
         else:
-            prompt = solve_prompt(writer.prompt.solve, question.problem, item)
-            tasks.append(Task(question.id, item, prompt, (set(wrong), {item.answer})))
-    (written, *right), failures = _write(tasks, writer, sampler, "wrong reasonings")
+            tasks.append(Task(question.id, item, _solving(writer, question), (set(wrong), {item.answer})))
+    (written, *right), failed = write_texts(tasks, writer, sampler, "wrong reasonings", _read_reasonings)
+    failures = _failures(failed)
 
     def argued(question: Question) -> QuestionItem:
         wrong = _with_text(question, written, writer)
@@ -136,50 +145,64 @@ def wrong_letters(item: QuestionItem) -> list[str]:
     return [letter_of(i) for i, option in enumerate(item.options) if option != right]
 
 
-def _write(
-    tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str
-) -> tuple[list[dict[str, Completion]], list[Failure]]:
+def _explaining(writer: Writer, question: Question, letter: str) -> Callable[[Sequence[Example]], str]:
+    text = explain_prompt(writer.prompt.explain, question.problem, question.item, letter)
+    return lambda _: text
+
+
+def _solving(writer: Writer, question: Question) -> Callable[[Sequence[Example]], str]:
+    return partial(solve_prompt, writer.prompt.solve, question.problem, question.item)
+
+
+def write_texts(
+    tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str, read: Read
+) -> tuple[list[dict[str, Completion]], dict[str, list[Reading]]]:
     """For each of the sets of answers that tasks accept: the first text of each task that ends in one, by task id.
 
-    A task that lacks a text is tried again, up to `attempts` times in all. Failures lack a text of the first set.
+    A task that lacks a text is tried again, up to `attempts` times in all. Beside these, for tasks that lack a text of
+    the first set: what `read` found in each attempt, nothing if the prompt is too long.
     """
     attempts = writer.settings.attempts
     sets = max((len(task.accepted) for task in tasks), default=1)
     written: list[dict[str, Completion]] = [{} for _ in range(sets)]
-    causes: dict[str, list[str]] = {task.id: [] for task in tasks}
-    open_tasks = writer.fitting(tasks)
-    too_long = {task.id for task in tasks} - {task.id for task in open_tasks}
-    if too_long:
-        print(f"{label}: {len(too_long):,} questions are too long for engine.max_model_len")
+    readings: dict[str, list[Reading]] = {task.id: [] for task in tasks}
+    prompts = {task.id: prompt for task in tasks if (prompt := writer.prompt_of(task)) is not None}
+    open_tasks = [task for task in tasks if task.id in prompts]
+    if too_long := len(readings) - len(prompts):
+        print(f"{label}: {too_long:,} questions are too long for engine.max_model_len")
     for attempt in range(attempts):
         if not open_tasks:
             break
-        requests = [(writer.request(t.prompt, label, t.id, attempt), {"attempt": attempt}) for t in open_tasks]
+        requests = [(writer.request(prompts[t.id], label, t.id, attempt), {"attempt": attempt}) for t in open_tasks]
         completions = sampler.draw(requests, f"{label}, attempt {attempt + 1} of {attempts}")
-        for task, completion in zip(open_tasks, completions, strict=True):
-            answer = parse_answer(completion.text, len(task.item.options))
+        for task, completion, reading in zip(open_tasks, completions, read(open_tasks, completions), strict=True):
             for found, answers in zip(written, task.accepted, strict=False):
-                if answer in answers:
+                if reading.answer in answers:
                     found.setdefault(task.id, completion)
-            if answer not in task.accepted[0]:
-                causes[task.id].append(_cause(completion, answer))
+            readings[task.id].append(reading)
         open_tasks = [t for t in open_tasks if any(t.id not in found for found in written[: len(t.accepted)])]
     print(f"{label}: for {len(written[0]):,} of the {len(tasks):,} questions that needed one")
-    failures = [
-        Failure(id, "; ".join(causes[id]) or "too long for engine.max_model_len", len(causes[id]))
-        for id in causes
-        if id not in written[0]
-    ]
-    return written, failures
+    return written, {id: found for id, found in readings.items() if id not in written[0]}
 
 
-def _cause(completion: Completion, answer: str | None) -> str:
-    """Why an attempt failed."""
+def _read_reasonings(tasks: Sequence[Task], completions: Sequence[Completion]) -> list[Reading]:
+    return [_reading(c, parse_answer(c.text, len(t.item.options))) for t, c in zip(tasks, completions, strict=True)]
+
+
+def _reading(completion: Completion, answer: str | None) -> Reading:
     if completion.refused:
-        return f"refused: {completion.refused}"
+        return Reading(None, f"refused: {completion.refused}")
     if answer is not None:
-        return f"answer {answer}"
-    return "no answer, cut off at max_tokens" if completion.finish == "length" else "no answer"
+        return Reading(answer, f"answer {answer}")
+    return Reading(None, "no answer, cut off at max_tokens" if completion.finish == "length" else "no answer")
+
+
+def _failures(wrong: Mapping[str, Sequence[Reading]]) -> list[Failure]:
+    """Questions without a reasoning, with the cause of each attempt."""
+    return [
+        Failure(id, "; ".join(reading.cause for reading in found) or TOO_LONG, len(found))
+        for id, found in wrong.items()
+    ]
 
 
 def _with_text(question: Question, written: Mapping[str, Completion], writer: Writer) -> QuestionItem:

@@ -6,8 +6,9 @@ searches are all stored does not even load the embedder.
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from augen.core.errors import AugenError
@@ -15,6 +16,8 @@ from augen.entries import Question
 from augen.prompts.sections import Example, query_text
 from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index
 from augen.store.responses import Store, request_key
+
+Kind = Literal["reasoning", "program"]  # what worked examples must have
 
 BATCH = 4_000  # rows added to Chroma at a time
 SEARCHED = 1_000  # candidates that Chroma looks at for a query: enough to find the very nearest of some thousand rows
@@ -49,17 +52,18 @@ class Retriever:
             )
         self._chroma = Chroma(name, embedding_function=embedder.model, client=client)
 
-    def examples(self, questions: Sequence[Question], k: int) -> list[list[Example]]:
-        """For each question up to `k` examples, the most similar last.
+    def examples(self, questions: Sequence[Question], k: int, kind: Kind = "reasoning") -> list[list[Example]]:
+        """For each question up to `k` examples that have a `kind`, the most similar last.
 
         So the most similar one stands right before the question in the prompt. Of equally similar rows the one with
         the lower number counts as nearer.
         """
-        return [[self._rows[row].example for row in reversed(found)] for found in self.nearest(questions, k)]
+        return [[self._rows[row].example for row in reversed(found)] for found in self.nearest(questions, k, kind)]
 
-    def nearest(self, questions: Sequence[Question], k: int) -> list[list[int]]:
+    def nearest(self, questions: Sequence[Question], k: int, kind: Kind = "reasoning") -> list[list[int]]:
         """As `examples`, but row numbers, the most similar first."""
-        if k == 0 or not self._rows:
+        usable = {number for number, row in enumerate(self._rows) if getattr(row, kind)}
+        if k == 0 or not usable:
             return [[] for _ in questions]
         vectors = self._embedder.embed([query_text(question.problem, question.item) for question in questions])
         if questions and vectors.shape[1] != self._dimensions:
@@ -67,13 +71,16 @@ class Retriever:
                 f"models/index: its vectors have {self._dimensions} dimensions, those of {self._embedder.name} "
                 f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
             )
-        return [self._nearest(vector, question.origin, k) for vector, question in zip(vectors, questions, strict=True)]
+        return [
+            self._nearest(vector, question.origin, k, usable)
+            for vector, question in zip(vectors, questions, strict=True)
+        ]
 
-    def _nearest(self, vector: Vectors, own: str, k: int) -> list[int]:
-        """Row numbers, nearest first, none of the problem `own`.
+    def _nearest(self, vector: Vectors, own: str, k: int, usable: Collection[int]) -> list[int]:
+        """Numbers of `usable` rows, nearest first, none of the problem `own`.
 
         Which of several equally near rows Chroma returns is up to chance. So it is asked for more than `k`, until
-        the last one returned is farther away than the k-th.
+        the last one returned is farther away than the k-th usable one.
         """
         # The rows of `own` are fetched too and removed here: a query with Chroma's own filter slows down as the index
         # grows (docs/SCALE.md).
@@ -90,19 +97,21 @@ class Retriever:
                 for doc, distance in found
                 if doc.metadata["origin"] != own
             )
-            if len(ranked) < asked or asked == others or ranked[-1][0] > ranked[k - 1][0]:
-                return [row for _, row in ranked[:k]]
+            found_usable = [(distance, row) for distance, row in ranked if row in usable]
+            settled = len(found_usable) >= k and ranked[-1][0] > found_usable[k - 1][0]
+            if settled or len(ranked) < asked or asked == others:
+                return [row for _, row in found_usable[:k]]
         return []
 
 
 def stored_examples(
-    index: Path, embedder: str, questions: Sequence[Question], k: int, store: Store
+    index: Path, embedder: str, questions: Sequence[Question], k: int, store: Store, kind: Kind = "reasoning"
 ) -> list[list[Example]]:
     """As `Retriever.examples`, for the index in the folder `index`, which was made with `embedder`.
 
     The key of a search is made of the bytes of the index (another embedder writes other bytes), the embedder's name,
-    the text searched for, the problem that is left out and the number of rows. Raises AugenError if `index` is not
-    an index.
+    the text searched for, the problem that is left out, the number of rows and what they must have. Raises AugenError
+    if `index` is not an index.
     """
     rows, vectors = read_index(index)
     if k == 0:
@@ -117,13 +126,14 @@ def stored_examples(
                 "k": k,
                 "text": query_text(question.problem, question.item),
                 "own": question.origin,
+                "having": kind,
             }
         )
         for question in questions
     ]
 
     def search(missing: dict[str, Question]) -> list[dict[str, dict[str, list[int]]]]:
-        nearest = Retriever(rows, vectors, Embedder(embedder)).nearest(list(missing.values()), k)
+        nearest = Retriever(rows, vectors, Embedder(embedder)).nearest(list(missing.values()), k, kind)
         return [{key: {"rows": numbers} for key, numbers in zip(missing, nearest, strict=True)}]
 
     found = store.fill(dict(zip(keys, questions, strict=True)), search)

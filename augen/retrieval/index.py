@@ -3,7 +3,7 @@
 It is two plain files, so that the same rows give the same bytes::
 
     models/index/embeddings.npy    float32 (N, D), one vector of length 1 per solved question
-    models/index/rows.jsonl        N lines: the question with its problem, options, reasoning and answer
+    models/index/rows.jsonl        N lines: the question with its problem, options, reasoning, answer and program
 """
 
 import io
@@ -30,7 +30,7 @@ class IndexRow:
     problem: str
     question: str
     options: list[str]
-    reasoning: str
+    reasoning: str | None  # None: the question has a program alone
     answer: str
     program: str | None = None
 
@@ -42,11 +42,11 @@ class IndexRow:
 
 
 def rows_of(entries: Sequence[Entry]) -> list[IndexRow]:
-    """One row per question that has a reasoning and an answer, in input order."""
+    """One row per question that has an answer and a reasoning, a program or both, in input order."""
     return [
         IndexRow(q.origin, q.problem, q.item.question, q.item.options, q.item.reasoning, q.item.answer, q.item.program)
         for q in questions(entries)
-        if q.item.reasoning and q.item.answer
+        if q.item.answer and (q.item.reasoning or q.item.program)
     ]
 
 

@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from augen.core.arrays import Bools, Floats, Ints
 from augen.core.files import read_json
@@ -92,7 +91,7 @@ class Votes:
     def log_chances(self, weights: Floats) -> Floats:
         """(Q, L) log P(letter) for ``w_s, w_p``."""
         weighed = np.where(self.options, weights[0] * self.steps + weights[1] * self.programs, -np.inf)
-        return np.asarray(weighed - logsumexp(weighed, axis=1, keepdims=True))
+        return np.asarray(weighed - np.logaddexp.reduce(weighed, axis=1, keepdims=True))
 
     def log_likelihood(self, weights: Floats) -> float:
         """The sum of log P(right letter)."""
@@ -144,7 +143,7 @@ def evidence(votes: Votes, weights: Floats) -> float:
     shared = (chances * centred * votes.programs).sum() / known if known else 0.0
     sums = np.bincount(votes.clusters, weights=programs - shared * steps, minlength=problems)
     spread = float(np.sqrt(sums @ sums * problems / max(1, problems - 1)))
-    return float(student.sf(sums.sum() / spread, problems - 1)) if spread and problems > 1 else 1.0
+    return float(stdtr(problems - 1, -sums.sum() / spread)) if spread and problems > 1 else 1.0
 
 
 def learned(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> Weight:

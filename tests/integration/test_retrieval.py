@@ -1,7 +1,9 @@
 """Worked examples from a real Chroma, with a tiny static embedder, against brute force."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from augen.core.errors import AugenError
 from augen.entries import Entry, Question, QuestionItem, origin, questions
 from augen.prompts.sections import Example, query_text
 from augen.puzzles.dataset import puzzle_entries
-from augen.retrieval.examples import Retriever
+from augen.retrieval.examples import Kind, Retriever
 from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index, rows_of, write_index
 
 CHARACTERS = "甲乙丙丁高矮快慢东西南北一二三四五六七八九十比到有路吗谁最"
@@ -99,6 +101,24 @@ def test_never_an_example_of_the_same_problem(
     for query, examples in zip(queries, retriever.examples(queries, 4), strict=True):
         assert query.problem not in [problem for problem, _ in examples]
         assert examples == brute_force(query, rows, embedder, 4)
+
+
+@pytest.mark.parametrize(("every", "k"), [(1, 2), (3, 5), (100, 2), (1000, 2)])
+def test_examples_with_a_program_are_the_nearest_that_have_one(
+    every: int, k: int, rows: list[IndexRow], embedder: Embedder
+) -> None:
+    """Most rows have a reasoning alone; of those with a program every second has no reasoning."""
+    vectors = embedded(rows, embedder)
+    changed = list(rows)
+    for number in range(1, len(rows), every):
+        changed[number] = replace(rows[number], program="answer(1).", reasoning=None if number % 2 else "想。")
+    retriever = Retriever(changed, vectors, embedder)
+    queries = [ask(row.problem, row.origin, row.question) for row in rows[::40]]
+    for kind in get_args(Kind):
+        having = [row for row in changed if getattr(row, kind)]
+        found = retriever.examples(queries, k, kind)
+        assert found == [brute_force(query, having, embedder, k) for query in queries]
+        assert all(getattr(item, kind) for examples in found for _, item in examples)
 
 
 def test_more_examples_than_rows(embedder: Embedder) -> None:

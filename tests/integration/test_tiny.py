@@ -8,6 +8,7 @@ import torch
 from transformers import AutoTokenizer, Qwen2ForCausalLM, Qwen2ForSequenceClassification, Qwen2Tokenizer
 
 from augen.answers import parse_answer
+from augen.core.params import Prompt
 from augen.entries import QuestionItem
 from augen.pretrain import checker, generator
 from augen.pretrain.checker import RIGHT, WRONG, Checked
@@ -15,12 +16,14 @@ from augen.pretrain.corpus import DIFFICULTIES, Sequence, hardest_at, sequences
 from augen.pretrain.generator import IGNORED
 from augen.pretrain.tokenizer import build_tokenizer
 
+ROOT = Path(__file__).parents[2]
 ITEM = QuestionItem("谁高？", ["甲", "乙"], "甲比乙高。\n所以：甲，选A。\n答案是：A", "A", "solver")
+PROMPT = Prompt(solve="请解答。", explain="请解释。", program="请写程序。", chat_template=False)
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[Sequence]:
-    return sequences(60, "请解答。", "请解释。", "test", DIFFICULTIES[-1])
+    return sequences(60, PROMPT, "test", DIFFICULTIES[-1], programs=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +37,21 @@ def model(tokenizer: Qwen2Tokenizer) -> Qwen2ForCausalLM:
     return generator.new_model(tokenizer, hidden=64, layers=2)
 
 
-def test_every_text_ends_in_a_learned_reasoning_with_an_answer(texts: list[Sequence]) -> None:
-    assert {"请解答", "请解释"} == {text.parts[0][0][:3] for text in texts}
+def test_every_text_ends_in_a_learned_reasoning_or_program(texts: list[Sequence]) -> None:
+    assert {"请解答", "请解释", "请写程"} == {text.parts[0][0][:3] for text in texts}
     for text in texts:
-        reasoning, learned = text.parts[-1]
+        completion, learned = text.parts[-1]
         assert learned and not text.parts[0][1]
-        assert parse_answer(reasoning, 5) is not None
+        if text.parts[0][0].startswith("请写程"):
+            assert completion.startswith("#use ") and completion.endswith(".")
+        else:
+            assert parse_answer(completion, 5) is not None
+
+
+def test_a_fact_of_a_program_is_a_token_per_word_and_one_between() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/tiny/generator")
+    parts = [tokenizer.decode([i]) for i in tokenizer('rel("己","弟弟","甲").\n')["input_ids"]]
+    assert parts == ['rel("', "己", '","', "弟弟", '","', "甲", '").\n']
 
 
 def test_easy_puzzles_come_first() -> None:

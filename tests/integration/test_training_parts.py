@@ -25,7 +25,7 @@ from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, Solution
 from augen.prompts.sections import Example, completion, program_prompt, solve_prompt
 from augen.prompts.window import Window
-from augen.retrieval.examples import Retriever
+from augen.retrieval.examples import Kind, Retriever
 from augen.scorer.pairwise import one_label, pairs_of, two_labels
 from augen.scorer.report import LabelledReasoning, labelled
 from augen.scorer.score import Scorer
@@ -420,13 +420,13 @@ def test_warmup_is_a_share_of_the_steps(warmup: float, steps: int, tiny_model: P
 
 
 class FixedExamples:
-    """A retriever that finds the same examples for every question."""
+    """A retriever that finds the same examples of a kind for every question."""
 
     def __init__(self, *examples: Example) -> None:
         self.found = list(examples)
 
-    def examples(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int) -> list[list[Example]]:
-        return [self.found[:k] for _ in questions]
+    def examples(self, questions: Sequence[tuple[str, QuestionItem, str]], k: int, kind: Kind) -> list[list[Example]]:
+        return [[example for example in self.found if getattr(example[1], kind)][:k] for _ in questions]
 
 
 def taught(base: Path, *examples: Example, max_length: int = 300, entries: Sequence[Entry] = ()) -> list[Lesson]:

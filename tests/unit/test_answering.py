@@ -255,13 +255,15 @@ def with_programs(
     solver: Solver | None = None,
     sampling: Prompting = PROGRAMS,
     examples: Examples | None = None,
+    worked: Examples | None = None,
     **changes: Any,
 ) -> Answering:
     """Two slots of programs and two of reasonings, which a score of 0.9 accepts."""
     settings = replace(ROUNDS, **({"voters": 2, "programs": 2, "max_resample": 1} | changes))
-    shown = [()] * len(questions) if examples is None else examples
+    nothing: Examples = [()] * len(questions)
+    shown = nothing if examples is None else examples
     programs, reasoning = (
-        Programs(sampling, solver or Solver()),
+        Programs(sampling, solver or Solver(), nothing if worked is None else worked),
         replace(SAMPLING, shuffle_options=sampling.shuffle_options),
     )
     with sampler_of(engine, folder) as sampler:
@@ -342,16 +344,18 @@ def test_options_of_programs_are_shuffled_and_mapped_back(tmp_path: Path) -> Non
     assert len({tuple(shown_options(r.prompt)) for r in engine.asked if is_program(r)}) > 3
 
 
-def test_only_examples_with_a_program_stand_in_a_prompt_for_one(tmp_path: Path) -> None:
-    solved = QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A")
-    examples = [("例一。", solved), ("例二。", replace(solved, program="answer(1)."))]
+def test_prompts_for_reasonings_and_for_programs_have_their_own_examples(tmp_path: Path) -> None:
+    examples = [("例一。", QuestionItem("问？", ["1", "2"], "想。\n答案是：A", "A"))]
+    worked = [("例二。", QuestionItem("问？", ["1", "2"], answer="A", program="answer(1)."))]
     engine = FakeEngine(writes(lambda r: "西", says("B")))
     [question] = asked(1)
-    with_programs([question], engine, tmp_path, examples=[examples])
+    with_programs([question], engine, tmp_path, examples=[examples], worked=[worked])
     assert {r.prompt for r in engine.asked if is_program(r)} == {
-        program_prompt("写程序。", "题目0。", question.item, examples[1:])
+        program_prompt("写程序。", "题目0。", question.item, worked)
     }
-    assert all("例一" in r.prompt for r in engine.asked if not is_program(r))
+    assert {r.prompt for r in engine.asked if not is_program(r)} == {
+        solve_prompt("解答。", "题目0。", question.item, examples)
+    }
 
 
 def test_programs_are_ranked_among_programs(tmp_path: Path) -> None:
@@ -366,7 +370,7 @@ def test_programs_are_ranked_among_programs(tmp_path: Path) -> None:
 
 def test_adaptive_draws_programs_first_and_reasonings_where_they_abstain(tmp_path: Path) -> None:
     engine = FakeEngine(writes(lambda r: "西" if "题目0" in r.prompt else "？", says("B")), lambda r: -1.0)
-    sparing = {"adaptive": True, "certainty": 0.8, "voters": 3}
+    sparing: dict[str, Any] = {"adaptive": True, "certainty": 0.8, "voters": 3}
     found = with_programs(asked(2), engine, tmp_path, program_weight=3.0, **sparing)
     assert places(found.samples[0]) == [("program", 1, 0)]
     modes = [mode for mode, _, _ in places(found.samples[1])]
@@ -636,8 +640,10 @@ def test_answers_are_filled_in_and_nothing_else() -> None:
 
 def test_examples_are_written_for_every_question() -> None:
     solved = QuestionItem("谁高？", ["丙", "丁"], "丙高。\n答案是：A", "A", "solver")
+    programmed = QuestionItem("谁高？", ["丙", "丁"], answer="A", program='answer("丙").')
     with_one, without = asked(2)
-    first, second = map(json.loads, example_lines([with_one, without], [[("丙比丁高。", solved)], []]))
+    found, worked = [[("丙比丁高。", solved)], []], [[("丙比丁高。", programmed)], []]
+    first, second = map(json.loads, example_lines([with_one, without], found, worked))
     assert first["examples"] == [
         {
             "problem": "丙比丁高。",
@@ -648,4 +654,6 @@ def test_examples_are_written_for_every_question() -> None:
         }
     ]
     assert (first["question"], second["question"]) == (with_one.id, without.id)
-    assert second["examples"] == []
+    [program] = first["programs"]
+    assert (program["program"], program["problem"], "reasoning" in program) == ('answer("丙").', "丙比丁高。", False)
+    assert second["examples"] == second["programs"] == []

@@ -12,7 +12,7 @@ import pytest
 from augen.core.errors import AugenError
 from augen.entries import Question, QuestionItem
 from augen.retrieval import examples
-from augen.retrieval.examples import stored_examples
+from augen.retrieval.examples import Kind, stored_examples
 from augen.retrieval.index import IndexRow, write_index
 from augen.store.responses import Store
 
@@ -30,7 +30,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[list[Question]]:
     """What is searched for, search by search; it finds row 2, then row 0, and so on upwards from there."""
     calls: list[list[Question]] = []
 
-    def nearest(questions: Sequence[Question], k: int) -> list[list[int]]:
+    def nearest(questions: Sequence[Question], k: int, kind: Kind) -> list[list[int]]:
         calls.append(list(questions))
         return [[2, 0, 1][:k] for _ in questions]
 
@@ -69,12 +69,13 @@ def test_what_can_change_a_search_is_another_search(tmp_path: Path, searched: li
         stored_examples(folder, "embedder", [ask(0)], 2, store)
         stored_examples(folder, "embedder", [ask(0)], 1, store)
         stored_examples(folder, "other", [ask(0)], 2, store)
+        stored_examples(folder, "embedder", [ask(0)], 2, store, "program")
         stored_examples(folder, "embedder", [replace(asked, problem_id="p2")], 2, store)
         stored_examples(folder, "embedder", [replace(asked, problem="别的。")], 2, store)
         stored_examples(index(tmp_path / "turned", turn=0.1), "embedder", [ask(0)], 2, store)
-        assert len(searched) == 6
+        assert len(searched) == 7
         stored_examples(folder, "embedder", [replace(asked, problem_id=f"{asked.problem_id}~1")], 2, store)
-        assert len(searched) == 6, "a rewritten copy has the same problem to keep away from"
+        assert len(searched) == 7, "a rewritten copy has the same problem to keep away from"
 
 
 def test_no_examples_wanted(tmp_path: Path, searched: list[list[Question]]) -> None:

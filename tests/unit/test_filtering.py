@@ -216,8 +216,45 @@ def test_entries_keep_their_other_questions_and_vanish_without_any() -> None:
         "questions": 3,
         "kept": 1,
         "dropped": {"no_reasoning": 2},
+        "programs": 0,
         "examples": {"no_reasoning": {"question": "p#2", "detail": "no text"}},
     }
+
+
+PROGRAM = 'over("甲","乙"). answer(X) :- over(X,_).'
+
+
+def programmed(reasoning: str | None, **changes: str) -> Entry:
+    made = entry(reasoning, **changes)
+    made.questions[0].program = PROGRAM
+    return made
+
+
+@pytest.mark.parametrize(
+    "reasoning", [None, "甲最高。", "甲最高。\n答案是：B", "正确答案已经给出。\n答案是：A", "长" * 3000]
+)
+def test_a_question_keeps_its_program_when_its_reasoning_is_dropped(reasoning: str | None) -> None:
+    [kept], report = run(programmed(reasoning))
+    assert kept.questions == [replace(programmed(None).questions[0], author=None)]
+    assert (report.kept, report.dropped.total(), report.programs) == (0, 1, 1)
+    assert run(entry(reasoning))[0] == [], "without a program nothing is left"
+
+
+def test_a_program_goes_with_its_question() -> None:
+    text = question_text(PROBLEM, entry().questions[0])
+    for reasoning in (RIGHT, None):
+        assert run(programmed(reasoning), held_out=near({"dev#1": text}))[0] == []
+        assert run(programmed(reasoning, problem="长" * 3000))[0] == []
+    kept, report = run(programmed(RIGHT), programmed(RIGHT), programmed(None), programmed(None, id="q"))
+    assert kept == [programmed(RIGHT)], "the same row and the same program, of the same problem and of another"
+    assert (report.kept, report.programs, dict(report.dropped)) == (1, 0, {"repeated": 1, "no_reasoning": 2})
+    assert len(run(programmed(None), programmed(None, id="p~1", problem=f"听说，{PROBLEM}"))[0]) == 2
+
+
+def test_wrong_reasonings_and_a_generators_own_leave_no_program_behind() -> None:
+    wrong = programmed("甲最高。", answer="B")
+    assert run(wrong, right=right_answers([entry()]))[0] == []
+    assert run(programmed(RIGHT), unpaired=set())[0] == []
 
 
 def near(texts: dict[str, str], threshold: float = 0.9, ngram: int = 5) -> NearDuplicates:

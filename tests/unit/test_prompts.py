@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from augen.answers import parse_answer
 from augen.entries import QuestionItem
-from augen.prompts.sections import answer_line, completion, explain_prompt, question_block, solve_prompt, worked_example
+from augen.prompts.sections import (
+    answer_line,
+    completion,
+    explain_prompt,
+    program_prompt,
+    question_block,
+    solve_prompt,
+    worked_example,
+)
 
 PROBLEM = "三个人比身高：甲比乙高，乙比丙高。"
 ITEM = QuestionItem("谁最高？", ["乙", "甲"], "甲比乙高，乙比丙高。\n所以：甲，选B。\n答案是：B", "B", "solver")
@@ -64,6 +72,8 @@ def test_only_the_explaining_prompt_shows_the_answer() -> None:
 def test_a_worked_example_needs_a_reasoning() -> None:
     with pytest.raises(ValueError, match="needs a reasoning"):
         solve_prompt("解答。", PROBLEM, ITEM, [(PROBLEM, QuestionItem("谁？", ["甲", "乙"]))])
+    with pytest.raises(ValueError, match="needs a program"):
+        program_prompt("写程序。", PROBLEM, ITEM, [(PROBLEM, QuestionItem("谁？", ["甲", "乙"]))])
 
 
 @given(st.sampled_from("ABCDE"))

@@ -10,7 +10,7 @@ from functools import cache
 from math import sqrt
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import ClassVar, Self
 
 import pytest
 
@@ -242,6 +242,9 @@ def test_texts_are_quoted_for_the_solver() -> None:
 class Ambiguous:
     """A world with one question that has two answers, and one that offers nothing to choose from."""
 
+    uses: ClassVar = "ordering"
+    wording = 0
+
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
         return cls()
@@ -249,8 +252,11 @@ class Ambiguous:
     def problem(self) -> str:
         return "甲或乙最高。"
 
+    def facts(self) -> list[str]:
+        return ["1{tall(1..2)}1."]
+
     def program(self) -> str:
-        return "1{tall(1..2)}1."
+        return "".join(self.facts())
 
     def queries(self) -> list[Query]:
         two = Query("谁最高？", "answer(X) :- tall(X).", lambda proof: "", ("1", "2"))
@@ -290,7 +296,7 @@ def test_a_data_set_takes_the_families_in_turn() -> None:
 @pytest.mark.parametrize(
     ("file", "options"),
     [
-        ("train.jsonl", ["--families", "basic", "--count", "300", "--seed", "train"]),
+        ("train.jsonl", ["--families", "basic", "--count", "700", "--seed", "train"]),
         ("test.jsonl", ["--families", "basic", "--count", "150", "--seed", "test", "--unanswered"]),
     ],
 )

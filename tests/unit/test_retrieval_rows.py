@@ -1,6 +1,7 @@
 """What an index holds of each solved question, and how its files are read back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,18 @@ def test_one_row_per_solved_question_in_order() -> None:
     entries = [
         Entry("甲。", [solved("一？"), solved("二？", reasoning=None), solved("三？")], "p0"),
         Entry("乙。", [solved("四？", answer=None), solved("五？")], "p1"),
+        Entry("丙。", [replace(solved("六？", reasoning=None), program="answer(1).")], "p2"),
     ]
     assert [(r.origin, r.problem, r.question) for r in rows_of(entries)] == [
         ("p0", "甲。", "一？"),
         ("p0", "甲。", "三？"),
         ("p1", "乙。", "五？"),
+        ("p2", "丙。", "六？"),
     ]
+    assert rows_of(entries)[-1].example == (
+        "丙。",
+        QuestionItem("六？", ["1", "2"], answer="A", program="answer(1)."),
+    )
 
 
 def test_a_rewritten_copy_belongs_to_its_original() -> None:

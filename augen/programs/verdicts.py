@@ -1,13 +1,15 @@
-"""Programs are run in the sandbox, and their results chosen among the options of their questions."""
+"""What a model wrote is run in the sandbox, and its result chosen among the options of its question."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from augen.answering.rounds import SolveMany
 from augen.core.cores import cores
 from augen.programs.language import program_of
 from augen.programs.options import Verdict, verdict
 from augen.programs.solver import Limits, stored_results
 from augen.store.responses import Store
+
+# Texts with a program in each, and the options of the question of each, as its prompt showed them.
+SolveMany = Callable[[Sequence[str], Sequence[Sequence[str]]], Sequence[Verdict]]
 
 
 def stored_verdicts(store: Store) -> SolveMany:
