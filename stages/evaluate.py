@@ -1,7 +1,7 @@
 """Measure what each step of the pipeline gained on the dev questions, and show it; needs no model and no GPU.
 
 in:  data/dev.jsonl (with answers), data/samples.jsonl and data/examples.jsonl (from infer), data/baseline.jsonl
-     (from baseline), reports/filter.json, reports/scorer.json
+     (from baseline), reports/filter.json, reports/scorer.json; with slots of programs also data/vote_weights.json
 out: reports/metrics.json, reports/gains.md, reports/report.html,
      reports/plots/{accuracy_over_k,accuracy_over_samples,roc,calibration,filter}.csv
 """
@@ -13,6 +13,7 @@ from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.jsonl import read_jsonl
+from augen.evaluation.programs import Programs, abstentions
 from augen.evaluation.replay import curves, savings
 from augen.evaluation.report.flags import chosen, flags_of
 from augen.evaluation.report.page import Content, page
@@ -20,9 +21,11 @@ from augen.evaluation.report.questions import Drawn, decisions, question_records
 from augen.evaluation.report.tables import filter_rows, side_by_side
 from augen.evaluation.steps import Recorded, csv_text, evaluate, gains_page, gains_table, rounded
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import SampleFile, dev_questions, matched, read_samples, reasonings
+from augen.voting.samples import SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
+from augen.voting.weights import read_weight
 
+WEIGHT = Path("data/vote_weights.json")
 COLUMNS = {
     "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],
     "accuracy_over_samples": ["voters", "samples", "all_votes", "adaptive"],
@@ -38,16 +41,19 @@ def main() -> None:
         "scorer", "seed", "translate", "voters",
     )  # fmt: skip
     infer = SampleFile(Path("data/samples.jsonl"), "infer", VotingSettings.of(p))
-    settings = replace(infer.settings, programs=0)  # every row is about reasonings
     baseline = SampleFile(Path("data/baseline.jsonl"), "baseline", VotingSettings(p.baseline.samples))
     given = [name for name, on in (("adapter", p.infer.adapter), ("examples", p.rag.k > 0)) if on]
 
     dev = read_jsonl("data/dev.jsonl", answers="required")
     questions = dev_questions(dev)
-    drawn = reasonings(read_samples(infer, ("dev", "test")), infer)
+    drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    recorded = Recorded(samples, plain, drawn["test"])
+    settings, programs = infer.settings, None
+    if settings.programs:
+        programs = Programs(read_weight(replace(infer, path=WEIGHT)), abstentions(infer, "dev"))
+        settings = replace(settings, program_weight=programs.weight.program)
+    recorded = Recorded(samples, plain, drawn["test"], programs)
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
     filtered = read_json("reports/filter.json")
     report.plots["filter"] = filter_rows(filtered)

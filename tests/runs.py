@@ -11,22 +11,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from augen.core.files import write_json, write_text
+from augen.core.params import load
 from augen.entries import Entry, QuestionItem, letter_of, question_id
 from augen.entries.jsonl import write_jsonl
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.voting.samples import Sample
 from augen.voting.settings import VotingSettings
+from augen.voting.weights import Weight
 from tests.dependencies import ROOT
-from tests.oracles import next_draws
+from tests.oracles import next_places
 from tests.params import write_params
 
 POOL = 90  # different problems; larger runs repeat them under other ids
@@ -73,35 +75,61 @@ def drawn(item: QuestionItem, skill: float, rng: Random, scored: bool) -> dict[s
     return {"text": text, "answer": answer, "score": score, "tokens": len(text) // 2, "finish": finish}
 
 
+def program(item: QuestionItem, skill: float, rng: Random) -> dict[str, Any]:
+    """As `drawn`, of a program: what ends in the middle has no answer, what lacks a line may have another."""
+    assert item.answer and item.program
+    lines = item.program.splitlines()
+    row = {"text": item.program, "answer": item.answer, "score": None, "finish": "stop", "cause": None, "detail": ""}
+    if rng.random() > skill:
+        half = "\n".join(lines[: len(lines) // 2 + 1])[:-1]
+        place = f"line {half.count(chr(10)) + 1}, column {len(half.rpartition(chr(10))[2]) + 1}"
+        row |= rng.choice(
+            [
+                {"text": half, "cause": "syntax", "detail": f"{place}: syntax error, unexpected <EOF>"},
+                {"text": half, "cause": "cut", "finish": "length"},
+                {"text": "\n".join(lines[1:]), "cause": "several", "detail": "options A, B by the answers: 1; 2"},
+                {"text": "\n".join(lines[1:]), "cause": "no_option", "detail": "no option is the answer: 99"},
+                {"text": "\n".join(lines[1:])},
+            ]
+        )
+        others = [letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer]
+        row["answer"] = None if row["cause"] else rng.choice(others)
+    return row | {"tokens": len(row["text"]) // 2}
+
+
 def sample_rows(
-    split: str, entries: Sequence[Entry], voters: int, max_resample: int, threshold: float, scored: bool, lift: float
+    split: str, entries: Sequence[Entry], settings: VotingSettings, scored: bool, lift: float
 ) -> Iterator[dict[str, Any]]:
-    """Lines of samples.jsonl, drawn in rounds as `infer` draws them."""
+    """Lines of samples.jsonl, drawn in rounds as `infer` draws them; with slots of programs in their lines, too."""
     skill_of = {family: 0.45 + lift + 0.4 * Random(family).random() for family in FAMILIES}
     for entry in entries:
         for i, item in enumerate(entry.questions):
             name = question_id(entry, i)
-            rng = Random(f"{name} {scored}")
+            rng, solved = Random(f"{name} {scored}"), Random(f"{name} programs")
             skill = min(0.97, max(0.05, rng.gauss(skill_of[entry.id.rsplit("_", 1)[1]], 0.3)))
             history: list[Sample] = []
-            while draws := next_draws(history, VotingSettings(voters, max_resample, threshold)):
-                for slot, round_ in draws:
-                    row = drawn(item, skill, rng, scored)
-                    sample = Sample(row["answer"], row["score"], slot, round_)
+            while places := next_places(history, settings):
+                for mode, slot, round_ in places:
+                    own = rng if mode == "steps" else solved
+                    row = drawn(item, skill, rng, scored) if mode == "steps" else program(item, skill, solved)
+                    sample = Sample(row["answer"], row["score"], slot, round_, mode=mode)
                     history.append(sample)
                     yield {
                         "split": split,
                         "question": name,
                         "slot": slot,
                         "round": round_,
-                        "seed": rng.randrange(2**31),
+                        "seed": own.randrange(2**31),
                         "text": row["text"],
                         "answer": row["answer"],
                         "score": row["score"],
-                        "accepted": sample.accepted(threshold),
+                        "accepted": sample.accepted(settings.threshold),
                         "tokens": row["tokens"],
                         "finish": row["finish"],
                         "logprob_rank": None if row["score"] is None else round(100 * row["score"]),
+                        "mode": mode,
+                        "cause": row.get("cause"),
+                        "detail": row.get("detail", ""),
                     }
 
 
@@ -174,25 +202,32 @@ def write_run(
     k: int = 1,
     lift: float = 0.1,
     more: Sequence[Entry] = (),
+    changes: Mapping[str, Any] | None = None,
 ) -> None:
     """Write every file that `evaluate` reads under `folder`; `lift` is how much the adapter and examples add.
+
+    `changes` to the tests' params, by dotted key, come last: ``{"infer.programs": 2}``.
 
     `more` are further dev problems; their ids end in the name of a family, their questions have reasonings.
     """
     dev, test = [*dev_entries(questions), *more], puzzle_entries(9, "made-up test", "test")
     write_jsonl(folder / "data/dev.jsonl", dev)
+    params = {"voters": voters, "max_resample": max_resample, "infer.threshold": threshold} | dict(changes or {})
+    write_params(folder / "params.yaml", params)
+    weight = Weight(3.0, "learned", 80, 31, 160, 120, 105)
+    settings = VotingSettings.of(load("infer", "voters", "max_resample", path=folder / "params.yaml"))
+    settings = replace(settings, program_weight=weight.program)
     write_text(
         folder / "data/samples.jsonl",
-        lines(sample_rows("dev", dev, voters, max_resample, threshold, True, lift))
-        + lines(sample_rows("test", test, voters, max_resample, threshold, True, lift)),
+        lines(sample_rows("dev", dev, settings, True, lift)) + lines(sample_rows("test", test, settings, True, lift)),
     )
-    write_text(folder / "data/baseline.jsonl", lines(sample_rows("dev", dev, baseline, 0, 0.0, False, 0.0)))
+    write_text(folder / "data/baseline.jsonl", lines(sample_rows("dev", dev, VotingSettings(baseline), False, 0.0)))
+    write_json(folder / "data/vote_weights.json", asdict(weight))
     write_text(
         folder / "data/examples.jsonl", lines(example_rows("dev", dev, k)) + lines(example_rows("test", test, k))
     )
     write_json(folder / "reports/filter.json", filter_report(Random(questions)))
     write_json(folder / "reports/scorer.json", scorer_report())
-    write_params(folder / "params.yaml", {"voters": voters, "max_resample": max_resample})
 
 
 def evaluated(folder: Path) -> Path:
@@ -211,8 +246,11 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=224, help="dev questions (default: %(default)s)")
     parser.add_argument("--voters", type=int, default=5, help="slots per question (default: %(default)s)")
     parser.add_argument("--lift", type=float, default=0.1, help="what the adapter brings (default: %(default)s)")
+    parser.add_argument("--programs", type=int, default=0, help="slots of programs (default: %(default)s)")
+    parser.add_argument("--adaptive", action="store_true", help="programs and reasonings until a question is settled")
     asked = parser.parse_args()
-    write_run(asked.folder, asked.questions, asked.voters, lift=asked.lift)
+    changes = {"infer.programs": asked.programs, "infer.adaptive": asked.adaptive}
+    write_run(asked.folder, asked.questions, asked.voters, lift=asked.lift, changes=changes)
     print(evaluated(asked.folder))
 
 

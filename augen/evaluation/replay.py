@@ -4,6 +4,10 @@ The stopping rule is run again on what is recorded: where it ends a question ear
 unread. So one file of samples tells, for every number of voters, the accuracy and the samples per question with the
 rule and without it, and no model is asked.
 
+Slots of programs are replayed with the slots of reasonings: all of them, before any reasoning, at the weight that they
+had. Only the number of reasonings varies. What samples that were drawn adaptively do not tell is left out: a number is
+of all questions, or there is none.
+
 Shapes: Q questions, V slots, R rounds.
 """
 
@@ -62,11 +66,13 @@ def replay(recorded: SampleGrid, settings: VotingSettings) -> Bools | None:
 
 
 def outcome(recorded: SampleGrid, truth: Ints, settings: VotingSettings, order: Sequence[int]) -> Outcome | None:
-    """What all questions get if the slots are taken in `order`: ``order[0]`` as slot 1, …, as many as `settings` has.
+    """What all questions get if reasonings are taken in `order`: ``order[0]`` as slot 1, …, as many as `settings` has.
 
-    None where one wants a sample that is not recorded.
+    The slots of programs stay as they are. None where a question wants a sample that is not recorded.
     """
-    recorded = recorded[:, np.array(order[: settings.voters]) - 1, : settings.max_resample + 1]
+    first = recorded.program_slots
+    slots = [*range(first), *(first + slot - 1 for slot in order[: settings.voters])]
+    recorded = recorded[:, slots, : settings.max_resample + 1]
     drawn = replay(recorded, settings)
     if drawn is None:
         return None
@@ -80,7 +86,7 @@ def curves(samples: Samples, questions: DevQuestions, settings: VotingSettings) 
 
     Each point is the mean over up to `ORDERS` orders of the slots. What the samples cannot tell is left out: if they
     were drawn adaptively, that is nearly everything. With ``resample: question`` only round 0 is looked at, because
-    which redraws fewer voters would have asked for is not known.
+    which redraws fewer voters would have asked for is not known. Samples are counted with those of programs.
     """
     recorded = SampleGrid.of(samples, settings)
     slots = range(1, settings.voters + 1)

@@ -8,7 +8,7 @@ not drawn.
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
@@ -19,6 +19,7 @@ from tabulate import tabulate
 
 from augen.core.arrays import Floats, Ints
 from augen.entries import letter_of
+from augen.evaluation.programs import MEANINGS, SHARES, Programs, cut_short, program_numbers, program_sentences
 from augen.metrics.quality import scorer_quality
 from augen.metrics.stats import (
     Estimate,
@@ -26,6 +27,7 @@ from augen.metrics.stats import (
     cluster_mean,
     constant_accuracies,
     group_means,
+    numbered,
     paired_difference,
 )
 from augen.voting.grid import SampleGrid
@@ -113,11 +115,15 @@ def gains_of(steps: Sequence[Step], clusters: Ints, baselines: int) -> list[Gain
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was drawn: for the dev questions, by the plain model for them, and for the test questions."""
+    """What was drawn: for the dev questions, by the plain model for them, and for the test questions.
+
+    `programs` is there where programs are among the samples of dev and test.
+    """
 
     dev: Samples
     plain: Samples
     test: Samples
+    programs: Programs | None = None
 
     @cached_property
     def plain_grid(self) -> SampleGrid:
@@ -129,26 +135,27 @@ def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettin
 
     The samples of dev and plain must have been `matched` with `questions`.
     """
-    samples, truth = recorded.dev, questions.truth
-    grid = SampleGrid.of(samples, settings)
+    samples, truth = recorded.dev.steps, questions.truth
+    grid = SampleGrid.of(recorded.dev, settings)
     steps = _steps(questions, grid, recorded.plain_grid, settings, setup)
     gains = gains_of(steps, questions.clusters, baselines=3)
-    test_fallbacks = _unanswered(recorded.test)
-    curve = accuracy_curve(grid, truth, settings.method)
-    numbers = _numbers(questions, recorded, steps, gains) | {
-        "at_k": curve[-1],
-        "acceptance": {
-            f"round_{number}": share
-            for number, share in enumerate(acceptance_by_round(samples.rows["round"], samples.rows["accepted"]))
-        },
-        "test": {
-            "questions": len(recorded.test.ids),
-            "fallbacks": len(test_fallbacks),
-            "no_answer_rate": recorded.test.common.no_answer_rate,
-            "samples_per_question": recorded.test.per_question,
-            "tokens_per_question": recorded.test.tokens_per_question,
-        },
+    test_fallbacks = _unanswered(recorded.test, settings)
+    curve = accuracy_curve(grid.steps, truth, settings.method)
+    numbers = _numbers(questions, recorded, settings, steps, gains)
+    if curve:
+        numbers["at_k"] = curve[-1]
+    if not cut_short(grid, settings):
+        shares = acceptance_by_round(samples.rows["round"], samples.rows["accepted"])
+        numbers["acceptance"] = {f"round_{number}": share for number, share in enumerate(shares)}
+    numbers["test"] = {
+        "questions": len(recorded.test.ids),
+        "fallbacks": len(test_fallbacks),
+        "no_answer_rate": recorded.test.steps.common.no_answer_rate,
+        "samples_per_question": recorded.test.per_question,
+        "tokens_per_question": recorded.test.tokens_per_question,
     }
+    if recorded.programs:
+        numbers["programs"] = program_numbers(grid, recorded.dev, questions, settings, recorded.programs)
     plots: dict[str, list[dict[str, Any]]] = {"accuracy_over_k": curve, "roc": [], "calibration": []}
     judged = samples.judged
     if quality := scorer_quality(judged.rows["score"], judged.right(truth)):
@@ -163,7 +170,7 @@ def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettin
 
 
 def _numbers(
-    questions: DevQuestions, recorded: Recorded, steps: Sequence[Step], gains: Sequence[Gain]
+    questions: DevQuestions, recorded: Recorded, settings: VotingSettings, steps: Sequence[Step], gains: Sequence[Gain]
 ) -> dict[str, Any]:
     """What is handed in beside one sample of the plain model, and what it cost."""
     right = {step.key: step.right for step in steps}
@@ -171,57 +178,70 @@ def _numbers(
     final, before = cluster_mean(right["fallback"], clusters), cluster_mean(right["plain"], clusters)
     gain = paired_difference(right["fallback"], right["plain"], clusters)
     return {
-        **_pair("accuracy", final),
-        **_pair("plain_accuracy", before),
-        **_pair("gain", gain),
-        "no_answer_rate": recorded.dev.common.no_answer_rate,
+        **numbered("accuracy", final),
+        **numbered("plain_accuracy", before),
+        **numbered("gain", gain),
+        "no_answer_rate": recorded.dev.steps.common.no_answer_rate,
         "plain_no_answer_rate": recorded.plain.no_answer_rate,
-        "fallbacks": len(_unanswered(recorded.dev)),
+        "fallbacks": len(_unanswered(recorded.dev, settings)),
         "samples_per_question": recorded.dev.per_question,
         "tokens_per_question": recorded.dev.tokens_per_question,
         "questions": len(questions.ids),
         "problems": int(clusters.max()) + 1,
-        "steps": {step.key: _pair("accuracy", step.accuracy) | _pair("gain", step.difference) for step in gains},
+        "steps": {step.key: numbered("accuracy", step.accuracy) | numbered("gain", step.difference) for step in gains},
     }
 
 
-def _unanswered(samples: Samples) -> list[str]:
-    """The questions for which no sample has an answer, so that the fallback letter is handed in."""
-    parsed = set(samples.rows["question"][samples.rows["answer"] >= 0].tolist())
-    return [question for i, question in enumerate(samples.ids) if i not in parsed]
-
-
-def _pair(name: str, estimate: Estimate | None) -> dict[str, float]:
-    """An estimate as two numbers, ``name`` and ``name_se``; nothing where there is none."""
-    return {name: estimate.value, f"{name}_se": estimate.se} if estimate else {}
+def _unanswered(samples: Samples, settings: VotingSettings) -> list[str]:
+    """The questions for which nothing votes, so that the fallback letter is handed in."""
+    voted = SampleGrid.of(samples, settings).voted(settings)
+    return [samples.ids[question] for question in np.flatnonzero(voted < 0)]
 
 
 def _steps(
     questions: DevQuestions, grid: SampleGrid, plain: SampleGrid, settings: VotingSettings, setup: str
 ) -> list[Step]:
-    """The rows of the table, from guessing to what is handed in; each adds one thing to the one before it."""
+    """The rows of the table, from guessing to what is handed in; each adds one thing to the one before it.
+
+    Where programs had cut the reasonings short, the rows about reasonings alone are left out.
+    """
     truth = questions.truth
-    first = grid[:, :, :1]  # round 0
-    voted = grid.voted(settings)
-    best = int(np.argmax(constant_accuracies(truth)))
-    once, all_rounds = (np.count_nonzero(part.drawn) / len(truth) for part in (first, grid))
-
-    def right(answers: Ints | int) -> Floats:
-        return np.asarray(answers == truth, dtype=np.float64)
-
-    final = handed_in(voted, questions.options, settings.fallback)
-    majority = winners(first.flat("answers"), first.flat("weights"), "majority")  # accepted or not
+    voted, best = grid.voted(settings), int(np.argmax(constant_accuracies(truth)))
+    final, drawn = handed_in(voted, questions.options, settings.fallback), _drawn(grid)
+    reasoned = [] if cut_short(grid, settings) else _reasoned(grid.steps, truth, settings, setup)
+    programs = f"{settings.programs} program{'s' * (settings.programs > 1)} (weight {settings.program_weight:g})"
+    solver = f"+ solver, {programs}" if reasoned else f"+ {setup}, {programs} and votes"
     return [
         Step("random", "random option", 1 / questions.options, 0),
-        Step("always_a", "always A", right(0), 0),
-        Step("best_constant", f"always {letter_of(best)} (the best constant)", right(best), 0),
+        Step("always_a", "always A", _right(0, truth), 0),
+        Step("best_constant", f"always {letter_of(best)} (the best constant)", _right(best, truth), 0),
         Step("plain", "plain model, one sample", single_accuracy(plain, truth), 1),
-        Step("single", f"+ {setup}, one sample", single_accuracy(grid, truth), 1),
-        Step("voting", f"+ majority of {settings.voters}", right(majority), once),
-        Step("scorer", f"+ scorer, {settings.method} of accepted", right(first.voted(settings)), once),
-        Step("redraw", f"+ redraw, up to {settings.max_resample} times", right(voted), all_rounds),
-        Step("fallback", f"+ {settings.fallback} where none parsed", right(final), all_rounds),
+        *reasoned,
+        *([Step("solver", solver, _right(voted, truth), drawn)] if settings.programs else []),
+        Step("fallback", f"+ {settings.fallback} where none parsed", _right(final, truth), drawn),
     ]
+
+
+def _reasoned(grid: SampleGrid, truth: Ints, settings: VotingSettings, setup: str) -> list[Step]:
+    """The rows about reasonings; `grid` has no others."""
+    first = grid[:, :, :1]  # round 0
+    majority = winners(first.flat("answers"), first.flat("weights"), "majority")  # accepted or not
+    accepted, every = first.voted(settings), grid.voted(settings)
+    return [
+        Step("single", f"+ {setup}, one sample", single_accuracy(grid, truth), 1),
+        Step("voting", f"+ majority of {settings.voters}", _right(majority, truth), _drawn(first)),
+        Step("scorer", f"+ scorer, {settings.method} of accepted", _right(accepted, truth), _drawn(first)),
+        Step("redraw", f"+ redraw, up to {settings.max_resample} times", _right(every, truth), _drawn(grid)),
+    ]
+
+
+def _right(answers: Ints | int, truth: Ints) -> Floats:
+    return np.asarray(answers == truth, dtype=np.float64)
+
+
+def _drawn(grid: SampleGrid) -> float:
+    """Samples per question."""
+    return np.count_nonzero(grid.drawn) / len(grid.drawn)
 
 
 def accuracy_curve(grid: SampleGrid, truth: Ints, method: Method) -> list[dict[str, Any]]:
@@ -292,6 +312,20 @@ def gains_table(gains: Sequence[Gain], layout: str) -> str:
     return tabulate(rows, headers, tablefmt=layout, colalign=align, disable_numparse=True)
 
 
+def _programs_section(programs: Mapping[str, Any] | None) -> str:
+    """What the programs of a run came to, and the words for it; empty for a run without."""
+    if not programs:
+        return ""
+    shares = [
+        f"- {name.replace('_', ' ')} {_with_error(Estimate(programs[name], programs[f'{name}_se']))}: {meaning}"
+        for name, meaning in SHARES.items()
+        if name in programs
+    ]
+    causes = [f"- {cause} ({count:,}): {MEANINGS.get(cause, '')}" for cause, count in programs["abstentions"].items()]
+    why = ["", "A program without answer abstains: it does not vote. The causes:", "", *causes] if causes else []
+    return "\n".join(["", "## Programs", "", *shares, "", " ".join(program_sentences(programs)), *why, ""])
+
+
 def gains_page(report: Report) -> str:
     """`reports/gains.md`: the table, how to read it, and the test questions that got the fallback letter."""
     numbers = report.metrics
@@ -308,7 +342,7 @@ stands for the mean over all samples of round 0 (with infer.adaptive: of the slo
 constant was chosen on these same questions.
 
 All together: {_with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
-
+{_programs_section(numbers.get("programs"))}
 ## Test split
 
 {test["fallbacks"]} of {test["questions"]} questions have no parsed sample and get the fallback letter.

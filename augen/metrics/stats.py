@@ -20,6 +20,15 @@ class Estimate(NamedTuple):
     se: float
 
 
+def numbered(name: str, estimate: Estimate | None) -> dict[str, float]:
+    """An estimate as two numbers, ``name`` and ``name_se``; nothing where there is none.
+
+    >>> numbered("gain", Estimate(0.5, 0.1)), numbered("gain", None)
+    ({'gain': 0.5, 'gain_se': 0.1}, {})
+    """
+    return {name: estimate.value, f"{name}_se": estimate.se} if estimate else {}
+
+
 def cluster_mean(values: Floats, clusters: Ints) -> Estimate:
     """The mean over questions, with a standard error that is robust to questions sharing a problem.
 

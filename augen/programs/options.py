@@ -36,7 +36,10 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """The letter of the option that a result chooses, or the cause (of `augen.programs.language.CAUSES`) of none."""
+    """The letter of the option that a result chooses, or the cause (of `augen.programs.language.CAUSES`) of none.
+
+    The message begins with the place in the program that it is about, if there is one.
+    """
 
     letter: str | None
     cause: str | None = None
@@ -54,7 +57,8 @@ def verdict(result: Result, options: Sequence[str]) -> Verdict:
     'B'
     """
     if result.cause:
-        return Verdict(None, result.cause, result.message)
+        place = "" if result.line is None else f"line {result.line}, column {result.column}: "
+        return Verdict(None, result.cause, f"{place}{result.message}")
     chosen = {frozenset(_choices(answer_set, options)) for answer_set in result.answer_sets}
     letters = sorted(frozenset().union(*chosen))
     if len(chosen) == 1 and len(letters) == 1:

@@ -151,7 +151,7 @@ class Samples:
     def common(self) -> "Samples":
         """Round 0 of the slots that every question has, as `SampleGrid.common`; of samples of one mode."""
         rows = self.rows[self.rows["round"] == 0]
-        return Samples(self.ids, rows[rows["slot"] <= np.bincount(rows["question"]).min()])
+        return Samples(self.ids, rows[rows["slot"] <= np.bincount(rows["question"], minlength=len(self.ids)).min()])
 
     @property
     def judged(self) -> "Samples":
@@ -173,8 +173,8 @@ class Samples:
 
     @property
     def no_answer_rate(self) -> float:
-        """The share of samples in which no answer was found."""
-        return float(np.mean(self.rows["answer"] < 0))
+        """The share of samples in which no answer was found; NaN without samples."""
+        return float(np.mean(self.rows["answer"] < 0)) if len(self.rows) else float("nan")
 
 
 def dev_questions(entries: Sequence[Entry]) -> DevQuestions:

@@ -9,15 +9,16 @@ worth.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import stdtr
 
 from augen.core.arrays import Bools, Floats, Ints
+from augen.core.files import read_json
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import DevQuestions
+from augen.voting.samples import DevQuestions, SampleFile
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import SCORE_UNITS, tallies
 
@@ -48,6 +49,19 @@ class Weight:
     log_likelihood_steps: float | None = None
     log_likelihood: float | None = None
     p_value: float | None = None
+
+
+def read_weight(file: SampleFile) -> Weight:
+    """The weight that `infer` wrote for a run with programs. Raises AugenError for a file that says something else."""
+    found: Any = read_json(file.path)
+    try:
+        weight = Weight(**found)
+        usable = weight.source in ("given", "assumed", "learned") and 0 <= weight.program <= HIGHEST
+    except TypeError as fault:
+        raise file.fault([f"no weight of a program ({fault})"]) from None
+    if not usable:
+        raise file.fault([f"no weight for infer.programs {file.settings.programs}: {weight.program} {weight.source}"])
+    return weight
 
 
 @dataclass(frozen=True)

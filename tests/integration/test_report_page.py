@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from augen.entries import Entry, QuestionItem
+from augen.evaluation.programs import MEANINGS
 from augen.evaluation.report.flags import FLAGS
 from tests.runs import evaluated, write_run
 
@@ -24,7 +25,7 @@ from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
-QUESTIONS, VOTERS = 1500, 7
+QUESTIONS, VOTERS, PROGRAMS = 1500, 7, 2
 LARGEST = 4_000_000  # bytes of a page with that many questions
 SLOWEST = 2.0  # seconds of the page's main thread until it can be used
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -35,7 +36,11 @@ pytestmark = pytest.mark.skipif(
 ATTACK = '</script><script>window.broken = 1</script><img src=x onerror="window.broken = 1">&lt;b&gt;'
 HOSTILE = Entry(
     f"甲说：{ATTACK}",
-    [QuestionItem(f"问{ATTACK}", [f"是{ATTACK}", "否"], f"想{ATTACK}😀\n所以。\n答案是：A", "A")],
+    [
+        QuestionItem(
+            f"问{ATTACK}", [f"是{ATTACK}", "否"], f"想{ATTACK}😀\n所以。\n答案是：A", "A", program=f"% {ATTACK}"
+        )
+    ],
     "train_9999_roads",
 )
 
@@ -43,7 +48,7 @@ HOSTILE = Entry(
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    write_run(folder, QUESTIONS - 1, VOTERS, more=[HOSTILE])
+    write_run(folder, QUESTIONS - 1, VOTERS, more=[HOSTILE], changes={"infer.programs": PROGRAMS})
     return evaluated(folder)
 
 
@@ -178,7 +183,8 @@ def test_search_finds_puzzles_samples_and_ids(browser: Any, data: dict[str, Any]
     assert rows(browser)[0].get_attribute("data-id") == some["id"]
 
     def holds(q: dict[str, Any], *words: str) -> bool:
-        texts = [data["problems"][q["problem"]], q["question"], *q["options"], *(s["text"] for s in q["samples"])]
+        drawn = [s["text"] for s in (*q["samples"], *q["programs"])]
+        texts = [data["problems"][q["problem"]], q["question"], *q["options"], *drawn]
         return all(word in "\n".join([q["id"], *texts]).lower() for word in words)
 
     search(browser, "选b kinship", counted([q for q in questions if holds(q, "选b", "kinship")]))
@@ -186,7 +192,7 @@ def test_search_finds_puzzles_samples_and_ids(browser: Any, data: dict[str, Any]
     assert rows(browser) == []
 
 
-@pytest.mark.parametrize("flags", [["wrong"], ["missed", "close"], ["fallback"]])
+@pytest.mark.parametrize("flags", [["wrong"], ["missed", "close"], ["fallback"], ["solver", "wrong"]])
 def test_filters(browser: Any, data: dict[str, Any], flags: list[str]) -> None:
     found = [q for q in data["questions"] if set(flags) <= set(q["flags"])]
     for flag in flags:
@@ -231,7 +237,7 @@ def test_a_question_opens_by_keyboard_and_shows_all_of_it(browser: Any, data: di
     WebDriverWait(browser, 30).until(lambda _: row.find_elements(By.CSS_SELECTOR, ".body"))
     assert data["problems"][question["problem"]] in row.text.replace("\r", "")
 
-    shown = row.find_elements(By.CSS_SELECTOR, ".sample")
+    shown = row.find_elements(By.CSS_SELECTOR, ".sample:not(:has(.program))")
     assert len(shown) == len(question["samples"])
     for card, sample in zip(shown, question["samples"], strict=True):
         assert f"slot {sample['slot']}" in card.text
@@ -247,6 +253,51 @@ def test_a_question_opens_by_keyboard_and_shows_all_of_it(browser: Any, data: di
     example = row.find_element(By.CSS_SELECTOR, ".example")
     example.find_element(By.TAG_NAME, "summary").click()
     assert data["examples"][question["examples"][0]]["reasoning"] in example.text
+
+
+def test_a_program_stands_with_what_the_solver_said(browser: Any, data: dict[str, Any]) -> None:
+    question = next(
+        q for q in data["questions"]
+        if "solver" in q["flags"] and {"syntax", None} <= {s["cause"] for s in q["programs"]}
+    )  # fmt: skip
+    search(browser, question["id"], counted([question]))
+    row = rows(browser)[0]
+    row.find_element(By.TAG_NAME, "summary").click()
+    WebDriverWait(browser, 30).until(lambda _: row.find_elements(By.CSS_SELECTOR, ".body"))
+    shown = row.find_elements(By.CSS_SELECTOR, ".sample:has(.program)")
+    assert len(shown) == len(question["programs"])
+    differing = 0
+    for card, program in zip(shown, question["programs"], strict=True):
+        text = card.find_element(By.CSS_SELECTOR, ".program")
+        assert text.get_attribute("textContent") == program["text"]
+        assert "monospace" in text.value_of_css_property("font-family")
+        assert f"program slot {program['slot']}" in card.text
+        letter = card.find_element(By.CSS_SELECTOR, ".letter").text
+        if program["answer"] is None:
+            said = card.find_element(By.CSS_SELECTOR, ".said").text
+            assert (letter, said.partition(":")[0]) == ("abstains", program["cause"])
+            assert program["detail"] in said
+            continue
+        assert letter == f"{program['answer']} {'✓' if program['answer'] == question['truth'] else '✗'}"
+        differs = program["answer"] != question["reasoned"]
+        differing += differs
+        assert (f"The reasonings' winner is {question['reasoned']}." in card.text) == differs
+    assert differing
+    assert "line " in row.text and ", column " in row.text
+    voting = sum(question["program_votes"].values())
+    assert f"{voting} program{'s' * (voting > 1)} of weight 3)" in row.text
+
+
+def test_programs_have_a_section_and_a_tile(browser: Any, page: Path) -> None:
+    metrics = json.loads((page.parent / "metrics.json").read_text())["programs"]
+    browser.find_element(By.LINK_TEXT, "Programs").click()
+    section = " ".join(browser.find_element(By.ID, "programs").text.split())
+    assert f"coverage questions with at least one program that answers {metrics['coverage']:.3f} ± " in section
+    for cause, samples in metrics["abstentions"].items():
+        assert re.search(rf" {cause} {MEANINGS[cause]} {samples:,} [\d.]+%", section), section
+    differ = metrics["disagreements"]
+    assert f"the programs are right on {differ['programs_right']:,} of these" in section
+    assert f"Program precision\n{metrics['precision']:.3f}" in browser.find_element(By.CSS_SELECTOR, ".tiles").text
 
 
 def test_texts_stay_texts(browser: Any, data: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 import csv
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from augen.core.files import write_json
 from augen.entries import Entry, QuestionItem, question_id
 from augen.entries.jsonl import write_jsonl
 from augen.evaluation import steps as evaluation
+from augen.evaluation.programs import CUT_SHORT, MEANINGS, SHARES, Programs, abstentions
 from augen.evaluation.steps import Recorded, Report, evaluate, gains_page, gains_table, rounded
 from augen.metrics.stats import Estimate
+from augen.programs.language import CAUSES
 from augen.voting.samples import DevQuestions, Sample, SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import handed_in
+from augen.voting.weights import Weight, read_weight
 from stages import evaluate as stage
 from tests.oracles import decide, next_draws
 from tests.params import write_params
@@ -69,6 +72,18 @@ TEST: dict[str, list[tuple[int, int, str | None, float | None]]] = {
     "test_0000_roads#1": [(slot, 0, "A", 0.9) for slot in (1, 2, 3)],
     "test_0000_roads#2": [(slot, round_, None, 0.9) for round_ in (0, 1) for slot in (1, 2, 3)],
 }
+# question: its programs as (slot, round, answer, cause)
+PROGRAMS: dict[str, list[tuple[int, int, str | None, str | None]]] = {
+    # slot 2 answers when it is drawn again; programs and reasonings agree
+    "dev_0000_roads#1": [(1, 0, "A", None), (2, 0, None, "syntax"), (2, 1, "A", None)],
+    # right, while the reasonings say C with 0.6 + 0.7
+    "dev_0000_roads#2": [(1, 0, "B", None), (2, 0, None, "syntax"), (2, 1, None, "several")],
+    # wrong, where no reasoning was parsed
+    "dev_0001_lists#1": [(1, 0, None, "no_option"), (1, 1, None, "time"), (2, 0, "C", None)],
+}
+BOTH: list[tuple[int, int, str | None, str | None]] = [(1, 0, "A", None), (2, 0, None, "cut")]
+WITH_PROGRAMS = replace(SETTINGS, programs=2, program_weight=1.5)
+WEIGHT = Weight(1.5, "learned", questions=80, problems=31, programs_drawn=160, programs_answered=90, programs_right=70)
 Row = dict[str, Any]
 EXAMPLE: Row = {
     "problem": "丙比丁高。",
@@ -107,10 +122,26 @@ def pipeline_rows() -> list[Row]:
     return [*rows_of("dev", PIPELINE), *rows_of("test", TEST)]
 
 
-def program_rows(split: str, questions: Iterable[str], answer: str | None = "D") -> list[Row]:
-    """One program in slot 1 of each question."""
-    program = {"mode": "program", "answer": answer, "score": None, "accepted": answer is not None}
-    return [row | program for question in questions for row in rows_of(split, {question: [(1, 0, None, None)]})]
+def program_rows(split: str, drawn: dict[str, list[tuple[int, int, str | None, str | None]]]) -> list[Row]:
+    """Programs as they are in `PROGRAMS`."""
+    return [
+        row | {"mode": "program", "accepted": answer is not None, "cause": cause, "detail": "line 1, column 2: …"}
+        for question, programs in drawn.items()
+        for slot, round_, answer, cause in programs
+        for row in rows_of(split, {question: [(slot, round_, answer, None)]})
+    ]
+
+
+def with_programs(folder: Path, rows: list[Row], settings: VotingSettings = WITH_PROGRAMS) -> Report:
+    """The report of a run whose samples are `rows`, some of them programs."""
+    questions = dev_questions(DEV)
+    infer = replace(infer_source(write(folder / "samples.jsonl", rows)), settings=settings)
+    baseline = baseline_source(write(folder / "baseline.jsonl", list(rows_of("dev", PLAIN))))
+    drawn = read_samples(infer, ("dev", "test"))
+    plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
+    found = Programs(WEIGHT, abstentions(infer, "dev"))
+    recorded = Recorded(matched(drawn["dev"], questions, infer), plain, drawn["test"], found)
+    return evaluate(questions, recorded, settings, "adapter")
 
 
 def example_rows() -> Iterator[Row]:
@@ -241,6 +272,124 @@ class TestNumbers:
         random.Random(0).shuffle(rows)
         again = evaluate(*read(tmp_path, rows), SETTINGS, "adapter")
         assert (again.metrics, again.gains, again.plots) == (report.metrics, report.gains, report.plots)
+
+
+class TestPrograms:
+    @pytest.fixture
+    def programs(self, tmp_path: Path) -> Report:
+        rows = [*program_rows("dev", PROGRAMS), *program_rows("test", dict.fromkeys(TEST, BOTH))]
+        return with_programs(tmp_path, [*rows, *pipeline_rows()])
+
+    def test_the_row_of_the_solver(self, programs: Report, report: Report) -> None:
+        """Right after it: 1, 1 | 0; 1.5 for B beats 1.3 for C, and C is wrong. The rows before it are unchanged."""
+        assert programs.gains[:8] == report.gains[:8]
+        solver, fallback = programs.gains[8:]
+        assert (solver.key, solver.name) == ("solver", "+ solver, 2 programs (weight 1.5)")
+        assert solver.accuracy.value == pytest.approx(2 / 3)
+        assert solver.difference is not None and solver.difference.value == pytest.approx(1 / 3)
+        assert solver.samples == fallback.samples == pytest.approx((17 + 9) / 3)
+        assert fallback.difference == Estimate(0, 0), "every question has a vote"
+        assert programs.metrics["fallbacks"] == programs.metrics["test"]["fallbacks"] == 0
+        same = {name: rows for name, rows in report.plots.items() if name != "families"}
+        assert programs.plots == same
+
+    def test_the_numbers_about_programs(self, programs: Report) -> None:
+        """Precision of the first programs: right 1, 1 | 0, deviations 1/3 + 1/3 and -2/3 by problem.
+
+        se² = 2/1 · (4/9 + 4/9)/9 = 16/81. With redraws 1, 1/2 | 1/2 of the slots answer: mean 2/3, deviations by
+        problem 1/6 and -1/6, se² = 2 · (1/36 + 1/36)/9 = 1/81.
+        """
+        found = programs.metrics["programs"]
+        shares = {name: (found[name], found[f"{name}_se"]) for name in SHARES}
+        assert shares == {
+            "coverage": pytest.approx((1, 0)),
+            "answered": pytest.approx((1 / 2, 0)),
+            "answered_with_redraws": pytest.approx((2 / 3, 1 / 9)),
+            "precision": pytest.approx((2 / 3, 4 / 9)),
+            "vote_precision": pytest.approx((2 / 3, 4 / 9)),
+            "accuracy": pytest.approx((2 / 3, 4 / 9)),
+        }
+        assert (found["slots"], found["samples_per_question"], found["tokens_per_question"]) == (2, 3, 30)
+        assert (found["weight"], found["weight_source"], found["weight_questions"]) == (1.5, "learned", 80)
+        assert found["answers"] == {"right": 3, "wrong": 1}
+        assert list(found["abstentions"].items()) == [("syntax", 2), ("no_option", 1), ("several", 1), ("time", 1)]
+        only = {"questions": 1, "programs_right": 1, "reasonings_right": 0, "neither_right": 0}
+        assert found["disagreements"] == only, "where no reasoning has an answer there is none"
+
+    def test_programs_without_weight_do_not_vote(self, tmp_path: Path) -> None:
+        rows = [*program_rows("dev", PROGRAMS), *program_rows("test", dict.fromkeys(TEST, BOTH)), *pipeline_rows()]
+        report = with_programs(tmp_path, rows, replace(WITH_PROGRAMS, program_weight=0.0))
+        by_key = {gain.key: gain for gain in report.gains}
+        assert by_key["solver"].difference == Estimate(0, 0)
+        assert by_key["solver"].samples > by_key["redraw"].samples
+        assert (report.metrics["fallbacks"], report.metrics["test"]["fallbacks"]) == (1, 1)
+
+    def test_where_programs_settle_questions_reasonings_are_not_measured(self, tmp_path: Path) -> None:
+        """Adaptive: the first question has one program and no reasoning."""
+        name = "dev_0000_roads#1"
+        rows = [*program_rows("dev", PROGRAMS | {name: [(1, 0, "A", None)]}), *pipeline_rows()]
+        rows = [row for row in rows if row["question"] != name or row.get("mode")]
+        report = with_programs(tmp_path, rows, replace(WITH_PROGRAMS, adaptive=True))
+        assert [gain.key for gain in report.gains] == [
+            *("random", "always_a", "best_constant", "plain", "solver", "fallback")
+        ]
+        assert report.gains[4].name == "+ adapter, 2 programs (weight 1.5) and votes"
+        assert report.metrics["accuracy"] == pytest.approx(2 / 3)
+        assert not {"at_k", "acceptance", "scorer"} & report.metrics.keys()
+        assert report.plots["accuracy_over_k"] == report.plots["roc"] == []
+        found = report.metrics["programs"]
+        assert not {"vote_precision", "accuracy", "disagreements"} & found.keys()
+        # Slot 1 is the one that all have: it answers at once in two questions, rightly, and never in the third.
+        assert (found["answered"], found["precision"]) == (pytest.approx(2 / 3), 1)
+        assert found["answered_with_redraws"] == pytest.approx(2 / 3)
+        assert rounded(report.metrics)["no_answer_rate"] is None
+        page = gains_page(report)
+        assert CUT_SHORT in page
+        assert "different winners" not in page
+
+    def test_a_slot_that_was_not_drawn_to_its_end_says_nothing_about_redraws(self, tmp_path: Path) -> None:
+        """``resample: question``: once one slot has an answer, the others are not drawn again."""
+        once = {name: [row for row in rows if row[1] == 0] for name, rows in PROGRAMS.items()}
+        rows = [*program_rows("dev", once), *program_rows("test", dict.fromkeys(TEST, BOTH)), *pipeline_rows()]
+        found = with_programs(tmp_path, rows, replace(WITH_PROGRAMS, resample="question")).metrics["programs"]
+        assert found["answered"] == 0.5
+        assert "answered_with_redraws" not in found
+
+    def test_the_page_of_gains_explains_them(self, programs: Report) -> None:
+        page = gains_page(programs)
+        assert "\n## Programs\n\n- coverage 1.000 ± 0.000: questions with" in page
+        assert "One program weighs 1.5 votes of reasoning (learned from 80 held-out questions)." in page
+        assert "different winners for 1 questions: the programs are right on 1 of these, the reasonings on 0" in page
+        assert "- syntax (2): not a program of the language\n" in page
+        assert page.endswith("0 of 2 questions have no parsed sample and get the fallback letter.\n")
+
+    def test_every_cause_has_a_meaning(self) -> None:
+        assert set(MEANINGS) == {*CAUSES, "refused"}
+
+    def test_an_abstention_without_cause(self, tmp_path: Path) -> None:
+        [row] = program_rows("dev", {"dev_0000_roads#1": [(1, 0, None, None)]})
+        with pytest.raises(AugenError, match=r"line 1: a program has neither answer nor cause\nrebuild it: dvc repro"):
+            abstentions(infer_source(write(tmp_path / "samples.jsonl", [row])), "dev")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (None, "cannot be read"),
+            ("[1]", "no weight of a program"),
+            ('{"program": "3", "source": "given"}', "no weight of a program"),
+            ('{"program": 1}', "no weight of a program"),
+            ('{"program": 1, "source": "unused"}', "no weight for infer.programs 2: 1 unused"),
+            ('{"program": -1, "source": "given"}', "no weight for infer.programs 2: -1 given"),
+        ],
+    )
+    def test_a_weight_that_is_none(self, tmp_path: Path, text: str | None, message: str) -> None:
+        path = tmp_path / "vote_weights.json"
+        if text:
+            path.write_text(text)
+        with pytest.raises(AugenError) as caught:
+            read_weight(SampleFile(path, "infer", WITH_PROGRAMS))
+        assert f"{path}: {message}" in str(caught.value)
+        assert "dvc repro" in str(caught.value)
 
 
 def test_handed_in_answers_are_those_of_the_round_loop(tmp_path: Path) -> None:
@@ -428,6 +577,7 @@ class TestStage:
             folder / "reports/filter.json", {"entries": {"questions": 9, "kept": 7, "dropped": {"no_answer": 2}}}
         )
         write_json(folder / "reports/scorer.json", SCORER)
+        write_json(folder / "data/vote_weights.json", asdict(WEIGHT))
         few = {"voters": 3, "max_resample": 1, "baseline.samples": 2, "infer.threshold": 0.5}
         write_params(folder / "params.yaml", few | changes)
         monkeypatch.chdir(folder)
@@ -468,18 +618,34 @@ class TestStage:
 
     def test_programs_change_no_number_of_the_reasonings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         programs = [
-            *program_rows("votes", ["train_0003_roads#1"]),
-            *program_rows("dev", PIPELINE),
-            *program_rows("test", TEST, answer=None),
+            *program_rows("votes", {"train_0003_roads#1": BOTH}),
+            *program_rows("dev", PROGRAMS),
+            *program_rows("test", dict.fromkeys(TEST, BOTH)),
         ]
         without = self.run(tmp_path, monkeypatch)
-        found = self.run(tmp_path, monkeypatch, programs, **{"infer.programs": 1})
-        assert [name for name in without if found[name] != without[name] and name != "reports/report.html"] == []
+        found = self.run(tmp_path, monkeypatch, programs, **{"infer.programs": 2})
+        changed = {name for name in without if found[name] != without[name]}
+        assert changed == {
+            f"reports/{name}" for name in ("report.html", "gains.md", "metrics.json", "plots/accuracy_over_samples.csv")
+        }
+        before, after = (json.loads(files["reports/metrics.json"]) for files in (without, found))
+        assert {key: after["steps"][key] for key in before["steps"] if key != "fallback"}.items() <= (
+            before["steps"].items()
+        )
+        own = {"at_k", "acceptance", "scorer", "no_answer_rate", "plain_accuracy", "plain_no_answer_rate"}
+        assert {key: after[key] for key in own} == {key: before[key] for key in own}
+        assert after["programs"]["abstentions"] == {"syntax": 2, "no_option": 1, "several": 1, "time": 1}
+        page = found["reports/report.html"].decode()
+        assert "What programs are worth" in page and "Program precision" in page and 'data-flag="solver"' in page
+        absent = without["reports/report.html"].decode()
+        assert "What programs are worth" not in absent and 'data-flag="solver"' not in absent
 
     def test_questions_that_programs_alone_settled(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        programs = [row | {"question": f"{row['question']}0"} for row in program_rows("test", TEST)]
-        with pytest.raises(AugenError, match=r"questions of test that programs alone settled: test_0000_roads#10, "):
-            self.run(tmp_path, monkeypatch, programs, **{"infer.programs": 1, "infer.adaptive": True})
+        programs = program_rows("test", {"test_0001_roads#1": [(1, 0, "A", None)]})
+        programs += program_rows("dev", PROGRAMS)
+        found = self.run(tmp_path, monkeypatch, programs, **{"infer.programs": 2, "infer.adaptive": True})
+        assert CUT_SHORT in found["reports/report.html"].decode()
+        assert "single" not in json.loads(found["reports/metrics.json"])["steps"]
 
     def test_the_same_inputs_give_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.run(tmp_path, monkeypatch) == self.run(tmp_path, monkeypatch)

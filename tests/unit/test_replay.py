@@ -14,9 +14,9 @@ from augen.entries import letter_of
 from augen.evaluation.replay import curves, outcome, replay, savings
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import CODES, ROW, DevQuestions, Sample, Samples
-from augen.voting.settings import Method, Resample, VotingSettings
+from augen.voting.settings import Method, Mode, Resample, VotingSettings
 from augen.voting.vote import SCORE_UNITS
-from tests.oracles import decide, next_draws
+from tests.oracles import Place, decide, next_places
 
 SETTINGS = VotingSettings(voters=5, threshold=0.5, certainty=0.8)
 
@@ -79,6 +79,23 @@ def test_adaptively_drawn_samples_tell_only_what_was_drawn() -> None:
     assert found["adaptive"][-1] == {"voters": 5, "samples": 2.0, "accuracy": 1.0}
 
 
+def test_programs_come_first_and_are_counted() -> None:
+    """One program, worth three votes: against two reasonings it settles a question; where it abstains they do."""
+    reasonings = samples_of("AB", "BB")
+    programs = [(0, 1, 0, 0, np.nan, True, 10, -1, True), (1, 1, 0, -1, np.nan, False, 10, -1, True)]
+    rows = np.concatenate([reasonings.rows, np.array(programs, dtype=ROW)])
+    with_programs = replace(SETTINGS, voters=2, programs=1, program_weight=3.0)
+    found = savings(Samples(reasonings.ids, rows), asked("AB"), with_programs)
+    assert found is not None
+    assert (found["samples_per_question"], found["samples_per_question_without"]) == ((1 + 3) / 2, 3.0)
+    assert found["difference"] == 0
+    sparing = Samples(reasonings.ids, rows[(rows["question"] == 1) | rows["program"]])
+    assert savings(sparing, asked("AB"), with_programs) is None, "what the reasonings would have said is not known"
+    points = curves(sparing, asked("AB"), with_programs)
+    assert points["all_votes"] == []
+    assert points["adaptive"][-1] == {"voters": 2, "samples": 2.0, "accuracy": 1.0}
+
+
 def test_redraws_are_replayed_by_slot_and_left_out_by_question() -> None:
     rows = [
         (0, 1, 0, 0, 0.1, False, 9, -1, False),
@@ -114,30 +131,37 @@ def test_scores_and_their_absence_are_read() -> None:
     assert found.weights[0, 1].tolist() == [SCORE_UNITS, SCORE_UNITS]
 
 
-Grid = dict[tuple[int, int], Sample]  # a question's samples by slot and round
+Grid = dict[Place, Sample]  # a question's samples
 
 
 def replayed(recorded: Grid, asked_for: VotingSettings, order: Sequence[int]) -> list[Sample] | None:
     """The round loop itself, one question at a time: what `replay` does for all at once."""
     history: list[Sample] = []
-    while draws := next_draws(history, asked_for):
-        for slot, round_ in draws:
-            sample = recorded.get((order[slot - 1], round_))
+    while places := next_places(history, asked_for):
+        for mode, slot, round_ in places:
+            sample = recorded.get((mode, order[slot - 1] if mode == "steps" else slot, round_))
             if sample is None:
                 return None
-            history.append(Sample(sample.answer, sample.score, slot, round_, sample.logprob_rank))
+            history.append(replace(sample, slot=slot))
     return history
 
 
-def made_up(random: Random, slots: int, rounds: int, missing: float) -> list[Grid]:
+def made_up(random: Random, programs: int, slots: int, rounds: int, missing: float) -> list[Grid]:
     """Twenty questions with nearly all slots and rounds."""
-    places = [(slot, round_) for slot in range(1, slots + 1) for round_ in range(rounds)]
+    counts: dict[Mode, int] = {"program": programs, "steps": slots}
+    places = [(mode, n, round_) for mode in counts for n in range(1, counts[mode] + 1) for round_ in range(rounds)]
     letters = random.choice(["AAB.", "A.", "ABCD."])
     scores: list[float | None] = random.choice([[0.1, 0.5, 0.9, None], [0.1, 0.4, 0.4, 0.45]])
     ranks: list[int | None] = random.choice([[None], [None, 20, 90], [0, 50, 70, 100]])
     return [
         {
-            place: Sample(None if letter == "." else letter, random.choice(scores), *place, random.choice(ranks))
+            place: Sample(
+                None if letter == "." else letter,
+                random.choice(scores) if place[0] == "steps" else None,
+                *place[1:],
+                random.choice(ranks),
+                mode=place[0],
+            )
             for place in places
             if (letter := random.choice(letters)) and random.random() >= missing
         }
@@ -149,7 +173,7 @@ def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
     rows = [
         (
             q,
-            *place,
+            *place[1:],
             CODES[s.answer],
             np.nan if s.score is None else s.score,
             s.accepted(threshold),
@@ -167,6 +191,8 @@ def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
 @given(
     seed=st.integers(0, 2**32),
     slots=st.integers(1, 6),
+    programs=st.sampled_from([0, 0, 1, 2]),
+    weight=st.sampled_from([0.0, 0.4, 1.0, 2.5]),
     rounds=st.integers(1, 3),
     fewer=st.tuples(st.integers(0, 2), st.integers(0, 1)),
     missing=st.sampled_from([0, 0, 0, 0.005]),
@@ -177,6 +203,8 @@ def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
 def test_all_questions_at_once_are_each_question_by_itself(
     seed: int,
     slots: int,
+    programs: int,
+    weight: float,
     rounds: int,
     fewer: tuple[int, int],
     missing: float,
@@ -185,15 +213,19 @@ def test_all_questions_at_once_are_each_question_by_itself(
     resample: Resample,
 ) -> None:
     random = Random(seed)
-    questions = made_up(random, slots, rounds, missing)
-    most = VotingSettings(slots, rounds - 1, 0.45, resample, method, adaptive=stops, certainty=0.8)
+    questions = made_up(random, programs, slots, rounds, missing)
+    most = VotingSettings(
+        *(slots, rounds - 1, 0.45, resample, method),
+        adaptive=stops, certainty=0.8, programs=programs, program_weight=weight,
+    )  # fmt: skip
     rule = replace(most, voters=max(1, slots - fewer[0]), max_resample=max(0, rounds - 1 - fewer[1]))
     order = random.sample(range(1, slots + 1), slots)
     truth = np.array(random.choices(range(3), k=len(questions)))
 
     histories = [replayed(recorded, rule, order) for recorded in questions]
     recorded = SampleGrid.of(rows_of(questions, rule.threshold), most)
-    drawn = replay(recorded[:, np.array(order[: rule.voters]) - 1, : rule.max_resample + 1], rule)
+    columns = [*range(programs), *(programs + slot - 1 for slot in order[: rule.voters])]
+    drawn = replay(recorded[:, columns, : rule.max_resample + 1], rule)
     found = outcome(recorded, truth, rule, order)
     if None in histories:
         assert drawn is None and found is None
@@ -201,8 +233,8 @@ def test_all_questions_at_once_are_each_question_by_itself(
     assert drawn is not None and found is not None
     for own, history, code, samples, right in zip(drawn, histories, truth, found.samples, found.right, strict=True):
         assert history is not None
-        assert {(int(slot) + 1, int(round_)) for slot, round_ in zip(*np.nonzero(own), strict=True)} == {
-            (sample.slot, sample.round) for sample in history
+        assert {(int(column), int(round_)) for column, round_ in zip(*np.nonzero(own), strict=True)} == {
+            (sample.slot - 1 + (programs if sample.mode == "steps" else 0), sample.round) for sample in history
         }
         assert samples == len(history)
         assert right == (decide(history, replace(rule, fallback="Z")).answer == letter_of(code))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from augen.core.errors import AugenError
 from augen.core.params import load
 from augen.entries import Entry, QuestionItem
+from augen.evaluation.programs import CUT_SHORT
 from augen.evaluation.report import charts, page, tables
 from augen.evaluation.report.flags import FLAGS, chosen, flags_of
 from augen.evaluation.report.questions import (
@@ -101,7 +102,7 @@ class TestQuestions:
         self, rows: list[Sample], given: str, basis: str, votes: dict[str, int], flags: list[str]
     ) -> None:
         found = flags_of(grid_of(rows), asked_of(1), SETTINGS)
-        assert list(found) == list(FLAGS)
+        assert [*found, "solver"] == list(FLAGS)
         assert [flag for flag, holds in found.items() if holds[0]] == flags
 
         [decision] = decisions(grid_of(rows), asked_of(1), SETTINGS, ["p#1"]).values()
@@ -127,6 +128,61 @@ class TestQuestions:
             expected = decide(own, settings)
             assert (found[name].answer, found[name].basis) == (expected.answer, expected.basis)
             assert list(found[name].tally.items()) == list(expected.tally.items()), "the winner first"
+
+    @pytest.mark.parametrize(
+        ("weight", "rows", "basis", "tally", "flags"),
+        [
+            # 2 · 0.9 for A, 2 · 1.5 for B
+            (1.5, "A A - B B", "accepted", {"B": 3.0, "A": 1.8}, ["close", "solver"]),
+            (3.0, "A A - B B", "accepted", {"B": 6.0, "A": 1.8}, ["solver"]),
+            (0.0, "A A - B B", "accepted", {"A": 1.8}, ["wrong", "missed", "solver"]),
+            (1.5, "B B - B .", "accepted", {"B": 3.3}, []),
+            (1.5, "a . - B .", "parsed", {"B": 1.5, "A": 0.1}, ["close", "unaccepted", "solver"]),
+            (1.5, ". . - B .", "programs", {"B": 1.5}, []),
+            (0.0, ". . - B .", "fallback", {}, ["wrong", "missed", "fallback"]),
+            (1.5, ". . - . .", "fallback", {}, ["wrong", "fallback"]),
+        ],
+    )
+    def test_programs_vote_and_are_flagged(
+        self, weight: float, rows: str, basis: str, tally: dict[str, float], flags: list[str]
+    ) -> None:
+        """Two reasonings, small letters rejected, then two programs; the right answer is B."""
+        settings = replace(SETTINGS, programs=2, program_weight=weight)
+        given, solved = (part.split() for part in rows.split("-"))
+        samples = [
+            row(slot, None if letter == "." else letter.upper(), 0.1 if letter.islower() else 0.9)
+            for slot, letter in enumerate(given, start=1)
+        ]
+        samples += [
+            row(slot, None if letter == "." else letter, None, mode="program", cause="cut" if letter == "." else None)
+            for slot, letter in enumerate(solved, start=1)
+        ]
+        grid = SampleGrid.empty(1, settings)
+        grid.add([0] * len(samples), samples, settings.threshold)
+        found = flags_of(grid, asked_of(1), settings)
+        assert [flag for flag, holds in found.items() if holds[0]] == flags
+        [decision] = decisions(grid, asked_of(1), settings, ["p#1"]).values()
+        assert (decision.basis, list(decision.tally)) == (basis, list(tally))
+        assert decision.tally == pytest.approx(tally)
+        letters = [letter for letter in solved if letter != "."]
+        assert decision.program_votes == ({letter: letters.count(letter) for letter in letters} if weight else {})
+        assert decision.answer == decide(samples, replace(settings, fallback="C")).answer
+
+    def test_programs_stand_beside_the_reasonings(self) -> None:
+        said = "line 2, column 4: syntax error, unexpected <EOF>"
+        broken = Sample(None, slot=2, text="a.\nb :", tokens=9, mode="program", cause="syntax", detail=said)
+        drawn = [broken, row(1, "B"), Sample("A", text="answer(1).", tokens=4, mode="program")]
+        name = "dev_0_roads#1"
+        decision = replace(DECISION, program_votes={"A": 1}, reasoned="B")
+        found = Drawn({name: drawn}, {name: []}, {name: []}, {name: decision})
+        [record] = question_records([Entry("题", [ITEM], "dev_0_roads")], found, {name: ["solver"]}, 0.5)["questions"]
+        assert [sample["answer"] for sample in record["samples"]] == ["B"]
+        assert (record["program_votes"], record["reasoned"]) == ({"A": 1}, "B")
+        first, second = record["programs"]
+        assert (first["answer"], first["text"], first["cause"]) == ("A", "answer(1).", None)
+        assert second == {
+            "slot": 2, "round": 0, "answer": None, "cause": "syntax", "detail": said, "tokens": 9, "text": "a.\nb :"
+        }  # fmt: skip
 
     def test_samples_stand_by_slot_then_round(self) -> None:
         drawn = [row(1, "B"), row(2, "A", 0.1), row(3, "B"), row(2, "B", round_=1)]
@@ -253,6 +309,7 @@ class TestTables:
                 {"infer.engine": "openai", "infer.models": ["a", "b"], "infer.adapter": False, "rag.k": 2},
                 "a, b with 2 worked examples · ",
             ),
+            ({"infer.programs": 2}, " with the adapter · 5 votes and 2 programs a question · vote: "),
             (
                 {"infer.adaptive": True, "rag.k": 1},
                 " with the adapter and 1 worked example · 5 votes a question at most, ",
@@ -404,6 +461,26 @@ def test_a_run_without_scorer_families_and_examples(tmp_path: Path, monkeypatch:
     assert "Accuracy by puzzle family" not in shown
     assert "all families" not in shown
     assert "Scorer AUC" not in shown
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_run_with_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adaptive: bool) -> None:
+    changes = {"infer.programs": 2, "infer.adaptive": adaptive}
+    write_run(tmp_path, questions=30, voters=3, changes=changes)
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    shown = (tmp_path / "reports/report.html").read_text(encoding="utf-8")
+    numbers = json.loads((tmp_path / "reports/metrics.json").read_text())["programs"]
+    drawn = sum(numbers["answers"].values()) + sum(numbers["abstentions"].values())
+    assert drawn == pytest.approx(30 * numbers["samples_per_question"], abs=1e-4)
+    for cause, count in numbers["abstentions"].items():
+        assert re.search(rf'<th scope="row">{cause}<small>[^<]+</small></th><td class="n">{count}</td>', shown)
+    assert (CUT_SHORT in shown) == adaptive
+    assert ('data-chart="accuracy_over_k"' in shown) == (not adaptive)
+    assert ("vote precision<small>" in shown) == (not adaptive)
+    if not adaptive:
+        flagged = re.search(r'data-flag="solver"[^>]*>solver <span>(\d+)</span>', shown)
+        assert flagged is not None and int(flagged[1]) == numbers["disagreements"]["questions"] > 0
 
 
 def test_a_run_of_many_questions_shows_some_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

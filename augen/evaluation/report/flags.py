@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from augen.core.arrays import Bools, Ints
+from augen.evaluation.programs import differing
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions
 from augen.voting.settings import VotingSettings
@@ -19,33 +20,44 @@ FLAGS = {  # by which the page filters, in this order
     "wrong": "the answer handed in is not the right one",
     "missed": "wrong, although a sample had the right answer",
     "close": "another letter had as many votes as the winner, one fewer, or more",
-    "unaccepted": "no sample was accepted: all with an answer voted",
-    "fallback": "no sample had an answer: the fallback letter was handed in",
+    "unaccepted": "no reasoning was accepted: all with an answer voted",
+    "fallback": "nothing voted: the fallback letter was handed in",
+    "solver": "the programs' answer and the reasonings' winner differ",
 }
 
 
 def flags_of(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> dict[str, Bools]:
-    """(Q,) for each of `FLAGS` whether it holds; `grid` has the samples of `questions`, in their order."""
-    voted = grid.voted(settings)
-    wrong = handed_in(voted, questions.options, settings.fallback) != questions.truth
-    answers, accepted = grid.flat("answers"), grid.flat("accepted")
-    parsed = (answers >= 0).any(axis=1)
-    return {
-        "wrong": wrong,
-        "missed": wrong & (answers == questions.truth[:, None]).any(axis=1),
-        "close": close(grid.votes, voted),
-        "unaccepted": parsed & ~accepted.any(axis=1),
-        "fallback": ~parsed,
-    }
+    """(Q,) for each of `FLAGS` whether it holds; `grid` has the samples of `questions`, in their order.
 
-
-def close(votes: Ints, winners: Ints) -> Bools:
-    """(Q,) whether one more of the `votes` (Q, n) for another letter would have drawn level with the winner.
-
-    >>> close(np.array([[0, 0, 0, 1, 1], [0, 0, 0, 1, -1], [0, -1, -1, -1, -1]]), np.array([0, 0, 0]))
-    array([ True, False, False])
+    Without slots of programs, ``solver`` is not among them.
     """
-    counts = np.stack([np.count_nonzero(votes == code, axis=1) for code in range(int(votes.max()) + 2)], axis=1)
+    voted, reasoned = grid.voted(settings), grid.steps
+    wrong = handed_in(voted, questions.options, settings.fallback) != questions.truth
+    parsed = (reasoned.flat("answers") >= 0).any(axis=1)
+    flags = {
+        "wrong": wrong,
+        "missed": wrong & (grid.flat("answers") == questions.truth[:, None]).any(axis=1),
+        "close": close(grid.votes, voted, grid.programs.flat("answers"), settings.program_weight),
+        "unaccepted": parsed & ~reasoned.flat("accepted").any(axis=1),
+        "fallback": voted < 0,
+    }
+    return flags | ({"solver": differing(grid, settings)} if grid.program_slots else {})
+
+
+def close(votes: Ints, winners: Ints, programs: Ints, weight: float) -> Bools:
+    """(Q,) whether one more vote for another letter would have drawn level with the winner.
+
+    Each of the `votes` (Q, n) counts 1, each answer of `programs` (Q, m) counts `weight`.
+
+    >>> votes, none = np.array([[0, 0, 0, 1, 1], [0, 0, 0, 1, -1], [0, -1, -1, -1, -1]]), np.full((3, 1), -1)
+    >>> close(votes, np.array([0, 0, 0]), none, 1.0)
+    array([ True, False, False])
+    >>> close(votes, np.array([0, 0, 1]), np.array([[0], [1], [1]]), 1.5)
+    array([False,  True,  True])
+    """
+    letters = range(int(max(votes.max(initial=0), programs.max(initial=0))) + 2)
+    given, solved = ([np.count_nonzero(part == code, axis=1) for code in letters] for part in (votes, programs))
+    counts = np.stack(given, axis=1) + weight * np.stack(solved, axis=1)
     question = np.arange(len(votes))
     own = counts[question, winners]
     counts[question, winners] = 0

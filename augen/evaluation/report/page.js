@@ -87,7 +87,7 @@ async function unpacked() {
 
 /** What a search looks through: made when it is first needed. */
 function haystack(q) {
-  q.haystack ??= [q.id, DATA.problems[q.problem], q.question, ...q.options, ...q.samples.map((s) => s.text)].join("\n").toLowerCase();
+  q.haystack ??= [q.id, DATA.problems[q.problem], q.question, ...q.options, ...q.samples.map((s) => s.text), ...q.programs.map((s) => s.text)].join("\n").toLowerCase();
   return q.haystack;
 }
 
@@ -132,22 +132,29 @@ function row(q) {
   return details;
 }
 
-/** The votes of each letter; the winner in bold, the right letter underlined. */
+/** The letters with votes, in their order, each with how many reasonings and how many programs voted for it. */
+function counts(q) {
+  const letters = [...new Set([...Object.keys(q.votes), ...Object.keys(q.program_votes)])].sort();
+  return letters.map((letter) => [letter, q.votes[letter] ?? 0, q.program_votes[letter] ?? 0]);
+}
+
+/** The votes of each letter, those of programs after a plus; the winner in bold, the right letter underlined. */
 function votes(q) {
   const given = (letter) => `${letter === q.given ? "given" : ""} ${letter === q.truth ? "truth" : ""}`.trim();
-  const letters = Object.entries(q.votes).map(([letter, n]) => make("span", given(letter), `${letter} ${n}`));
+  const letters = counts(q).map(([letter, n, programs]) => make("span", given(letter), `${letter} ${n}${programs ? `+${programs}` : ""}`));
   return make("span", "votes", ...(letters.length ? letters : [make("span", given(q.given), q.given)]));
 }
 
 function bar(q) {
-  const parts = Object.entries(q.votes).map(([letter, n]) => {
+  const voted = counts(q);
+  const parts = voted.map(([letter, n, programs]) => {
     const part = make("i", letter === q.truth ? "truth" : "");
-    part.style.flex = String(n);
+    part.style.flex = String(n + programs);
     return part;
   });
   parts.sort((a, b) => b.className.localeCompare(a.className));
   const rest = make("i", "none");
-  rest.style.flex = String(q.samples.length - Object.values(q.votes).reduce((a, b) => a + b, 0));
+  rest.style.flex = String(q.samples.length + q.programs.length - voted.reduce((sum, [, n, programs]) => sum + n + programs, 0));
   const element = make("span", "bar", ...parts, rest);
   element.setAttribute("aria-hidden", "true");
   return element;
@@ -160,7 +167,8 @@ function body(q) {
     make("h3", "", "Vote"), make("p", "text", decision(q)),
     make("h3", "", "Samples of the plain model"), plain(q),
     ...(q.examples.length ? [make("h3", "", "Retrieved examples, the most similar first")] : []), ...q.examples.map((n) => example(DATA.examples[n])));
-  const right = make("div", "", make("h3", "", `Samples (${q.samples.length})`), ...q.samples.map((s) => sample(q, s)));
+  const programs = q.programs.length ? [make("h3", "", `Programs (${q.programs.length})`), ...q.programs.map((s) => program(q, s))] : [];
+  const right = make("div", "", ...programs, make("h3", "", `Samples (${q.samples.length})`), ...q.samples.map((s) => sample(q, s)));
   return make("div", "body", left, right);
 }
 
@@ -182,9 +190,11 @@ function options(q) {
 }
 
 function decision(q) {
-  if (q.basis === "fallback") return `No sample has an answer: the fallback letter ${q.given} is handed in.`;
-  const n = Object.values(q.votes).reduce((a, b) => a + b, 0);
-  const who = q.basis === "accepted" ? `${n} accepted sample${n === 1 ? "" : "s"}` : `all ${n} samples with an answer, because none was accepted`;
+  if (q.basis === "fallback") return `No sample has an answer${q.programs.some((s) => s.answer) ? " that votes" : ""}: the fallback letter ${q.given} is handed in.`;
+  const [n, solved] = [q.votes, q.program_votes].map((votes) => Object.values(votes).reduce((a, b) => a + b, 0));
+  const weighed = `${solved} program${solved === 1 ? "" : "s"} of weight ${$("list").dataset.weight}`;
+  const reasoned = q.basis === "accepted" ? `${n} accepted sample${n === 1 ? "" : "s"}` : `all ${n} samples with an answer, because none was accepted`;
+  const who = [...(n ? [reasoned] : []), ...(solved ? [weighed] : [])].join(" and ");
   const tally = Object.entries(q.tally).map(([letter, value]) => `${letter} ${Number.isInteger(value) ? value : value.toFixed(3)}`);
   const counted = { majority: "votes", weighted: "sums of scores", best: "best scores" }[$("list").dataset.vote] ?? $("list").dataset.vote;
   return `${tally.join(", ")} (${counted} of ${who})`;
@@ -214,6 +224,21 @@ function sample(q, s) {
     make("span", "", `${s.tokens} tokens${s.cut ? ", cut off" : ""}`),
     read && read !== s.answer ? make("span", "", `${read} in its own order of options`) : null, answer);
   return make("div", `sample${s.accepted ? "" : " rejected"}`, meta, text);
+}
+
+/** A program, what the solver said of it, and where its answer is another than that of the reasonings. */
+function program(q, s) {
+  const answer = s.answer === null ? make("span", "bad", "abstains") : verdict(s.answer, q.truth);
+  answer.classList.add("letter");
+  const differs = s.answer !== null && q.reasoned !== null && s.answer !== q.reasoned;
+  const meta = make("div", "meta",
+    make("b", "", `program slot ${s.slot}`), s.round ? make("span", "", `redraw ${s.round}`) : null,
+    make("span", "", `${s.tokens} tokens`), answer);
+  const why = s.answer === null ? make("p", "said", make("b", "", s.cause), s.detail ? `: ${s.detail}` : "") : null;
+  const said = differs ? make("p", "said differs", `The reasonings' winner is ${q.reasoned}.`) : why;
+  const text = zh("pre", "program", s.text);
+  text.tabIndex = 0;
+  return make("div", `sample${s.answer === null ? " rejected" : ""}`, meta, said, text);
 }
 
 function example(e) {

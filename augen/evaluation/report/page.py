@@ -23,6 +23,7 @@ from markupsafe import Markup
 from augen.core.arrays import Bools
 from augen.core.params import Params
 from augen.entries.reasoned import FILES
+from augen.evaluation.programs import CUT_SHORT, program_sentences
 from augen.evaluation.report import charts, tables
 from augen.evaluation.report.flags import FLAGS, PER_FLAG
 from augen.evaluation.steps import Recorded, Report, rounded, single_accuracy
@@ -54,7 +55,7 @@ def page(content: Content) -> str:
     plain = single_accuracy(content.recorded.plain_grid, content.questions.truth)
     families = tables.family_rows(content.questions, ~content.flags["wrong"], plain)
     infer = content.params.infer
-    threshold = tables.threshold_point(content.recorded.dev, content.questions.truth, infer.threshold)
+    threshold = tables.threshold_point(content.recorded.dev.steps, content.questions.truth, infer.threshold)
     return environment.get_template("page.html").render(
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "page.js").read_text(encoding="utf-8")),
@@ -63,7 +64,7 @@ def page(content: Content) -> str:
         data=packed(content.records),
         shown=len(content.records["questions"]),
         per_flag=PER_FLAG,
-        flags={flag: (text, int(content.flags[flag].sum())) for flag, text in FLAGS.items()},
+        flags={flag: (FLAGS[flag], int(holds.sum())) for flag, holds in content.flags.items()},
         families=families,
         threshold=threshold,
         scorer=content.scorer,
@@ -84,10 +85,11 @@ def _specs(content: Content, families: tables.Rows, threshold: Mapping[str, Any]
     """The charts by the names that the template gives them; without those for which there is nothing to draw."""
     plots, metrics = content.report.plots, content.report.metrics
     specs = {
-        "accuracy_over_k": charts.accuracy_over_k(plots["accuracy_over_k"]),
         "accuracy_over_samples": charts.accuracy_over_samples(plots["accuracy_over_samples"], metrics["accuracy_se"]),
         "filter": charts.filter_yields(tables.filter_rows(content.filtered), FILES),
     }
+    if plots["accuracy_over_k"]:
+        specs["accuracy_over_k"] = charts.accuracy_over_k(plots["accuracy_over_k"])
     if plots["roc"]:
         specs |= {"roc": charts.roc(plots["roc"], threshold), "calibration": charts.calibration(plots["calibration"])}
     if families:
@@ -98,7 +100,7 @@ def _specs(content: Content, families: tables.Rows, threshold: Mapping[str, Any]
 def _numbers(report: Report) -> dict[str, Any]:
     """What the template shows of the numbers, tables and curves of `evaluate`."""
     gains, (low, high) = tables.gains_rows(report.gains)
-    curve = report.plots["accuracy_over_k"]
+    curve, programs = report.plots["accuracy_over_k"], report.metrics.get("programs")
     return {
         "metrics": report.metrics,
         "headline": tables.headline(report),
@@ -106,7 +108,11 @@ def _numbers(report: Report) -> dict[str, Any]:
         "low": f"{low:.1f}",
         "high": f"{high:.1f}",
         "curve": curve,
-        "methods": {key: name for key, (name, _, _) in charts.methods_of(curve).items()},
+        "methods": {key: name for key, (name, _, _) in charts.methods_of(curve).items()} if curve else {},
+        "programs": tables.program_rows(programs) if programs else [],
+        "program_facts": tables.program_facts(programs) if programs else [],
+        "program_sentences": program_sentences(programs) if programs else [],
+        "cut_short": "" if "single" in report.metrics["steps"] else CUT_SHORT,
         "rules": {key: name for key, (name, _) in charts.RULES.items()},
         "samples_curve": report.plots["accuracy_over_samples"],
         "bins": report.plots["calibration"],

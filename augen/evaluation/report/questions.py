@@ -7,25 +7,28 @@ Problems and examples that several questions share are kept once; questions name
      "questions": [{"id": "dev_0012_roads#1", "problem": 0, "family": "roads", "question": …, "options": […],
                     "truth": "B", "given": "A", "basis": "accepted", "tally": {"A": 1.4, "B": 0.9},
                     "votes": {"A": 2, "B": 2}, "flags": ["wrong", "missed", "close"], "plain": ["B", null, "A"],
-                    "examples": [4], "samples": [{"slot": 1, "round": 0, "text": …, "at": 57, …}]}]}
+                    "examples": [4], "samples": [{"slot": 1, "round": 0, "text": …, "at": 57, …}],
+                    "program_votes": {"B": 1}, "reasoned": "A",
+                    "programs": [{"slot": 1, "round": 0, "text": …, "answer": null, "cause": "syntax", …}]}]}
 """
 
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from augen.answers import answer_place
+from augen.core.arrays import Ints
 from augen.entries import Entry, letter_of, questions
 from augen.evaluation.steps import family_of
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Sample, SampleFile, sample_of
 from augen.voting.settings import VotingSettings
-from augen.voting.vote import SCORE_UNITS, handed_in, tallies
+from augen.voting.vote import SCORE_UNITS, handed_in
 
 Example = Mapping[str, Any]
 Flags = Mapping[str, Sequence[str]]  # of each question that is shown, by id
@@ -35,15 +38,18 @@ Flags = Mapping[str, Sequence[str]]  # of each question that is shown, by id
 class Decision:
     """The answer that is handed in for a question, and how it came about.
 
-    `basis` says whose votes count: of the ``accepted`` samples, of all ``parsed`` ones where none is accepted, or of
-    none, so that the ``fallback`` letter is handed in. `tally` is what each letter got, the winner first; `votes` how
-    many samples voted for it, in the order of the letters.
+    `basis` says which reasonings vote: the ``accepted`` ones, all ``parsed`` ones where none is accepted, or none, so
+    that the ``programs`` alone decide or, if none of these votes either, the ``fallback`` letter is handed in. `tally`
+    is what each letter got, the winner first; `votes` and `program_votes` say how many reasonings and programs voted
+    for it, in the order of the letters. `reasoned` is the winner of the reasonings alone, if there is one.
     """
 
     answer: str
     basis: str
     tally: dict[str, float]
     votes: dict[str, int]
+    program_votes: dict[str, int] = field(default_factory=dict)
+    reasoned: str | None = None
 
 
 def decisions(
@@ -51,31 +57,38 @@ def decisions(
 ) -> dict[str, Decision]:
     """The decision on each question in `shown`; `grid` has the samples of `dev`, in their order."""
     codes = handed_in(grid.voted(settings), dev.options, settings.fallback)
-    voting, accepted = grid.votes, np.any(grid.flat("accepted"), axis=1).tolist()
-    totals, sums = tallies(voting, grid.flat("weights"), settings.method)
-    unit = 1 if settings.method == "majority" else SCORE_UNITS
+    voting, accepted = grid.votes, np.any(grid.steps.flat("accepted"), axis=1).tolist()
+    solved, reasoned = grid.programs.flat("answers"), grid.steps.voted(settings).tolist()
+    totals, sums = grid.tallies(settings)
+    unit = 1 if settings.method == "majority" and not grid.program_slots else SCORE_UNITS
     found = {}
     for number in (number for number, name in enumerate(dev.ids) if name in shown):
         total, total_weight = totals[number], sums[number]
-        ranked = sorted(np.flatnonzero(total_weight >= 0).tolist(), key=lambda c: (-total[c], -total_weight[c], c))
-        counts = Counter(voting[number][voting[number] >= 0].tolist())
+        ranked = sorted(np.flatnonzero(total >= 0).tolist(), key=lambda c: (-total[c], -total_weight[c], c))
+        others = "parsed" if reasoned[number] >= 0 else "programs" if ranked else "fallback"
         found[dev.ids[number]] = Decision(
             answer=letter_of(codes[number]),
-            basis="accepted" if accepted[number] else "parsed" if ranked else "fallback",
+            basis="accepted" if accepted[number] else others,
             tally={letter_of(code): int(total[code]) / unit for code in ranked},
-            votes={letter_of(code): counts[code] for code in sorted(counts)},
+            votes=_by_letter(voting[number]),
+            program_votes=_by_letter(solved[number]) if settings.program_weight else {},
+            reasoned=letter_of(reasoned[number]) if reasoned[number] >= 0 else None,
         )
     return found
 
 
+def _by_letter(answers: Ints) -> dict[str, int]:
+    """How many of `answers` are each letter, in the order of the letters."""
+    counts = Counter(answers[answers >= 0].tolist())
+    return {letter_of(code): counts[code] for code in sorted(counts)}
+
+
 def samples_of(file: SampleFile, split: str, shown: Collection[str]) -> dict[str, list[Sample]]:
-    """The reasonings of `split` for the questions in `shown`, from a file that `read_samples` has accepted."""
+    """The samples of `split` for the questions in `shown`, from a file that `read_samples` has accepted."""
     found: dict[str, list[Sample]] = {}
     for record in _lines(file.path):
         if record["split"] == split and record["question"] in shown:
-            sample = sample_of(record)
-            if sample.mode == "steps":
-                found.setdefault(sample.question, []).append(sample)
+            found.setdefault(record["question"], []).append(sample_of(record))
     return found
 
 
@@ -135,6 +148,7 @@ def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, thres
                 solved.append(example)
         item, decision = question.item, drawn.decisions[question.id]
         samples = sorted(drawn.samples[question.id], key=lambda sample: (sample.slot, sample.round))
+        reasonings = [sample for sample in samples if sample.mode == "steps"]
         records.append(
             {
                 "id": question.id,
@@ -148,17 +162,26 @@ def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, thres
                 "tally": {letter: round(value, 6) for letter, value in decision.tally.items()},
                 "votes": decision.votes,
                 "flags": list(shown[question.id]),
-                "samples": [sample_record(sample, len(item.options), threshold) for sample in samples],
+                "samples": [sample_record(sample, len(item.options), threshold) for sample in reasonings],
                 "plain": [sample.answer for sample in drawn.plain[question.id]],
                 "examples": own[::-1],  # the most similar first
+                "program_votes": decision.program_votes,
+                "reasoned": decision.reasoned,
+                "programs": [program_record(sample) for sample in samples if sample.mode == "program"],
             }
         )
     texts = {entry.id: entry.problem for entry in entries}
     return {"problems": [texts[name] for name in problems], "examples": solved, "questions": records}
 
 
+def program_record(sample: Sample) -> dict[str, Any]:
+    """A program with its answer or, in a word and in the solver's, why it has none."""
+    names = "slot", "round", "answer", "cause", "detail", "tokens", "text"
+    return {name: getattr(sample, name) for name in names}
+
+
 def sample_record(sample: Sample, n_options: int, threshold: float) -> dict[str, Any]:
-    """A sample with `at`: where its answer's letter stands in the text, counted as JavaScript counts (UTF-16)."""
+    """A reasoning with `at`: where its answer's letter stands in the text, counted as JavaScript counts (UTF-16)."""
     place = answer_place(sample.text, n_options) if sample.answer is not None else None
     return {
         "slot": sample.slot,

@@ -8,6 +8,8 @@ import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
 from augen.core.params import Params
+from augen.evaluation.programs import MEANINGS as ABSTENTIONS
+from augen.evaluation.programs import SHARES
 from augen.evaluation.steps import Gain, Report, family_of, verdict_of
 from augen.metrics.stats import Estimate, cluster_mean
 from augen.voting.samples import DevQuestions, Samples
@@ -39,6 +41,9 @@ def headline(report: Report) -> Rows:
     ]
     if "scorer" in m:
         tiles.append(_tile("Scorer AUC", number(m["scorer"]["auc"]), None, "on dev samples; 0.5 is chance"))
+    if precision := m.get("programs", {}).get("precision"):
+        covered = f"of a program that answers; {number(m['programs']['coverage'])} of the questions have one"
+        tiles.append(_tile("Program precision", number(precision), m["programs"]["precision_se"], covered))
     note = f"dev; {test['fallbacks']:,} of {test['questions']:,} test questions"
     return [*tiles, _tile("Fallback answers", f"{m['fallbacks']:,}", None, note)]
 
@@ -93,7 +98,10 @@ def setup_of(p: Params) -> str:
     parts = [
         (", ".join(p.infer.models) if served else p.model.generator)
         + (f" with {' and '.join(given)}" if given else ""),
-        f"{p.voters} votes a question" + (" at most, adaptive" if p.infer.adaptive else ""),
+        f"{p.voters} votes"
+        + (f" and {p.infer.programs} program{'s' * (p.infer.programs > 1)}" if p.infer.programs else "")
+        + " a question"
+        + (" at most, adaptive" if p.infer.adaptive else ""),
         f"vote: {p.infer.vote}",
         f"redraws: {p.max_resample} at most",
     ]
@@ -109,7 +117,7 @@ SHOWN = {  # params that matter for reading the page, by section of params.yaml
     "finetune": "rank epochs",
     "model": "generator revision",
     "rag": "k embedder",
-    "infer": "adapter temperature threshold resample vote adaptive certainty shuffle_options fallback",
+    "infer": "adapter temperature threshold resample vote adaptive certainty shuffle_options fallback programs",
     "baseline": "samples",
 }
 
@@ -207,6 +215,43 @@ def filter_rows(account: Mapping[str, Mapping[str, Any]]) -> Rows:
         {"file": file, "outcome": outcome, "questions": count}
         for file, counts in account.items()
         for outcome, count in {"kept": counts["kept"], **counts["dropped"]}.items()
+    ]
+
+
+def program_rows(programs: Mapping[str, Any]) -> Rows:
+    """What became of the programs for dev: right and wrong answers, then abstentions by cause, the most frequent first.
+
+    `programs` is that part of reports/metrics.json.
+
+    >>> found = {"answers": {"right": 3, "wrong": 0}, "abstentions": {"cut": 1}}
+    >>> [(row["name"], row["programs"], row["share"]) for row in program_rows(found)]
+    [('right', '3', '75.0%'), ('wrong', '0', '0.0%'), ('cut', '1', '25.0%')]
+    """
+    meanings = {"right": "the right option", "wrong": "another option", **ABSTENTIONS}
+    counts = {**programs["answers"], **programs["abstentions"]}
+    drawn = max(1, sum(counts.values()))
+    return [
+        {
+            "name": name,
+            "programs": f"{count:,}",
+            "share": f"{100 * count / drawn:.1f}%",
+            "meaning": meanings.get(name, ""),
+        }
+        for name, count in counts.items()
+    ]
+
+
+def program_facts(programs: Mapping[str, Any]) -> Rows:
+    """The `SHARES` of `programs` (of reports/metrics.json) that are known: name, value, error and meaning of each."""
+    return [
+        {
+            "name": name.replace("_", " "),
+            "value": number(programs[name]),
+            "error": number(programs[f"{name}_se"]),
+            "meaning": meaning,
+        }
+        for name, meaning in SHARES.items()
+        if name in programs
     ]
 
 
