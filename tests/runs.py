@@ -94,7 +94,7 @@ def program(item: QuestionItem, skill: float, rng: Random) -> dict[str, Any]:
         )
         others = [letter_of(i) for i in range(len(item.options)) if letter_of(i) != item.answer]
         row["answer"] = None if row["cause"] else rng.choice(others)
-    return row | {"tokens": len(row["text"]) // 2}
+    return row | {"tokens": len(str(row["text"])) // 2}
 
 
 def sample_rows(

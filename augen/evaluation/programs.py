@@ -110,7 +110,7 @@ def program_numbers(
         "weight": weight.program,
         "weight_source": weight.source,
         "weight_questions": weight.questions,
-        **numbered("coverage", cluster_mean(covered, questions.clusters)),
+        **numbered("coverage", cluster_mean(np.asarray(covered), questions.clusters)),
         **_one(grid.programs, questions),
         **({} if cut_short(grid, settings) else _vote(grid, questions, settings)),
         "answers": {"right": right, "wrong": int(np.count_nonzero(answered)) - right},
