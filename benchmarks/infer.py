@@ -34,9 +34,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from augen.answering.questions import Prompting
+from augen.answering.questions import Examples, Prompting
 from augen.answering.rounds import Programs, Rounds
-from augen.answering.solving import stored_verdicts
 from augen.answers import parse_answer
 from augen.core.cores import cores
 from augen.core.files import read_json
@@ -48,6 +47,7 @@ from augen.generation.engines import open_engine
 from augen.generation.engines.vllm import VllmEngine
 from augen.generation.sampler import EngineSampler, Identity
 from augen.metrics.stats import cluster_mean, paired_difference
+from augen.programs.verdicts import stored_verdicts
 from augen.prompts.window import Window
 from augen.puzzles.dataset import puzzle_entries
 from augen.scorer.input_format import InputFormat, write_format
@@ -100,7 +100,7 @@ class Bench:
         self.default_llm: Any = default_vllm(generator, p.model.dtype)
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
         self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
-        self.programming = self.prompting.for_programs(p.prompt.program, p.infer)
+        self.programming = self.prompting.for_programs(p)
         weights = Path("data/vote_weights.json")
         self.program_weight = read_json(weights)["program"] if weights.exists() else UNMEASURED
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
@@ -177,8 +177,9 @@ class Bench:
         )
         identity = Identity("vllm", "benchmark", "float32", None, None)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
-            writing = Programs(self.programming, stored_verdicts(store))
-            rounds = Rounds(self.questions, [()] * len(self.questions), self.prompting, settings, writing)
+            nothing: Examples = [()] * len(self.questions)
+            writing = Programs(self.programming, stored_verdicts(store), nothing)
+            rounds = Rounds(self.questions, nothing, self.prompting, settings, writing)
             sampler = EngineSampler(store, lambda: engine, identity)  # not closed: the engine is used again
             found = rounds.run(sampler, stored_scores(self.scorer_folder, store))
             usage = sampler.usage

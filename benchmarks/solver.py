@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from augen.answering.questions import Prompting
+from augen.answering.questions import Examples, Prompting
 from augen.answering.rounds import Programs, Rounds
-from augen.answering.solving import stored_verdicts
 from augen.core.files import read_json
 from augen.core.params import load
 from augen.core.run import no_arguments
@@ -32,6 +31,7 @@ from augen.entries import Question, questions
 from augen.entries.jsonl import read_jsonl
 from augen.generation.open import Generator, open_sampler
 from augen.metrics.stats import cluster_mean
+from augen.programs.verdicts import stored_verdicts
 from augen.puzzles import BASIC, make
 from augen.puzzles.dataset import DIFFICULTIES
 from augen.scorer.score import stored_scores
@@ -65,10 +65,11 @@ class Bench:
         window = generator.window("local")
         i = p.infer
         prompting = Prompting(p.prompt.solve, window, p.seed, i.temperature, i.top_p, i.max_tokens, adapter)
-        writing = Programs(prompting.for_programs(p.prompt.program, i), stored_verdicts(self.store))
+        nothing: Examples = [()] * len(asked)
+        writing = Programs(prompting.for_programs(p), stored_verdicts(self.store), nothing)
         settings = replace(self.settings, programs=programs, voters=voters)
         with open_sampler("solver", "local", generator) as sampler:
-            rounds = Rounds(asked, [()] * len(asked), prompting, settings, writing)
+            rounds = Rounds(asked, nothing, prompting, settings, writing)
             found = rounds.run(sampler, stored_scores(Path("models/scorer"), self.store))
         self.tokens = {
             mode: sum(s.tokens for s in found.every_sample if s.mode == mode) / (len(asked) * slots)

@@ -21,7 +21,14 @@ import torch
 from augen.core.params import load
 from augen.core.run import run
 from augen.pretrain import checker, generator
-from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN, hardest_at, sequences, similar_pairs
+from augen.pretrain.corpus import (
+    DIFFICULTIES,
+    WORDINGS_SEEN,
+    hardest_at,
+    sequences,
+    similar_pairs,
+    texts_of_all_wordings,
+)
 from augen.pretrain.embedder import save_embedder, train_embedder
 from augen.pretrain.evaluation import accuracy_by_family, held_out
 from augen.pretrain.tokenizer import build_tokenizer
@@ -39,7 +46,8 @@ def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
 
     texts = partial(sequences, CHUNK, prompt)
-    tokenizer = build_tokenizer((s.text for s in texts("tokenizer", DIFFICULTIES[-1])), p.vocabulary)
+    learned = (s.text for s in texts("tokenizer", DIFFICULTIES[-1]))
+    tokenizer = build_tokenizer(learned, p.vocabulary, texts_of_all_wordings("tokenizer", CHUNK))
     model = generator.new_model(tokenizer, p.hidden, p.layers)
     print(f"generator: {model.num_parameters():,} weights, {len(tokenizer)} tokens in its vocabulary")
     questions, rng = held_out("watch", 24, DIFFICULTIES, WORDINGS_SEEN), Random(p.seed)

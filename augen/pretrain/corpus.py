@@ -99,6 +99,14 @@ def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: R
     return Sequence(((prompt, False), (reasoning, True)))
 
 
+def texts_of_all_wordings(seed: str, count: int) -> Iterator[str]:
+    """Problems and questions of `count` puzzles in wordings seen and unseen, for a tokenizer that can spell them."""
+    rng = Random(seed)
+    for _ in range(count):
+        puzzle = make(rng.choice(BASIC), rng, difficulty=rng.choice(DIFFICULTIES), wording=rng.randrange(WORDINGS))
+        yield query_text(puzzle.entry.problem, puzzle.entry.questions[0])
+
+
 def similar_pairs(seed: str, pairs: int) -> Iterator[tuple[str, str]]:
     """Pairs of questions of one family and wording, which the embedder should place close to each other."""
     rng = Random(seed)

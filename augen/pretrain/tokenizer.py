@@ -33,6 +33,7 @@ _TEXT_FACTS = ("rel", "says", "known", "likes", "rule", "helps", "has", "allergi
 _TEXT_GOALS = ("reach", "safe", "kin", "is", "above")
 _NUMBER_FACTS = ("at", "turn", "start", "op", "pos")
 _SIGNS = (
+    *('",("', '";"', '")).\n'),
     *(
         '","',
         '",',
@@ -78,8 +79,12 @@ def _atoms() -> list[str]:
     return sorted({w for pool in pools for w in pool} | kin | {KNIGHT, KNAVE, *PARITY}, key=lambda w: (-len(w), w))
 
 
-def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
-    """A tokenizer of `vocabulary` tokens and the `PIECES` of programs, its merges learned from `texts`."""
+def build_tokenizer(texts: Iterable[str], vocabulary: int, more: Iterable[str] = ()) -> Qwen2Tokenizer:
+    """A tokenizer whose merges are learned from `texts`.
+
+    Its tokens are `vocabulary` learned ones, the `PIECES` of programs, and every character of `more` texts that would
+    otherwise be spelled in bytes: what is new to the model is then at least not illegible.
+    """
     atoms = "|".join(re.escape(w) for w in _atoms())
     pieces = rf"{atoms}|\n|[0-9]|[A-Z]|[a-z]+|[\u4e00-\u9fff]+|[^\u4e00-\u9fff0-9A-Za-z\n]"
     tokenizer = Tokenizer(BPE())
@@ -101,10 +106,11 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return _as_qwen2(tokenizer)
+    spelled = {char for text in more for char in text if len(tokenizer.encode(char).ids) > 1}
+    return _as_qwen2(tokenizer, (*PIECES, *sorted(spelled)))
 
 
-def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
+def _as_qwen2(tokenizer: Tokenizer, added: Iterable[str]) -> Qwen2Tokenizer:
     """The same tokens with the same ids as a ``Qwen2Tokenizer``, the class that ``AutoTokenizer`` loads for any Qwen2.
 
     That class splits texts by rules of its own; of ours it keeps only the vocabulary and the added tokens. It finds
@@ -127,7 +133,7 @@ def _as_qwen2(tokenizer: Tokenizer) -> Qwen2Tokenizer:
         padding_side="left",
         model_max_length=2048,
     )
-    qwen2.add_tokens([AddedToken(atom, normalized=False) for atom in (*learned.values(), *PIECES)])
+    qwen2.add_tokens([AddedToken(atom, normalized=False) for atom in (*learned.values(), *added)])
     return qwen2
 
 

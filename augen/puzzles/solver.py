@@ -9,7 +9,7 @@ An answer is *proved* by enumerating all stable models. A value that holds in on
 certain, and such a question is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import clingo
@@ -60,10 +60,16 @@ def _value(symbol: clingo.Symbol) -> Value:
     return symbol.number if symbol.type == clingo.SymbolType.Number else symbol.string
 
 
-def fact(name: str, *arguments: Value) -> str:
-    """`fact("over", "甲", 2)` is ``over("甲",2).``"""
+def fact(name: str, *arguments: Value | Sequence[Value]) -> str:
+    """A fact, or where an argument is several values, one for each of them.
+
+    >>> fact("over", "甲", 2), fact("helps", "红药", ["头痛", "失眠"])
+    ('over("甲",2).', 'helps("红药",("头痛";"失眠")).')
+    """
     return f"{name}({','.join(_quoted(a) for a in arguments)})."
 
 
-def _quoted(value: Value) -> str:
+def _quoted(value: Value | Sequence[Value]) -> str:
+    if not isinstance(value, str | int):
+        return ";".join(map(_quoted, value)) if len(value) == 1 else f"({';'.join(map(_quoted, value))})"
     return str(value) if isinstance(value, int) else '"' + value.replace('"', '\\"') + '"'

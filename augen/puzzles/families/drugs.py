@@ -40,9 +40,9 @@ class Drugs:
         return head + "\n" + "".join(lines)
 
     def facts(self) -> list[str]:
-        facts = [fact("helps", d, s) for d, many in self.helps for s in many]
+        facts = [fact("helps", *drug) for drug in self.helps]
         for person, symptom, avoid in self.patients:
-            facts += [fact("has", person, symptom), *(fact("allergic", person, d) for d in avoid)]
+            facts += [fact("has", person, symptom), fact("allergic", person, avoid)]
         return facts
 
     def program(self) -> str:
