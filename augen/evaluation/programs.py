@@ -108,7 +108,7 @@ def program_numbers(
     Numbers that the samples do not tell are left out: see `_one` and `_vote`.
     """
     own, weight = samples.programs, programs.weight
-    covered = (grid.programs.flat("answers") >= 0).any(axis=1).astype(np.float64)
+    covered = np.asarray((grid.programs.flat("answers") >= 0).any(axis=1), dtype=np.float64)
     answered = own.rows["answer"] >= 0
     right = int(np.count_nonzero(own.right(questions.truth)))
     return {
