@@ -20,22 +20,13 @@ import torch
 
 from augen.core.params import load
 from augen.core.run import run
-from augen.pretrain import checker, generator
-from augen.pretrain.corpus import (
-    DIFFICULTIES,
-    WORDINGS_SEEN,
-    hardest_at,
-    sequences,
-    similar_pairs,
-    texts_of_all_wordings,
-)
+from augen.pretrain import checker, corpus, generator
 from augen.pretrain.embedder import save_embedder, train_embedder
 from augen.pretrain.evaluation import accuracy_by_family, held_out
 from augen.pretrain.tokenizer import build_tokenizer
 
 OUT = Path("models/tiny")
 CHUNK = 500  # puzzles that a worker writes at a time
-PROGRAMS = 0.5  # share of programs among the texts of the last part of the training
 
 
 def main() -> None:
@@ -45,12 +36,12 @@ def main() -> None:
     torch.set_num_threads(p.threads)
     shutil.rmtree(OUT, ignore_errors=True)
 
-    texts = partial(sequences, CHUNK, prompt)
-    learned = (s.text for s in texts("tokenizer", DIFFICULTIES[-1]))
-    tokenizer = build_tokenizer(learned, p.vocabulary, texts_of_all_wordings("tokenizer", CHUNK))
+    texts = partial(corpus.sequences, CHUNK, prompt)
+    seen = (s.text for s in texts("tokenizer", corpus.DIFFICULTIES[-1]))
+    tokenizer = build_tokenizer(seen, p.vocabulary, corpus.texts_of_all_wordings("tokenizer", CHUNK))
     model = generator.new_model(tokenizer, p.hidden, p.layers)
     print(f"generator: {model.num_parameters():,} weights, {len(tokenizer)} tokens in its vocabulary")
-    questions, rng = held_out("watch", 24, DIFFICULTIES, WORDINGS_SEEN), Random(p.seed)
+    questions, rng = held_out("watch", 24, corpus.DIFFICULTIES, corpus.WORDINGS_SEEN), Random(p.seed)
 
     def watch(step: int, loss: float) -> None:
         score = accuracy_by_family(model, tokenizer, questions, prompt)
@@ -63,15 +54,16 @@ def main() -> None:
             """`steps` on texts of new `puzzles`, of which `share` are programs."""
             starts = range(0, puzzles, CHUNK)
             names = [f"pretrain {label} {p.seed} {start}" for start in starts]
-            hardest = [DIFFICULTIES[-1] if share else hardest_at(start / puzzles) for start in starts]
+            hardest = [corpus.DIFFICULTIES[-1] if share else corpus.hardest_at(start / puzzles) for start in starts]
             written = worker.map(texts, names, hardest, [share] * len(starts))
             rows = (generator.encode(s, tokenizer) for s in chain.from_iterable(written))
-            generator.train(model, generator.batches(rows, p.batch_tokens, rng), steps, learning_rate, label, watch)
+            mixed = generator.with_copies(generator.batches(rows, p.batch_tokens, rng), rng, len(tokenizer))
+            generator.train(model, mixed, steps, learning_rate, label, watch)
 
-        copies = iter(lambda: generator.copying(rng, p.vocabulary, batch=16), None)
+        copies = iter(lambda: generator.copying(rng, len(tokenizer), batch=16), None)
         generator.train(model, copies, p.copy_steps, p.learning_rate, "copying")
         learn(p.steps, p.puzzles, 0.0, p.learning_rate, "reasonings")
-        learn(p.program_steps, p.program_puzzles, PROGRAMS, p.program_learning_rate, "programs")
+        learn(p.program_steps, p.program_puzzles, corpus.PROGRAMS, p.program_learning_rate, "programs")
     generator.save(model, tokenizer, OUT / "generator")
 
     asked = checker.questions(Random(f"checker {p.seed}"), p.checker_puzzles)
@@ -80,7 +72,7 @@ def main() -> None:
     checker.train_checker(judge, labelled, p.checker_epochs, p.batch_tokens, p.checker_learning_rate, rng)
     generator.save(judge, tokenizer, OUT / "checker")
 
-    embedder = train_embedder(list(similar_pairs("embedder", p.pairs)), tokenizer, p.dimensions)
+    embedder = train_embedder(list(corpus.similar_pairs("embedder", p.pairs)), tokenizer, p.dimensions)
     save_embedder(embedder, OUT / "embedder")
 
 

@@ -15,6 +15,7 @@ from augen.puzzles import BASIC, WORDINGS, Puzzle, make
 
 DIFFICULTIES = (1, 2, 3)
 WORDINGS_SEEN = (0, 1)
+PROGRAMS = 0.5  # share of programs among the texts of the last part of the training
 EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # number of worked examples in a prompt for a reasoning, share of these
 EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts for a reasoning that give an answer to explain
 

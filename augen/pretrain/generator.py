@@ -63,6 +63,19 @@ def copying(rng: Random, vocabulary: int, batch: int) -> tuple[Tensor, Tensor]:
     return ids, labels
 
 
+def with_copies(
+    texts: Iterator[tuple[Tensor, Tensor]], rng: Random, vocabulary: int, every: int = 8
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`texts` with a batch of `copying` before each group of `every`.
+
+    Tokens that no text has would otherwise all drift to one place: their only gradient says that they are not next.
+    """
+    for number, batch in enumerate(texts):
+        if number % every == 0:
+            yield copying(rng, vocabulary, batch=16)
+        yield batch
+
+
 def batches(
     rows: Iterable[tuple[list[int], list[int]]], tokens: int, rng: Random, window: int = 2000
 ) -> Iterator[tuple[Tensor, Tensor]]:

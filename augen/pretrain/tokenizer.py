@@ -32,36 +32,14 @@ MAX_TOKEN_BYTES = len("### 分析过程\n".encode())  # five Chinese characters:
 _TEXT_FACTS = ("rel", "says", "known", "likes", "rule", "helps", "has", "allergic", "over", "road", "first", "after")
 _TEXT_GOALS = ("reach", "safe", "kin", "is", "above")
 _NUMBER_FACTS = ("at", "turn", "start", "op", "pos")
+# fmt: off
 _SIGNS = (
-    *('",("', '";"', '")).\n'),
-    *(
-        '","',
-        '",',
-        ',"',
-        '").\n',
-        '").',
-        ").\n",
-        ",append,",
-        ",prepend,",
-        ",behead).\n",
-        ",curtail).\n",
-        ",reverse).\n",
-    ),
-    *(
-        "yes :- ",
-        "N = #count{D : ",
-        "N = #count{X : ",
-        ")}.",
-        '")}.',
-        ",X).",
-        '",X).',
-        '",D).',
-        '",K).',
-        '",R,"',
-        ",V).",
-    ),
-    *('is(X,"', 'kin(X,"', "pos(X,", 'at(I,"', "last(X).", "last(V)", "first(V).", "size(N).", "final(I,V).", '",D)}.'),
+    '","', '",', ',"', '",("', '";"', '").\n', '").', ").\n", '")).\n',
+    ",append,", ",prepend,", ",behead).\n", ",curtail).\n", ",reverse).\n",
+    "yes :- ", "N = #count{D : ", "N = #count{X : ", ")}.", '")}.', '",D)}.', ",V).", ",X).", '",X).', '",D).', '",K).',
+    '",R,"', 'is(X,"', 'kin(X,"', "pos(X,", 'at(I,"', "last(X).", "last(V)", "first(V).", "size(N).", "final(I,V).",
 )
+# fmt: on
 PIECES = (
     f"{PROGRAM}\n",
     *(f"#use {name}.\n" for name in BASIC),
