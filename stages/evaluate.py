@@ -13,7 +13,7 @@ from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.jsonl import read_jsonl
-from augen.evaluation.programs import Programs, abstentions
+from augen.evaluation.programs import programs_of
 from augen.evaluation.replay import curves, savings
 from augen.evaluation.report.flags import chosen, flags_of
 from augen.evaluation.report.page import Content, page
@@ -23,9 +23,7 @@ from augen.evaluation.steps import Recorded, csv_text, evaluate, gains_page, gai
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
-from augen.voting.weights import read_weight
 
-WEIGHT = Path("data/vote_weights.json")
 COLUMNS = {
     "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],
     "accuracy_over_samples": ["voters", "samples", "all_votes", "adaptive"],
@@ -43,16 +41,13 @@ def main() -> None:
     infer = SampleFile(Path("data/samples.jsonl"), "infer", VotingSettings.of(p))
     baseline = SampleFile(Path("data/baseline.jsonl"), "baseline", VotingSettings(p.baseline.samples))
     given = [name for name, on in (("adapter", p.infer.adapter), ("examples", p.rag.k > 0)) if on]
-
     dev = read_jsonl("data/dev.jsonl", answers="required")
     questions = dev_questions(dev)
     drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    settings, programs = infer.settings, None
-    if settings.programs:
-        programs = Programs(read_weight(replace(infer, path=WEIGHT)), abstentions(infer, "dev"))
-        settings = replace(settings, program_weight=programs.weight.program)
+    programs = programs_of(infer, Path("data/vote_weights.json"))
+    settings = replace(infer.settings, program_weight=programs.weight.program) if programs else infer.settings
     recorded = Recorded(samples, plain, drawn["test"], programs)
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
     filtered = read_json("reports/filter.json")
@@ -70,8 +65,8 @@ def main() -> None:
     flags = flags_of(grid, questions, settings)
     shown = chosen(questions.ids, flags)
     examples = read_examples(replace(infer, path=Path("data/examples.jsonl")), questions.ids, shown)
-    drawn_by = [samples_of(file, "dev", shown) for file in (infer, baseline)]
-    found = Drawn(drawn_by[0], drawn_by[1], examples, decisions(grid, questions, settings, shown))
+    of_infer, of_baseline = (samples_of(file, "dev", shown) for file in (infer, baseline))
+    found = Drawn(of_infer, of_baseline, examples, decisions(grid, questions, settings, shown))
     records = question_records(dev, found, shown, settings.threshold)
     content = Content(report, p, filtered, read_json("reports/scorer.json"), recorded, questions, flags, records)
     write_text("reports/report.html", page(content))

@@ -79,7 +79,14 @@ def program(item: QuestionItem, skill: float, rng: Random) -> dict[str, Any]:
     """As `drawn`, of a program: what ends in the middle has no answer, what lacks a line may have another."""
     assert item.answer and item.program
     lines = item.program.splitlines()
-    row = {"text": item.program, "answer": item.answer, "score": None, "finish": "stop", "cause": None, "detail": ""}
+    row: dict[str, Any] = {
+        "text": item.program,
+        "answer": item.answer,
+        "score": None,
+        "finish": "stop",
+        "cause": None,
+        "detail": "",
+    }
     if rng.random() > skill:
         half = "\n".join(lines[: len(lines) // 2 + 1])[:-1]
         place = f"line {half.count(chr(10)) + 1}, column {len(half.rpartition(chr(10))[2]) + 1}"

@@ -6,7 +6,8 @@ Shapes: Q questions; letters are codes (0 for A), -1 where no program has an ans
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, Samples
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import winners
-from augen.voting.weights import Weight
+from augen.voting.weights import Weight, read_weight
 
 MEANINGS = {  # of the causes of abstention, in the order in which a program meets them
     "refused": "the provider refused to write it",
@@ -53,6 +54,13 @@ class Programs:
 
     weight: Weight
     abstentions: Mapping[str, int]
+
+
+def programs_of(file: SampleFile, weight: Path) -> Programs | None:
+    """What `infer` wrote: samples in `file`, what a program weighs in the file `weight`. None without slots."""
+    if not file.settings.programs:
+        return None
+    return Programs(read_weight(replace(file, path=weight)), abstentions(file, "dev"))
 
 
 def abstentions(file: SampleFile, split: str) -> dict[str, int]:
@@ -100,7 +108,7 @@ def program_numbers(
     Numbers that the samples do not tell are left out: see `_one` and `_vote`.
     """
     own, weight = samples.programs, programs.weight
-    covered = (grid.programs.flat("answers") >= 0).any(axis=1).astype(np.float64)
+    covered = np.asarray((grid.programs.flat("answers") >= 0).any(axis=1), dtype=np.float64)
     answered = own.rows["answer"] >= 0
     right = int(np.count_nonzero(own.right(questions.truth)))
     return {
