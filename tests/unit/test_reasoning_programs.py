@@ -60,9 +60,9 @@ def test_the_first_program_that_gives_the_known_answer_is_kept(solve: SolveMany,
     ("text", "cause"),
     [
         ("answer(5).", "program: another answer: A"),
-        ("answer(7", "program: syntax: syntax error, unexpected"),
+        ("answer(7", "program: syntax: line 1, column 9: syntax error, unexpected"),
         ("answer(9).", "program: no_option: no option is the answer: 9"),
-        ("#include \"x\".", "program: forbidden: #include is not allowed"),
+        ("#include \"x\".", "program: forbidden: line 1, column 1: #include is not allowed"),
         ("", "program: no_option: no option is the answer: no answer(V) and no pick(L)"),
     ],
 )  # fmt: skip
