@@ -31,6 +31,7 @@ STEPS = {  # keys of "steps" in reports/metrics.json in words; others stand as t
     "voting": "+ majority vote",
     "scorer": "+ scorer",
     "redraw": "+ redraw",
+    "solver": "+ solver",
     "fallback": "+ fallback letter",
 }
 BASELINES = ("random", "best_constant")
