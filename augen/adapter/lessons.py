@@ -24,16 +24,22 @@ class Lesson:
 
 
 def lessons(
-    entries: Sequence[Entry], retriever: Retriever, k: int, prompt: params.Prompt, window: Window
+    entries: Sequence[Entry],
+    retriever: Retriever,
+    k: int,
+    prompt: params.Prompt,
+    window: Window,
+    reasonings: int | None = None,
 ) -> list[Lesson]:
-    """One lesson per reasoning and one per program of the questions; the prompts are those of inference.
+    """A lesson per program, and per reasoning up to `reasonings` of them; the prompts are those of inference.
 
     As in inference, examples that do not fit into `window` are dropped, and examples for a program have programs. A
     lesson that does not fit even without examples is left out.
     """
     asked = questions(entries)
     steps = partial(solve_prompt, prompt.solve)
-    taught = _taught([q for q in asked if q.item.reasoning], "reasoning", steps, retriever, k, window)
+    reasoned = [q for q in asked if q.item.reasoning][:reasonings]
+    taught = _taught(reasoned, "reasoning", steps, retriever, k, window)
     write = partial(program_prompt, prompt.program)
     programs = _taught([q for q in asked if q.item.program], "program", write, retriever, k, window)
     return taught + programs

@@ -280,7 +280,7 @@ class Scorer(Training):
 
 
 class Finetune(Training):
-    pass
+    reasonings: Positive | None
 
 
 class Infer(Section):

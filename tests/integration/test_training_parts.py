@@ -63,7 +63,7 @@ def scorer_section(base: Path, **changes: Any) -> params.Scorer:
 
 
 def finetune_section(**changes: Any) -> params.Finetune:
-    return params.Finetune(**(SHARED | {"max_length": 300} | changes))
+    return params.Finetune(**(SHARED | {"max_length": 300, "reasonings": None} | changes))
 
 
 def item(number: int) -> QuestionItem:
@@ -529,6 +529,14 @@ def test_a_question_with_a_program_teaches_it_too(tiny_model: Path) -> None:
     both = taught(tiny_model, example, ("例子。", item(3)), entries=[Entry("甲比乙高1。", [stated], "p1")])
     assert [lesson.text for lesson in both] == [stated.reasoning, stated.program]
     assert both[1].prompt == program_prompt("写程序。", "甲比乙高1。", stated, [example])
+
+
+def test_reasonings_beyond_the_limit_are_not_taught(tiny_model: Path) -> None:
+    model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
+    window = Window(model, chat_template=False, max_model_len=300)
+    stated = [Entry(f"甲比乙高{n}。", [replace(item(n), program="answer(1).")], f"p{n}") for n in range(4)]
+    found = lessons(stated, cast(Retriever, FixedExamples()), 0, PROMPT, window, reasonings=1)
+    assert [lesson.text for lesson in found] == [stated[0].questions[0].reasoning, *["answer(1)."] * 4]
 
 
 def test_questions_without_reasoning_teach_nothing(tiny_model: Path) -> None:
