@@ -15,7 +15,7 @@ from random import Random
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from augen.entries import Entry, QuestionItem, letter_of
-from augen.programs.library import rules_of
+from augen.programs.library import module, rules_of
 from augen.prompts.sections import answer_line
 from augen.puzzles.solver import NotProved, Proof, Value, fact, prove
 
@@ -39,7 +39,7 @@ class Query:
     value: Callable[[Value], str] = str  # from the solver's answer to the text of the option
     key: str = ""  # identifies the same query in a changed world
     most: int = 3  # distractors at most
-    ask: str | Callable[[Sequence[str]], str] = ""
+    ask: str | Callable[[Sequence[str]], str] = ""  # by default the rules
 
 
 class World(Protocol):
@@ -62,6 +62,19 @@ class World(Protocol):
     def changed(self, rng: Random) -> Self: ...
 
 
+class Proved:
+    """A world's program: facts, the rules of the module that it `uses`, and what only the steps of reasonings need."""
+
+    uses: ClassVar[str]
+    steps: ClassVar[str] = ""
+
+    def facts(self) -> list[str]:
+        raise NotImplementedError
+
+    def program(self) -> str:
+        return "".join(self.facts()) + module(self.uses) + self.steps
+
+
 @dataclass(frozen=True)
 class Puzzle:
     """A world and the questions asked about it; ``queries[i]`` is the query of ``entry.questions[i]``."""
@@ -75,7 +88,8 @@ class Puzzle:
 
         Its rules are taken in from the library, or with ``library=False`` written out.
         """
-        ask, options = self.queries[index].ask, self.entry.questions[index].options
+        query, options = self.queries[index], self.entry.questions[index].options
+        ask = query.ask or query.rules
         uses = self.world.uses
         lines = [*self.world.facts(), ask if isinstance(ask, str) else ask(options)]
         return "\n".join([f"#use {uses}.", *lines] if library else [rules_of(uses), *lines])

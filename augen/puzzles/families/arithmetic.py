@@ -8,8 +8,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, yes, yes_no
 from augen.puzzles.solver import Proof
 
 Numbers = dict[str, int]
@@ -162,7 +161,7 @@ _IN_TEXT = "ckti"  # numbers that are part of the text of their rule
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class Arithmetic(Proved):
     uses: ClassVar = "arithmetic"
 
     rules: tuple[str, ...]
@@ -190,9 +189,6 @@ class Arithmetic:
         texts = ("f(0,{c}).", "times({k}).", "plus({t}).") if "recursion" in self.rules else ()
         given = [f"num({x},{v})." for x, v in self.numbers if x not in _IN_TEXT]
         return [text.format(**numbers) for text in texts] + given
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         numbers = dict(self.numbers)

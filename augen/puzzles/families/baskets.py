@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, listed, numbered, pick, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -16,7 +15,7 @@ GOODS = ("牛奶", "鸡蛋", "面包", "茶叶", "果汁", "蛋糕", "汽水", "
 
 
 @dataclass(frozen=True)
-class Baskets:
+class Baskets(Proved):
     uses: ClassVar = "baskets"
 
     baskets: tuple[tuple[str, tuple[str, ...]], ...]  # (customer, goods)
@@ -50,9 +49,6 @@ class Baskets:
     def facts(self) -> list[str]:
         bought = [fact("bought", p, x) for p, goods in self.baskets for x in goods]
         return [fact("price", x, n) for x, n in self.prices] + bought
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         people = tuple(p for p, _ in self.baskets)

@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, pick, picks, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, pick, picks, put, yes, yes_no
 from augen.puzzles.solver import Proof, Value, fact
 
 EVENTS = ("考试", "旅行", "婚礼", "会议", "比赛", "演出", "体检", "搬家", "聚餐", "面试")
@@ -18,8 +17,9 @@ _STEPS = "step(D,X,100*M+N) :- on(X,M,N), day(X,D)."
 
 
 @dataclass(frozen=True)
-class Calendar:
+class Calendar(Proved):
     uses: ClassVar = "calendar"
+    steps: ClassVar = _STEPS
 
     anchor: tuple[int, int, int]  # month, day, weekday (0: Monday) of the first event
     events: tuple[tuple[str, str, int], ...]  # (event, reference event, days after the reference event)
@@ -60,9 +60,6 @@ class Calendar:
         known = [fact("on", self.first, month, day), fact("weekday", self.first, _weekday(weekday))]
         months = [fact("days", m, LENGTHS[m - 1]) for m in self._months()]
         return known + months + [fact("later" if n > 0 else "earlier", x, y, abs(n)) for x, y, n in self.events]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def _names(self) -> list[str]:
         return [self.first, *(x for x, _, _ in self.events)]

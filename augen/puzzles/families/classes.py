@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, numbered, pick, picks, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, numbered, pick, picks, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -25,7 +24,7 @@ ABILITIES = ("飞", "游泳", "唱歌", "爬树", "潜水", "发光", "隐身", 
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(Proved):
     uses: ClassVar = "classes"
 
     sub: tuple[tuple[str, str], ...]  # all of the first kind are of the second
@@ -64,9 +63,6 @@ class Classes:
     def facts(self) -> list[str]:
         rules = [fact("gives" if right else "denies", k, p) for k, p, right in self.rules]
         return [*(fact("sub", a, b) for a, b in self.sub), *rules, *(fact("is", x, k) for x, k in self.members)]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         names = tuple(sorted(x for x, _ in self.members))

@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, listed, numbered, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, listed, numbered, pick, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -16,7 +15,7 @@ TITLES = ("微积分", "线代", "概率论", "统计学", "编程", "算法", "
 
 
 @dataclass(frozen=True)
-class Courses:
+class Courses(Proved):
     uses: ClassVar = "courses"
 
     courses: tuple[str, ...]
@@ -56,9 +55,6 @@ class Courses:
         before = [fact("before", c, a) for c, many in self.before for a in many]
         done = [fact("done", student, c) for student, finished in self.done for c in finished]
         return [*(fact("course", c) for c in self.courses), *before, *done]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         before = dict(self.before)

@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar, Self
 
 from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, lettered, nth, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, lettered, nth, pool, put, yes, yes_no
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, Value, fact
 
@@ -30,7 +30,7 @@ Plan = tuple[int, ...]  # loads, one for each trip
 
 
 @dataclass(frozen=True)
-class Crossing:
+class Crossing(Proved):
     uses: ClassVar = "crossing"
 
     rower: str

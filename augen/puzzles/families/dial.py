@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import Query, put
+from augen.puzzles.base import Proved, Query, put
 from augen.puzzles.solver import Proof, fact
 
 PARITY = ("双数", "单数")
@@ -14,8 +13,9 @@ _STEPS = "step(T,V) :- at(T,V)."
 
 
 @dataclass(frozen=True)
-class Dial:
+class Dial(Proved):
     uses: ClassVar = "dial"
+    steps: ClassVar = _STEPS
 
     start: int
     turns: tuple[int, ...]  # −9…9, never 0
@@ -39,9 +39,6 @@ class Dial:
     def facts(self) -> list[str]:
         return [fact("at", 0, self.start), *(fact("turn", t, n) for t, n in enumerate(self.turns, start=1))]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def queries(self) -> Iterator[Query]:
         last = len(self.turns)
         yield self._digit("最后是几？", last)
@@ -53,7 +50,6 @@ class Dial:
             lambda proof: f"{self._turned(proof, last)}\n最后是{proof.steps[-1][1]}。",
             PARITY,
             key="parity",
-            ask=parity,
         )
 
     def _digit(self, text: str, t: int) -> Query:
@@ -65,7 +61,6 @@ class Dial:
             lambda proof: self._turned(proof, t),
             tuple(str(v) for v in forgotten),
             key=str(t),
-            ask=ask,
         )
 
     def _turned(self, proof: Proof, until: int) -> str:

@@ -6,14 +6,13 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, listed, numbered, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, listed, numbered, pick, pool, put, yes, yes_no
 from augen.puzzles.families.words import DRUGS, PERSON_POOLS, SYMPTOMS
 from augen.puzzles.solver import Proof, fact
 
 
 @dataclass(frozen=True)
-class Drugs:
+class Drugs(Proved):
     uses: ClassVar = "drugs"
 
     helps: tuple[tuple[str, tuple[str, ...]], ...]  # (drug, symptoms)
@@ -44,9 +43,6 @@ class Drugs:
         for person, symptom, avoid in self.patients:
             facts += [fact("has", person, symptom), fact("allergic", person, avoid)]
         return facts
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         drugs = tuple(sorted(d for d, _ in self.helps))

@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, lettered, nth, pick, put, spelled, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, lettered, nth, pick, put, spelled, yes, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 SENTENCE = "句子"
@@ -27,8 +26,9 @@ Rule = tuple[str, str, str]  # (whole, first part, second part or nothing)
 
 
 @dataclass(frozen=True)
-class Grammar:
+class Grammar(Proved):
     uses: ClassVar = "grammar"
+    steps: ClassVar = _STEPS
 
     rules: tuple[Rule, ...]
     words: tuple[tuple[str, tuple[str, ...]], ...]  # (class, its words)
@@ -126,9 +126,6 @@ class Grammar:
         names = dict.fromkeys(rule[0] for rule in self.rules)
         rules = [fact("rule", *(p for p in rule if p)) for name in names for rule in self.rules if rule[0] == name]
         return rules + [fact("class", w, c) for c, words in self.words for w in words]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
 
     def queries(self) -> Iterator[Query]:
         for g, group in enumerate(self.groups):

@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import Query, pick, pool, put
+from augen.puzzles.base import Proved, Query, pick, pool, put
 from augen.puzzles.families.names import POOLS
 from augen.puzzles.solver import NotProved, Proof, fact
 
@@ -26,8 +25,9 @@ Places = dict[str, set[int]]
 
 
 @dataclass(frozen=True)
-class Houses:
+class Houses(Proved):
     uses: ClassVar = "houses"
+    steps: ClassVar = _STEPS
 
     groups: tuple[tuple[str, ...], ...]  # people, then what they keep, then what they drink
     verbs: tuple[str, ...]  # of the groups; people have none
@@ -109,25 +109,22 @@ class Houses:
         values = [fact("value", x, verb or LIVE) for verb, group in groups for x in sorted(group)]
         return [fact("houses", len(self.groups[0])), *values, *(fact(*clue) for clue in self.clues)]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def queries(self) -> Iterator[Query]:
         places = tuple(str(p) for p in range(1, len(self.groups[0]) + 1))
         for group in self.groups:
             for x in group:
                 ask = f'answer(P) :- pos("{x}",P).'
-                yield Query(f"{self._who(x)}在第几间？", ask, self._found, places, key=f"where {x}", most=4, ask=ask)
+                yield Query(f"{self._who(x)}在第几间？", ask, self._found, places, key=f"where {x}", most=4)
         for p in places:
             for verb, group in zip(self.verbs, self.groups, strict=True):
                 text = f"第{p}间的人{verb}什么？" if verb else f"第{p}间住着谁？"
                 ask = f'answer(V) :- pos(V,{p}), value(V,"{verb or LIVE}").'
-                yield Query(text, ask, self._found, tuple(sorted(group)), key=f"{p} {verb}", ask=ask)
+                yield Query(text, ask, self._found, tuple(sorted(group)), key=f"{p} {verb}")
         for (c, group), (d, other) in itertools.permutations(enumerate(self.groups), 2):
             for x in group:
                 text = f"{self._who(x)}{self.verbs[d]}什么？" if self.verbs[d] else f"谁{self.verbs[c]}{x}？"
                 ask, write = f'answer(V) :- with("{x}",V,"{self.verbs[d] or LIVE}").', partial(self._joined, x)
-                yield Query(text, ask, write, tuple(sorted(other)), key=f"{x} {self.verbs[d]}", ask=ask)
+                yield Query(text, ask, write, tuple(sorted(other)), key=f"{x} {self.verbs[d]}")
 
     def _found(self, proof: Proof) -> str:
         houses: dict[int, list[str]] = {}

@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import Query, pick, pool, put
+from augen.puzzles.base import Proved, Query, pick, pool, put
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -22,7 +21,7 @@ _FIRST = tuple(dict.fromkeys(first for first, _ in TOGETHER))
 
 
 @dataclass(frozen=True)
-class Kinship:
+class Kinship(Proved):
     uses: ClassVar = "kinship"
 
     relations: tuple[tuple[str, str, str], ...]  # (X, relation, Z): X is Z's relation
@@ -48,9 +47,6 @@ class Kinship:
 
     def facts(self) -> list[str]:
         return [fact("rel", *relation) for relation in self.relations]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def _chains(self) -> list[tuple[str, str, str, str, str]]:
         return [

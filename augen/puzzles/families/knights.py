@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import Query, numbered, pick, pool, put
+from augen.puzzles.base import Proved, Query, numbered, pick, pool, put
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -17,8 +16,9 @@ _STEPS = "step(X,K) :- is(X,K)."
 
 
 @dataclass(frozen=True)
-class Knights:
+class Knights(Proved):
     uses: ClassVar = "knights"
+    steps: ClassVar = _STEPS
 
     known: tuple[str, str]  # (person, kind)
     says: tuple[tuple[str, str, str], ...]  # (speaker, about whom, kind)
@@ -44,9 +44,6 @@ class Knights:
     def facts(self) -> list[str]:
         return [*(fact("says", *said) for said in self.says), fact("known", *self.known)]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def _people(self) -> list[str]:
         return list(dict.fromkeys([self.known[0], *(x for a, b, _ in self.says for x in (a, b))]))
 
@@ -56,14 +53,14 @@ class Knights:
             if x != self.known[0]:
                 ask = f'answer(K) :- is("{x}",K).'
                 write = partial(self._followed, last=x)
-                yield Query(f"{x}是骑士还是骗子？", ask, write, (KNIGHT, KNAVE), key=f"is {x}", ask=ask)
+                yield Query(f"{x}是骑士还是骗子？", ask, write, (KNIGHT, KNAVE), key=f"is {x}")
         for kind in (KNIGHT, KNAVE):
             ask = f'answer(N) :- N = #count{{X : is(X,"{kind}")}}.'
             numbers = tuple(str(n) for n in range(len(people), -1, -1))
-            yield Query(f"有几个{kind}？", ask, partial(self._numbered, kind), numbers, key=f"count {kind}", ask=ask)
+            yield Query(f"有几个{kind}？", ask, partial(self._numbered, kind), numbers, key=f"count {kind}")
             # Asked only if exactly one is of this kind: other worlds have several answers.
             ask = f'answer(X) :- is(X,"{kind}").'
-            yield Query(f"谁是{kind}？", ask, self._followed, tuple(sorted(people)), key=f"who {kind}", ask=ask)
+            yield Query(f"谁是{kind}？", ask, self._followed, tuple(sorted(people)), key=f"who {kind}")
 
     def _followed(self, proof: Proof, last: str | None = None) -> str:
         """Starts at the known person and follows what each says of the next, up to `last`."""

@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, lettered, nth, pick, spelled, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, lettered, nth, pick, spelled, yes, yes_no
 from augen.puzzles.solver import Proof, fact
 
 NOUNS = ("猫", "狗", "鸟", "鱼", "马", "羊", "老师", "孩子")
@@ -27,7 +26,7 @@ Text = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Lexicon:
+class Lexicon(Proved):
     uses: ClassVar = "lexicon"
 
     words: tuple[tuple[str, str], ...]  # (Chinese, foreign)
@@ -89,9 +88,6 @@ class Lexicon:
         facts += [fact("plural", f"-{self.plural}")] if self.plural else []
         facts += [fact("denial", self.denial, _side(self.denial_first))] if self.denial else []
         return facts
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         for m, (meaning, texts) in enumerate(zip(self.meanings, self.texts, strict=True)):

@@ -7,14 +7,13 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, among, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, among, pick, pool, put, yes, yes_no
 from augen.puzzles.families.words import FRUIT, PERSON_POOLS, SPORTS
 from augen.puzzles.solver import Proof, fact
 
 
 @dataclass(frozen=True)
-class Likes:
+class Likes(Proved):
     uses: ClassVar = "likes"
 
     people: tuple[str, ...]
@@ -41,9 +40,6 @@ class Likes:
 
     def facts(self) -> list[str]:
         return [*(fact("rule", *rule) for rule in self.rules), *(fact("likes", *liked) for liked in self.likes)]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses)
 
     def queries(self) -> Iterator[Query]:
         for person, start in self.likes:

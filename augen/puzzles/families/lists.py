@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import Query, put
+from augen.puzzles.base import Proved, Query, put
 from augen.puzzles.solver import Proof, Value, fact
 
 _STEPS = """
@@ -26,8 +25,9 @@ _GROWTH = {"append": 1, "prepend": 1, "behead": -1, "curtail": -1, "reverse": 0}
 
 
 @dataclass(frozen=True)
-class Lists:
+class Lists(Proved):
     uses: ClassVar = "lists"
+    steps: ClassVar = _STEPS
 
     start: tuple[int, ...]
     ops: tuple[tuple[str, int], ...]  # (name, digit); the digit is 0 if the operation needs none
@@ -55,18 +55,15 @@ class Lists:
         ops = enumerate(self.ops, start=1)
         return elements + [f"op({t},{op},{v})." if _GROWTH[op] == 1 else f"op({t},{op})." for t, (op, v) in ops]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def queries(self) -> Iterator[Query]:
         digits = tuple(str(d) for d in dict.fromkeys((*self.start[::-1], *(v for _, v in self.ops), 1, 2, 3)))
         lengths = tuple(str(len(self.start) + d) for d in (1, 0, 2, -1))
         near = tuple(_shown(x) for x in self._near_misses())
         for text, key in (("最后的第一个数是几？", "first"), ("最后的末一个数是几？", "last")):
             ask = f"answer(V) :- {key}(V)."
-            yield Query(text, ask, self._traced, digits, key=key, ask=ask)
+            yield Query(text, ask, self._traced, digits, key=key)
         ask = "answer(N) :- size(N)."
-        yield Query("最后有几个数？", ask, self._counted, lengths, key="length", ask=ask)
+        yield Query("最后有几个数？", ask, self._counted, lengths, key="length")
         rules, ask = "answer(P) :- whole(T,P), end(T).", "answer(I,V) :- final(I,V)."
         yield Query("最后的列表是什么？", rules, self._traced, near, _unpacked, "list", ask=ask)
 

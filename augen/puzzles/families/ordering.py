@@ -7,8 +7,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, pick, pool, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, pick, pool, yes, yes_no
 from augen.puzzles.families.words import PERSON_POOLS
 from augen.puzzles.solver import Proof, fact
 
@@ -17,8 +16,9 @@ _TOP_DOWN = "step(P,X) :- pos(X,P)."
 
 
 @dataclass(frozen=True)
-class Ordering:
+class Ordering(Proved):
     uses: ClassVar = "ordering"
+    steps: ClassVar = _TOP_DOWN
 
     people: tuple[str, ...]
     over: tuple[tuple[str, str, bool], ...]  # (upper, lower, whether it is stated from the lower one)
@@ -41,9 +41,6 @@ class Ordering:
     def facts(self) -> list[str]:
         return [fact("over", a, b) for a, b, _ in self.over]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _TOP_DOWN
-
     def queries(self) -> Iterator[Query]:
         more, less = QUALITIES[self.quality]
         n = len(self.people)
@@ -57,7 +54,7 @@ class Ordering:
 
     def _ranked(self, text: str, rank: int, names: tuple[str, ...]) -> Query:
         ask = f"answer(X) :- pos(X,{rank})." if rank < len(names) else "answer(X) :- last(X)."
-        return Query(text, ask, lambda proof: self._chain(proof) + f"\n第{rank}。", names, key=str(rank), ask=ask)
+        return Query(text, ask, lambda proof: self._chain(proof) + f"\n第{rank}。", names, key=str(rank))
 
     def _chain(self, proof: Proof) -> str:
         """Restate the facts in one form, climb from the first name, then walk down, counting."""

@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, among, listed, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, among, listed, pick, pool, put, yes, yes_no
 from augen.puzzles.families.words import PLACES, STEMS
 from augen.puzzles.solver import Proof, fact
 
@@ -20,8 +19,9 @@ step(D,X) :- near(_,X,D).
 
 
 @dataclass(frozen=True)
-class Roads:
+class Roads(Proved):
     uses: ClassVar = "roads"
+    steps: ClassVar = _SEARCH
 
     places: tuple[str, ...]
     roads: tuple[tuple[str, str], ...]
@@ -46,9 +46,6 @@ class Roads:
 
     def facts(self) -> list[str]:
         return [fact("road", *road) for road in self.roads]
-
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _SEARCH
 
     def queries(self) -> Iterator[Query]:
         for start in self.places:

@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, pick, pool, put, yes, yes_no
 from augen.puzzles.solver import Proof, fact
 
 COLOURS = ("红箱", "黄箱", "蓝箱", "绿箱", "白箱", "黑箱", "紫箱", "灰箱")
@@ -18,8 +17,9 @@ _STEPS = ":- go(T,X,Y), on(T-1,X,Y). step(T,X,Y) :- on(T,X,Y)."
 
 
 @dataclass(frozen=True)
-class Stacks:
+class Stacks(Proved):
     uses: ClassVar = "stacks"
+    steps: ClassVar = _STEPS
 
     piles: tuple[tuple[str, ...], ...]  # from the bottom up
     moves: tuple[tuple[str, str], ...]  # (box, onto which box or the floor)
@@ -59,9 +59,6 @@ class Stacks:
         on = [fact("on", 0, x, below) for pile in self.piles for below, x in zip((FLOOR, *pile), pile, strict=False)]
         return on + [fact("go", t, *move) for t, move in enumerate(self.moves, start=1)]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def queries(self) -> Iterator[Query]:
         boxes = tuple(sorted(x for pile in self.piles for x in pile))
         final = [list(pile) for pile in self.piles]
@@ -71,20 +68,20 @@ class Stacks:
         for x in boxes:
             rest = tuple(y for y in boxes if y != x)
             text, ask = f"最后{x}直接放在什么上面？", f'answer(Y) :- final("{x}",Y).'
-            yield Query(text, ask, self._traced, (*rest, FLOOR), key=f"under {x}", most=4, ask=ask)
+            yield Query(text, ask, self._traced, (*rest, FLOOR), key=f"under {x}", most=4)
             text, ask = f"最后什么直接压在{x}上面？", f'answer(Y) :- final(Y,"{x}").'
-            yield Query(text, ask, self._traced, rest, key=f"over {x}", ask=ask)
+            yield Query(text, ask, self._traced, rest, key=f"over {x}")
             ask = f'answer(N) :- N = #count{{Y : above(Y,"{x}")}}.'
             above = next(len(pile) - 1 - pile.index(x) for pile in final if x in pile)
             numbers = around(above, key + x)
-            yield Query(f"最后{x}上面一共有几个？", ask, self._traced, numbers, key=f"count {x}", ask=ask)
+            yield Query(f"最后{x}上面一共有几个？", ask, self._traced, numbers, key=f"count {x}")
         ask = f'answer(N) :- N = #count{{X : final(X,"{FLOOR}")}}.'
-        yield Query("最后一共有几堆？", ask, self._traced, around(len(final), key), key="piles", ask=ask)
+        yield Query("最后一共有几堆？", ask, self._traced, around(len(final), key), key="piles")
         for t in range(1, len(self.moves) + 1):
             text, goal, write = f"第{t}个动作做得到吗？", f"works({t})", partial(self._until, t)
             yield Query(text, yes_no(goal), write, (YES, NO), key=f"{t}", ask=yes(goal))
         ask = "answer(N) :- N = #count{T : skipped(T)}."
-        yield Query("有几个动作做不到？", ask, self._traced, ("1", "0", "2", "3", "4"), key="skipped", ask=ask)
+        yield Query("有几个动作做不到？", ask, self._traced, ("1", "0", "2", "3", "4"), key="skipped")
 
     def _traced(self, proof: Proof) -> str:
         return self._until(len(self.moves), proof)

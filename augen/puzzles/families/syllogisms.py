@@ -8,7 +8,7 @@ from random import Random
 from typing import ClassVar, Self
 
 from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, nth, pick, picks, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, nth, pick, picks, pool, put, yes, yes_no
 from augen.puzzles.solver import NotProved, Proof, fact
 
 JOBS = ("画家", "教师", "医生", "歌手", "司机", "诗人", "律师", "厨师")
@@ -24,7 +24,7 @@ Who = tuple[str, str, bool]  # somebody of the first class who is (True) or is n
 
 
 @dataclass(frozen=True)
-class Syllogisms:
+class Syllogisms(Proved):
     uses: ClassVar = "syllogisms"
 
     terms: tuple[str, ...]
@@ -125,7 +125,7 @@ class Syllogisms:
                     f'answer("不能确定") :- not {right}, not {wrong}.'
                 )
                 three, text = ("不能确定", "一定对", "一定错"), f"“{self._said(s)}”这句话对吗？"
-                yield Query(text, ask, write, three, key=f"true {s}", ask=ask)
+                yield Query(text, ask, write, three, key=f"true {s}")
 
     def _weighed(self, statements: Sequence[Statement], proof: Proof) -> str:
         """What is certain about everybody who is known to exist, and what follows for each statement."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import Query, pick
+from augen.puzzles.base import Proved, Query, pick
 from augen.puzzles.families.words import SUBJECTS
 from augen.puzzles.solver import Proof, fact
 
@@ -15,8 +14,9 @@ _STEPS = "step(I,X) :- at(I,X)."
 
 
 @dataclass(frozen=True)
-class Timetable:
+class Timetable(Proved):
     uses: ClassVar = "timetable"
+    steps: ClassVar = _STEPS
 
     first: str
     after: tuple[tuple[str, str, bool], ...]  # (lesson, next lesson, whether it is stated from the later one)
@@ -36,21 +36,18 @@ class Timetable:
     def facts(self) -> list[str]:
         return [fact("first", self.first), *(fact("after", a, b) for a, b, _ in self.after)]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def queries(self) -> Iterator[Query]:
         lessons = [self.first, *(b for _, b, _ in self.after)]
         names, places = tuple(sorted(lessons)), tuple(str(i) for i in range(len(lessons), 0, -1))
         for i in range(2, len(lessons) + 1):
             ask = f"answer(X) :- at({i},X)."
-            yield Query(f"第{i}节是什么课？", ask, self._listed, names, key=str(i), ask=ask)
+            yield Query(f"第{i}节是什么课？", ask, self._listed, names, key=str(i))
         for x in names:
             if x != self.first:
                 ask = f'answer(I) :- at(I,"{x}").'
-                yield Query(f"{x}是第几节？", ask, self._listed, places, key=x, ask=ask)
+                yield Query(f"{x}是第几节？", ask, self._listed, places, key=x)
         ask = "answer(X) :- last(X)."
-        yield Query("最后一节是什么课？", ask, self._listed, names, key="last", ask=ask)
+        yield Query("最后一节是什么课？", ask, self._listed, names, key="last")
 
     def _listed(self, proof: Proof) -> str:
         return "顺序：" + "，".join(f"{i}{x}" for i, x in proof.steps) + "，无。"

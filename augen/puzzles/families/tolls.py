@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import ClassVar, Self
 
-from augen.programs.library import module
-from augen.puzzles.base import NO, YES, Query, around, pick, pool, put, yes, yes_no
+from augen.puzzles.base import NO, YES, Proved, Query, around, pick, pool, put, yes, yes_no
 from augen.puzzles.solver import Proof, fact
 
 TOWNS = ("青城", "白城", "红城", "黑城", "金城", "银城", "新城", "古城")
@@ -16,8 +15,9 @@ _STEPS = "step(C,Y,X) :- cost(Y,C), X = #min{Z : before(Y,Z)}, before(Y,_)."
 
 
 @dataclass(frozen=True)
-class Tolls:
+class Tolls(Proved):
     uses: ClassVar = "tolls"
+    steps: ClassVar = _STEPS
 
     places: tuple[str, ...]
     roads: tuple[tuple[str, str, int], ...]
@@ -45,9 +45,6 @@ class Tolls:
     def facts(self) -> list[str]:
         return [fact("road", *road) for road in self.roads]
 
-    def program(self) -> str:
-        return "".join(self.facts()) + module(self.uses) + _STEPS
-
     def queries(self) -> Iterator[Query]:
         named = sorted({p for a, b, _ in self.roads for p in (a, b)})
         for start in named:
@@ -62,11 +59,11 @@ class Tolls:
                     numbers = (*self._misses(start, goal), *around(costs[goal], start + goal))
                     ask = begin + f'answer(C) :- cost("{goal}",C).'
                     text = f"从{start}到{goal}最少要多少元？"
-                    yield Query(text, ask, told, numbers, key=f"{start}-{goal}", most=4, ask=ask)
+                    yield Query(text, ask, told, numbers, key=f"{start}-{goal}", most=4)
                     ask = begin + f'answer(X) :- before("{goal}",X).'
                     last = tuple(p for p in named if p != goal)
                     text = f"从{start}到{goal}，最便宜的走法在到{goal}之前最后经过哪里？"
-                    yield Query(text, ask, told, last, key=f"{start}->{goal}", ask=ask)
+                    yield Query(text, ask, told, last, key=f"{start}->{goal}")
                     limit = max(1, costs[goal] + (1, 0, -1, 2, -2)[(costs[goal] + named.index(goal)) % 5])
                     ask = begin + yes(f'cost("{goal}",C), C <= {limit}')
                     text = f"带{limit}元够从{start}到{goal}的过路费吗？"
@@ -76,7 +73,7 @@ class Tolls:
                     yield Query(text, ask + yes_no("yes"), self._all, (YES, NO), key=f"{start}?{goal}", ask=ask)
             if len(inner) > 2:
                 ask, text = begin + "answer(X) :- far(X).", f"从{start}出发，到哪里的最少费用最高？"
-                yield Query(text, ask, self._all, tuple(inner), key=f"far {start}", most=4, ask=ask)
+                yield Query(text, ask, self._all, tuple(inner), key=f"far {start}", most=4)
 
     def _cheapest(self, start: str) -> dict[str, int]:
         """Least cost to each place: for distractors only; answers come from the solver."""
