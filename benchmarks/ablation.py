@@ -35,7 +35,7 @@ from augen.core.params import check
 from augen.entries import letter_of
 from augen.entries.jsonl import read_jsonl
 from augen.metrics.quality import auc_within, scorer_quality
-from augen.metrics.stats import Estimate, cluster_mean, paired_difference
+from augen.metrics.stats import cluster_mean, paired_difference, with_error
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, dev_questions, matched, read_samples, reasonings
 from augen.voting.settings import VotingSettings
@@ -198,8 +198,8 @@ def page(results: Sequence[Result]) -> str:
     for result in results:
         if result.questions.ids != default.questions.ids:
             raise AugenError(f"{shown(result.change)}: has other dev questions than params.yaml: nothing to compare")
-        accuracy = _with_error(cluster_mean(result.right, clusters))
-        apart = "" if result is default else _with_error(paired_difference(result.right, default.right, clusters), "+")
+        accuracy = with_error(cluster_mean(result.right, clusters))
+        apart = "" if result is default else with_error(paired_difference(result.right, default.right, clusters), "+")
         cost = f"{result.samples:.2f}", f"{result.tokens:.0f}"
         aucs = ["" if auc is None else f"{auc:.3f}" for auc in (result.auc, result.auc_within)]
         rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, *cost, *aucs))
@@ -223,10 +223,6 @@ one.
 
 {tabulate(given, ("part", "change", *letters), tablefmt="github", disable_numparse=True)}
 """
-
-
-def _with_error(estimate: Estimate, sign: str = "") -> str:
-    return f"{estimate.value:{sign}.3f} ± {estimate.se:.3f}"
 
 
 def _shares(answers: Sequence[str], letters: Sequence[str]) -> list[str]:

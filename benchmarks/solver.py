@@ -23,14 +23,14 @@ import numpy as np
 from tabulate import tabulate
 
 from augen.answering.questions import Examples, Prompting
-from augen.answering.rounds import Programs, Rounds
+from augen.answering.rounds import Answering, Programs, Rounds
 from augen.core.files import read_json
 from augen.core.params import load
 from augen.core.run import no_arguments
 from augen.entries import Question, questions
 from augen.entries.jsonl import read_jsonl
 from augen.generation.open import Generator, open_sampler
-from augen.metrics.stats import cluster_mean
+from augen.metrics.stats import cluster_mean, with_error
 from augen.programs.verdicts import stored_verdicts
 from augen.puzzles import BASIC, make
 from augen.puzzles.dataset import DIFFICULTIES
@@ -58,24 +58,17 @@ class Bench:
             program_weight=read_json("data/vote_weights.json")["program"],
         )
 
-    def drawn(self, asked: Sequence[Question], programs: int, voters: int, adapter: bool) -> SampleGrid:
+    def drawn(self, asked: Sequence[Question], programs: int, voters: int, adapter: bool) -> Answering:
         """`programs` programs and `voters` reasonings for each question."""
         p = self.params
         generator = Generator(p.model, p.engine, p.prompt, Path("models/adapter") if adapter else None)
-        window = generator.window("local")
-        i = p.infer
-        prompting = Prompting(p.prompt.solve, window, p.seed, i.temperature, i.top_p, i.max_tokens, adapter)
+        prompting = replace(Prompting.of(p, generator.window("local")), adapter=adapter)
         nothing: Examples = [()] * len(asked)
         writing = Programs(prompting.for_programs(p), stored_verdicts(self.store), nothing)
         settings = replace(self.settings, programs=programs, voters=voters)
         with open_sampler("solver", "local", generator) as sampler:
             rounds = Rounds(asked, nothing, prompting, settings, writing)
-            found = rounds.run(sampler, stored_scores(Path("models/scorer"), self.store))
-        self.tokens = {
-            mode: sum(s.tokens for s in found.every_sample if s.mode == mode) / (len(asked) * slots)
-            for mode, slots in (("program", programs), ("steps", voters))
-        }
-        return found.grid
+            return rounds.run(sampler, stored_scores(Path("models/scorer"), self.store))
 
     def row(self, grid: SampleGrid, known: DevQuestions, programs: int, voters: int) -> list[Any]:
         """Coverage, precision of one program, and the accuracy of the vote."""
@@ -90,8 +83,7 @@ class Bench:
 
 
 def _shown(right: Any, known: DevQuestions) -> str:
-    estimate = cluster_mean(np.asarray(right, dtype=np.float64), known.clusters)
-    return f"{estimate.value:.3f} ± {estimate.se:.3f}"
+    return with_error(cluster_mean(np.asarray(right, dtype=np.float64), known.clusters))
 
 
 def new_questions(families: Sequence[str], wordings: Sequence[int], seed: str) -> tuple[list[Question], DevQuestions]:
@@ -120,12 +112,15 @@ def by_slots(bench: Bench, grid: SampleGrid, known: DevQuestions) -> None:
     print(tabulate(rows, ["slots", *HEADS], floatfmt=".3f"))
 
 
-def by_source(bench: Bench, grid: SampleGrid, known: DevQuestions) -> None:
-    program, reasoning = bench.tokens["program"], bench.tokens["steps"]
+def by_source(bench: Bench, found: Answering, known: DevQuestions) -> None:
+    program, reasoning = (
+        sum(s.tokens for s in found.every_sample if s.mode == mode) / (len(known.ids) * slots)
+        for mode, slots in (("program", PROGRAMS), ("steps", REASONINGS))
+    )
     alone = min(PROGRAMS, round(5 * reasoning / program))
     beside = min(REASONINGS, round((5 * reasoning - 2 * program) / reasoning))
     rows = [
-        [f"{p} programs, {v} reasonings", p * program + v * reasoning, *bench.row(grid, known, p, v)]
+        [f"{p} programs, {v} reasonings", p * program + v * reasoning, *bench.row(found.grid, known, p, v)]
         for p, v in ((0, 5), (alone, 0), (2, beside))
     ]
     print(f"\nequal tokens: a slot of reasonings takes {reasoning:.0f}, one of programs {program:.0f}")
@@ -142,7 +137,7 @@ def by_novelty(bench: Bench) -> None:
     for name, (families, wordings) in sets.items():
         asked, known = new_questions(families, wordings, name.partition(":")[0].replace(" ", "-"))
         for adapter in (False, True):
-            grid = bench.drawn(asked, 1, 1, adapter)
+            grid = bench.drawn(asked, 1, 1, adapter).grid
             given, precision, _ = bench.row(grid, known, 1, 0)
             first = [_shown(part.flat("answers")[:, 0] == known.truth, known) for part in (grid.programs, grid.steps)]
             rows.append([name, "adapter" if adapter else "base", given, precision, *first])
@@ -154,9 +149,9 @@ def main() -> None:
     bench = Bench()
     dev = read_jsonl("data/dev.jsonl", answers="required")
     known = dev_questions(dev)
-    grid = bench.drawn(questions(dev, "dev"), PROGRAMS, REASONINGS, adapter=True)
-    by_slots(bench, grid, known)
-    by_source(bench, grid, known)
+    found = bench.drawn(questions(dev, "dev"), PROGRAMS, REASONINGS, adapter=True)
+    by_slots(bench, found.grid, known)
+    by_source(bench, found, known)
     by_novelty(bench)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
 from augen.metrics.stats import cluster_mean, numbered
+from augen.programs.language import CAUSES
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, Samples
 from augen.voting.settings import VotingSettings
@@ -23,14 +24,7 @@ from augen.voting.weights import Weight, read_weight
 MEANINGS = {  # of the causes of abstention, in the order in which a program meets them
     "refused": "the provider refused to write it",
     "cut": "its text reached infer.program_max_tokens before it ended",
-    "syntax": "not a program of the language",
-    "forbidden": "uses what a program may not use, such as scripts and files",
-    "no_model": "its rules contradict each other: no answer set",
-    "several": "its answer sets give different answers",
-    "no_option": "its answer is no option of the question",
-    "time": "took more than the time allowed",
-    "memory": "took more than the memory allowed",
-    "crash": "the solver died",
+    **{cause: meaning for cause, meaning in CAUSES.items() if cause != "cut"},
 }
 
 
@@ -118,7 +112,7 @@ def program_numbers(
         "weight": weight.program,
         "weight_source": weight.source,
         "weight_questions": weight.questions,
-        **numbered("coverage", cluster_mean(np.asarray(covered), questions.clusters)),
+        **numbered("coverage", cluster_mean(covered, questions.clusters)),
         **_one(grid.programs, questions),
         **({} if cut_short(grid, settings) else _vote(grid, questions, settings)),
         "answers": {"right": right, "wrong": int(np.count_nonzero(answered)) - right},

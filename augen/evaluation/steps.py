@@ -29,6 +29,7 @@ from augen.metrics.stats import (
     group_means,
     numbered,
     paired_difference,
+    with_error,
 )
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
@@ -290,18 +291,13 @@ def csv_text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _with_error(estimate: Estimate, sign: str = "") -> str:
-    error = "?" if isnan(estimate.se) else f"{estimate.se:.3f}"
-    return f"{estimate.value:{sign}.3f} ± {error}"
-
-
 def gains_table(gains: Sequence[Gain], layout: str) -> str:
     """The table of steps in one of tabulate's layouts (``simple`` for a terminal, ``github`` for a page)."""
     rows = [
         (
             gain.name,
-            _with_error(gain.accuracy),
-            _with_error(gain.difference, "+") if gain.difference else "",
+            with_error(gain.accuracy),
+            with_error(gain.difference, "+") if gain.difference else "",
             gain.verdict,
             f"{gain.samples:.2f}",
         )
@@ -317,7 +313,7 @@ def _programs_section(programs: Mapping[str, Any] | None) -> str:
     if not programs:
         return ""
     shares = [
-        f"- {name.replace('_', ' ')} {_with_error(Estimate(programs[name], programs[f'{name}_se']))}: {meaning}"
+        f"- {name.replace('_', ' ')} {with_error(Estimate(programs[name], programs[f'{name}_se']))}: {meaning}"
         for name, meaning in SHARES.items()
         if name in programs
     ]
@@ -341,7 +337,7 @@ gain is smaller than its standard error; *no change*: in no problem; *lost*: the
 stands for the mean over all samples of round 0 (with infer.adaptive: of the slots that every question has). The best
 constant was chosen on these same questions.
 
-All together: {_with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
+All together: {with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
 {_programs_section(numbers.get("programs"))}
 ## Test split
 

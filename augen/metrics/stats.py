@@ -6,6 +6,7 @@ A sample without a parsed answer is never right: the fallback letter has no part
 """
 
 from collections.abc import Sequence
+from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,16 @@ def numbered(name: str, estimate: Estimate | None) -> dict[str, float]:
     ({'gain': 0.5, 'gain_se': 0.1}, {})
     """
     return {name: estimate.value, f"{name}_se": estimate.se} if estimate else {}
+
+
+def with_error(estimate: Estimate, sign: str = "") -> str:
+    """An estimate as text; `sign` is "+" for differences.
+
+    >>> with_error(Estimate(0.5, 0.1)), with_error(Estimate(0.5, float("nan")), "+")
+    ('0.500 ± 0.100', '+0.500 ± ?')
+    """
+    error = "?" if isnan(estimate.se) else f"{estimate.se:.3f}"
+    return f"{estimate.value:{sign}.3f} ± {error}"
 
 
 def cluster_mean(values: Floats, clusters: Ints) -> Estimate:

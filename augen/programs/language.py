@@ -24,9 +24,9 @@ from typing import Any, Self
 from augen.programs import library
 
 CAUSES = {
-    "syntax": "not a program of the language; the message says where",
+    "syntax": "not a program of the language",
     "forbidden": "uses what a program may not use, such as scripts and files",
-    "no_model": "its rules contradict each other: there is no answer set",
+    "no_model": "its rules contradict each other: no answer set",
     "several": "its answer sets give different answers",
     "no_option": "its answer is no option of the question",
     "time": "took more than the time allowed",
