@@ -287,6 +287,14 @@ def test_transformers_does_not_quantize(tiny_model: Path) -> None:
         open_engine("transformers", EngineSettings(str(tiny_model), quantization="fp8"))
 
 
+@pytest.mark.parametrize(("dtype", "loaded"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("auto", "float32")])
+def test_transformers_loads_the_weights_as_asked(tiny_model: Path, dtype: str, loaded: str) -> None:
+    """auto: as the model was saved."""
+    opened: Any = open_engine("transformers", EngineSettings(str(tiny_model), dtype=dtype))
+    assert str(opened._model.dtype) == f"torch.{loaded}"
+    opened.close()
+
+
 @pytest.mark.parametrize("name", ["transformers", pytest.param("vllm", marks=needs_vllm)])
 def test_a_model_that_is_not_there(name: str, tmp_path: Path) -> None:
     with pytest.raises(AugenError, match=rf"model\.generator: .*{tmp_path}/none"):
