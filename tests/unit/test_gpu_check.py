@@ -1,7 +1,5 @@
 """The check of a GPU: which stages it runs and which it leaves out, what it changes, what its table says."""
 
-from pathlib import Path
-
 import pytest
 from ruamel.yaml import YAML
 
@@ -49,7 +47,7 @@ def test_what_a_stage_lacks(lost: list[str], found: list[str]) -> None:
         ("5 samples from the store, 0 drawn", ""),
         ("training: 100%|###| 8/8 [00:02<00:00,  3.94it/s, loss 0.69]\n", "3.94 it/s"),
         (
-            "  0%|   | 0/8 [00:00<?, ?it/s]\rtraining: 100%|###| 8/8 [00:26<00:00,  1.68s/it, held-out loss 0.6]",
+            "  0%|   | 0/8 [00:00<?, ?it/s]\rtraining: 100%|###| 8/8 [00:26<00:00,  1.68s/it, loss 0.6]",
             "1.68 s/it",
         ),
         ("training:  50%|#  | 4/8 [00:02<00:02,  3.94it/s]", ""),
