@@ -40,12 +40,19 @@ LIBRARIES = ("torch", "transformers", "accelerate", "peft", "trl")
 
 EVERYWHERE: Change = {"infer.engine": "transformers", "scorer.launch": None, "finetune.launch": None}
 GPU: Change = {
-    "prepare.limit": 300,
+    "prepare.limit": 200,
     "prepare.synthetic": 1200,
-    "translate.limit": 200,
+    "translate.limit": 60,
+    "voters": 3,
+    "max_resample": 1,
+    "infer.programs": 1,
+    "baseline.samples": 1,
+    "reason_true.attempts": 1,
+    "reason_false.attempts": 1,
+    "reason_false.limit": 60,
     "finetune.reasonings": 1500,
     "model.dtype": "bfloat16",
-    "engine.batch_size": 512,
+    "engine.batch_size": 2048,
     "scorer.bf16": True,
     "finetune.bf16": True,
     "finetune.gradient_checkpointing": True,

@@ -81,12 +81,8 @@ class Pretrain(Section):
     layers: Positive
     copy_steps: Count
     steps: Positive
-    puzzles: Positive
     batch_tokens: Positive
     learning_rate: Rate
-    program_steps: Positive
-    program_puzzles: Positive
-    program_learning_rate: Rate
     checker_puzzles: Positive
     checker_layers: Positive
     checker_epochs: Positive

@@ -22,15 +22,17 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM, Qwen2ForSequenceClassification
 
 from augen.entries import QuestionItem
+from augen.pretrain.batches import IGNORED, Row, by_length
 from augen.pretrain.corpus import DIFFICULTIES, WORDINGS_SEEN
-from augen.pretrain.generator import IGNORED, adamw, batches, fit, written
+from augen.pretrain.generator import adamw, fit, written
 from augen.prompts.sections import solve_prompt
 from augen.puzzles import BASIC, make
 from augen.scorer.input_format import InputFormat
 
 FORMAT = InputFormat("full", 1024)
 WRONG, RIGHT = 0, 1
-BATCH = 128  # samples drawn at once
+BATCH = 2048  # samples drawn at once
+BATCH_TOKENS = 4096  # of a training step
 SAMPLING = {"max_new_tokens": 200, "do_sample": True, "temperature": 1.2, "top_k": 0}  # hot: errors in many places
 
 
@@ -68,7 +70,7 @@ def sampled(
             yield Checked(problem, item, text.strip())
 
 
-def encode(checked: Checked, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+def encode(checked: Checked, tokenizer: PreTrainedTokenizerBase) -> Row:
     """Token ids, and a label for each token of the reasoning: whether it and all tokens before it are right."""
 
     def ids_of(reasoning: str) -> list[int]:
@@ -87,7 +89,7 @@ def new_checker(generator: Qwen2ForCausalLM, layers: int) -> Qwen2ForSequenceCla
     shape: dict[str, Any] = generator.config.to_dict()
     depth = shape["num_hidden_layers"] + layers
     config = type(generator.config)(**(shape | {"num_hidden_layers": depth, "layer_types": None}))
-    checker = Qwen2ForSequenceClassification(config)
+    checker = Qwen2ForSequenceClassification(config).to(generator.device)
     checker.model.load_state_dict(generator.model.state_dict(), strict=False)
     for layer in checker.model.layers[generator.config.num_hidden_layers :]:
         torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
@@ -97,17 +99,13 @@ def new_checker(generator: Qwen2ForCausalLM, layers: int) -> Qwen2ForSequenceCla
 
 def train_checker(
     checker: Qwen2ForSequenceClassification,
-    rows: list[tuple[list[int], list[int]]],
+    rows: list[Row],
     epochs: int,
-    batch_tokens: int,
     learning_rate: float,
     rng: Random,
 ) -> None:
     """Train on `rows` of `encode`; both classes weigh the same."""
-    steps = []
-    for _ in range(epochs):
-        rng.shuffle(rows)
-        steps += list(batches(rows, batch_tokens, rng))
+    steps = [batch for _ in range(epochs) for batch in by_length(rows, BATCH_TOKENS, rng)]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         adamw(checker, learning_rate), learning_rate, total_steps=len(steps), pct_start=0.1
     )
@@ -118,5 +116,5 @@ def _loss(checker: Qwen2ForSequenceClassification, ids: Tensor, labels: Tensor) 
     hidden = checker.model(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, H)
     learned = labels != IGNORED
     target = labels[learned]
-    count = torch.bincount(target, minlength=2).clamp(min=1)
+    count = torch.stack([(target == label).sum() for label in (WRONG, RIGHT)]).clamp(min=1)
     return cross_entropy(checker.score(hidden[learned]).float(), target, weight=len(target) / (2 * count))

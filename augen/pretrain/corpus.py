@@ -11,11 +11,11 @@ from random import Random
 from augen.core.params import Prompt
 from augen.entries import QuestionItem, letter_of
 from augen.prompts.sections import explain_prompt, program_prompt, query_text, solve_prompt
-from augen.puzzles import BASIC, WORDINGS, Puzzle, make
+from augen.puzzles import BASIC, MORE_WORDINGS, WORDINGS, Puzzle, make
 
 DIFFICULTIES = (1, 2, 3)
-WORDINGS_SEEN = (0, 1)
-PROGRAMS = 0.5  # share of programs among the texts of the last part of the training
+WORDINGS_SEEN = (0, 1, *MORE_WORDINGS)
+PROGRAMS = 0.5  # share of programs among the texts, the others are reasonings
 EXAMPLES = ((0, 0.6), (1, 0.25), (2, 0.15))  # number of worked examples in a prompt for a reasoning, share of these
 EXPLAIN_RIGHT, EXPLAIN_WRONG = 0.12, 0.12  # shares of the prompts for a reasoning that give an answer to explain
 
@@ -31,26 +31,14 @@ class Sequence:
         return "".join(text for text, _ in self.parts)
 
 
-def hardest_at(progress: float) -> int:
-    """The hardest difficulty allowed after the share `progress` of the training: easy puzzles come first."""
-    return min(DIFFICULTIES[-1], DIFFICULTIES[0] + int(9 * progress))
-
-
-def sequences(puzzles: int, prompt: Prompt, seed: str, hardest: int, programs: float = 0.0) -> list[Sequence]:
-    """Training texts from `puzzles` puzzles of difficulty up to `hardest`; `prompt` has the instructions.
-
-    A share of `programs` of the texts end in a program, the others in a reasoning.
-    """
-    return list(_sequences(Random(seed), puzzles, prompt, hardest, programs))
-
-
-def _sequences(rng: Random, puzzles: int, prompt: Prompt, hardest: int, programs: float) -> Iterator[Sequence]:
+def sequences(puzzles: int, prompt: Prompt, seed: str) -> Iterator[Sequence]:
+    """Training texts from `puzzles` puzzles, programs and reasonings; `prompt` has the instructions."""
+    rng = Random(seed)
     for _ in range(puzzles):
-        family, wording = rng.choice(BASIC), rng.choice(WORDINGS_SEEN)
-        difficulty = rng.choice([d for d in DIFFICULTIES if d <= hardest])
+        family, wording, difficulty = rng.choice(BASIC), rng.choice(WORDINGS_SEEN), rng.choice(DIFFICULTIES)
         puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=3)
         for index in range(len(puzzle.queries)):
-            if programs and rng.random() < programs:
+            if rng.random() < PROGRAMS:
                 yield _programmed(puzzle, index, prompt.program)
             else:
                 yield _reasoned(puzzle, index, family, prompt, rng)
@@ -100,12 +88,13 @@ def _explained(puzzle: Puzzle, index: int, right: bool, instruction: str, rng: R
     return Sequence(((prompt, False), (reasoning, True)))
 
 
-def texts_of_all_wordings(seed: str, count: int) -> Iterator[str]:
-    """Problems and questions of `count` puzzles in wordings seen and unseen, for a tokenizer that can spell them."""
+def questions_of_all_wordings(seed: str, count: int) -> Iterator[str]:
+    """Problems and questions of `count` puzzles in wordings seen and unseen, for a tokenizer that knows their words."""
     rng = Random(seed)
     for _ in range(count):
-        puzzle = make(rng.choice(BASIC), rng, difficulty=rng.choice(DIFFICULTIES), wording=rng.randrange(WORDINGS))
-        yield query_text(puzzle.entry.problem, puzzle.entry.questions[0])
+        wording = rng.choice((*range(WORDINGS), *MORE_WORDINGS))
+        entry = make(rng.choice(BASIC), rng, difficulty=rng.choice(DIFFICULTIES), wording=wording).entry
+        yield query_text(entry.problem, entry.questions[0])
 
 
 def similar_pairs(seed: str, pairs: int) -> Iterator[tuple[str, str]]:

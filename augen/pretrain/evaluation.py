@@ -40,11 +40,14 @@ def accuracy_by_family(
 ) -> dict[str, tuple[float, float]]:
     """By greedy decoding, without examples: the shares of right answers, and of programs that are the puzzle's own."""
     greedy = {"max_new_tokens": MAX_TOKENS, "do_sample": False}
+    asked = [question for items in questions.values() for question in items]
+    texts = iter(written(model, tokenizer, [solve_prompt(prompt.solve, *question) for question in asked], **greedy))
+    programs = iter(
+        written(model, tokenizer, [program_prompt(prompt.program, *question) for question in asked], **greedy)
+    )
     shares = {}
     for family, items in questions.items():
-        texts = written(model, tokenizer, [solve_prompt(prompt.solve, *asked) for asked in items], **greedy)
-        programs = written(model, tokenizer, [program_prompt(prompt.program, *asked) for asked in items], **greedy)
-        right = sum(parse_answer(t, len(q.options)) == q.answer for t, (_, q) in zip(texts, items, strict=True))
-        same = sum(text.strip() == q.program for text, (_, q) in zip(programs, items, strict=True))
-        shares[family] = right / len(items), same / len(items)
+        right = [parse_answer(next(texts), len(item.options)) == item.answer for _, item in items]
+        same = [next(programs).strip() == item.program for _, item in items]
+        shares[family] = sum(right) / len(items), sum(same) / len(items)
     return shares

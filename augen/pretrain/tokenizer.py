@@ -57,12 +57,8 @@ def _atoms() -> list[str]:
     return sorted({w for pool in pools for w in pool} | kin | {KNIGHT, KNAVE, *PARITY}, key=lambda w: (-len(w), w))
 
 
-def build_tokenizer(texts: Iterable[str], vocabulary: int, more: Iterable[str] = ()) -> Qwen2Tokenizer:
-    """A tokenizer whose merges are learned from `texts`.
-
-    Its tokens are `vocabulary` learned ones, the `PIECES` of programs, and every character of `more` texts that would
-    otherwise be spelled in bytes: what is new to the model is then at least not illegible.
-    """
+def build_tokenizer(texts: Iterable[str], vocabulary: int) -> Qwen2Tokenizer:
+    """A tokenizer whose merges are learned from `texts`: `vocabulary` learned tokens and the `PIECES` of programs."""
     atoms = "|".join(re.escape(w) for w in _atoms())
     pieces = rf"{atoms}|\n|[0-9]|[A-Z]|[a-z]+|[\u4e00-\u9fff]+|[^\u4e00-\u9fff0-9A-Za-z\n]"
     tokenizer = Tokenizer(BPE())
@@ -84,8 +80,7 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int, more: Iterable[str] =
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    spelled = {char for text in more for char in text if len(tokenizer.encode(char).ids) > 1}
-    return _as_qwen2(tokenizer, (*PIECES, *sorted(spelled)))
+    return _as_qwen2(tokenizer, PIECES)
 
 
 def _as_qwen2(tokenizer: Tokenizer, added: Iterable[str]) -> Qwen2Tokenizer:

@@ -33,7 +33,7 @@ from augen.puzzles.families.timetable import Timetable
 from augen.puzzles.families.tolls import Tolls
 from augen.puzzles.solver import NotProved
 
-__all__ = ["AUTHOR", "BASIC", "FAMILIES", "WORDINGS", "NotProved", "Puzzle", "make"]
+__all__ = ["AUTHOR", "BASIC", "FAMILIES", "MORE_WORDINGS", "WORDINGS", "NotProved", "Puzzle", "make"]
 
 FAMILIES: dict[str, type[World]] = {
     "arithmetic": Arithmetic,
@@ -59,6 +59,7 @@ FAMILIES: dict[str, type[World]] = {
     "tolls": Tolls,
 }
 WORDINGS = 3  # phrasings of each family
+MORE_WORDINGS = (3, 4)  # phrasings that only the families of BASIC have, to train base models on
 TRIES = 100  # worlds drawn for one puzzle at most
 # The families of the default data, and the only ones that the tiny models are trained on. A new family goes into
 # FAMILIES only, so that the committed data and models stay the same.

@@ -3,6 +3,7 @@
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, Qwen2ForCausalLM, Qwen2ForSequenceClassification, Qwen2Tokenizer
@@ -10,10 +11,10 @@ from transformers import AutoTokenizer, Qwen2ForCausalLM, Qwen2ForSequenceClassi
 from augen.answers import parse_answer
 from augen.core.params import Prompt
 from augen.entries import QuestionItem
-from augen.pretrain import checker, generator
+from augen.pretrain import batches, checker, generator
+from augen.pretrain.batches import IGNORED, Texts
 from augen.pretrain.checker import RIGHT, WRONG, Checked
-from augen.pretrain.corpus import DIFFICULTIES, Sequence, hardest_at, sequences
-from augen.pretrain.generator import IGNORED
+from augen.pretrain.corpus import Sequence, questions_of_all_wordings, sequences
 from augen.pretrain.tokenizer import build_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ PROMPT = Prompt(solve="请解答。", explain="请解释。", program="请写程
 
 @pytest.fixture(scope="module")
 def texts() -> list[Sequence]:
-    return sequences(60, PROMPT, "test", DIFFICULTIES[-1], programs=0.5)
+    return list(sequences(60, PROMPT, "test"))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +55,10 @@ def test_a_fact_of_a_program_is_a_token_per_word_and_one_between() -> None:
     assert parts == ['rel("', "己", '","', "弟弟", '","', "甲", '").\n']
 
 
-def test_easy_puzzles_come_first() -> None:
-    asked = [hardest_at(i / 100) for i in range(101)]
-    assert asked == sorted(asked) and asked[0] == DIFFICULTIES[0] and asked[40] == DIFFICULTIES[-1]
+def test_the_words_of_every_wording_are_tokens() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/tiny/generator")
+    tokens = [tokenizer.decode([i]) for q in questions_of_all_wordings("test", 300) for i in tokenizer(q)["input_ids"]]
+    assert sum("\ufffd" in token for token in tokens) < 0.01 * len(tokens)  # parts of characters
 
 
 def test_the_tokenizer_spells_everything_and_survives_loading(
@@ -72,9 +74,27 @@ def test_the_tokenizer_spells_everything_and_survives_loading(
 
 def test_batches_hold_every_row_once_within_their_size() -> None:
     rows = [([2 + n] * (n % 37 + 1), [2 + n] * (n % 37 + 1)) for n in range(200)]
-    batches = list(generator.batches(rows, 100, Random(0), window=64))
-    assert all(ids.numel() <= max(100, 37) and ids.shape == labels.shape for ids, labels in batches)
-    assert sorted(int(ids[i, 0]) for ids, _ in batches for i in range(len(ids))) == [2 + n for n in range(200)]
+    made = batches.by_length(rows, 100, Random(0))
+    assert all(ids.size <= 100 and ids.shape == labels.shape for ids, labels in made)
+    assert sorted(int(row[0]) for ids, _ in made for row in ids) == [2 + n for n in range(200)]
+
+
+def test_texts_are_written_ahead_in_their_order(tokenizer: Qwen2Tokenizer) -> None:
+    write = Texts(tokenizer, PROMPT, "test", tokens=2048, puzzles=2)
+    with batches.ahead(write, workers=2) as written:
+        found = [next(written) for _ in range(12)]
+    for number, made in enumerate(found):
+        for (ids, labels), (wanted, learned) in zip(made, write(number), strict=True):
+            assert np.array_equal(ids, wanted) and np.array_equal(labels, learned)
+
+
+def test_what_repeats_is_what_copying_teaches() -> None:
+    ids, labels = batches.copying(np.random.default_rng(0), vocabulary=50, tokens=4096)
+    assert ids.shape == labels.shape == (16, batches.COPIED) and ids.min() > batches.PAD and ids.max() < 50
+    for row, taught in zip(ids, labels, strict=True):
+        period = int((taught == IGNORED).sum())
+        assert 4 <= period <= batches.COPIED // 2
+        assert (row[period:] == row[:-period]).all() and (taught[period:] == row[period:]).all()
 
 
 def test_the_first_difference_is_the_first_error(tokenizer: Qwen2Tokenizer) -> None:
@@ -104,7 +124,7 @@ def test_the_checker_learns_in_all_its_layers(
     before = {name: weight.clone() for name, weight in judge.named_parameters()}
     texts = [str(ITEM.reasoning), "乙比甲高。\n所以：乙，选B。\n答案是：B"]
     rows = [checker.encode(Checked("甲比乙高。", ITEM, text), tokenizer) for text in texts * 8]
-    checker.train_checker(judge, rows, epochs=3, batch_tokens=400, learning_rate=1e-3, rng=Random(0))
+    checker.train_checker(judge, rows, epochs=3, learning_rate=1e-3, rng=Random(0))
     assert [name for name, weight in judge.named_parameters() if torch.equal(weight, before[name])] == []
 
     generator.save(judge, tokenizer, tmp_path)

@@ -10,6 +10,13 @@ from augen.puzzles.solver import Proof, fact
 
 PARITY = ("双数", "单数")
 _STEPS = "step(T,V) :- at(T,V)."
+_TURNS = (
+    ("加{n}", "减{n}"),
+    ("增加{n}", "减少{n}"),
+    ("向上拨{n}", "向下拨{n}"),
+    ("前进{n}格", "后退{n}格"),
+    ("顺着走{n}", "倒着走{n}"),
+)  # up and down, by wording
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,10 @@ class Dial(Proved):
             "转盘上是0到9，9的下一个是0。先指{s}，依次：",
             "计数只留个位，0减1得9。开始是{s}，然后：",
             "一个密码轮只有0到9十个数，转一圈回到原处。现在是{s}，接着：",
+            "圆盘刻着0到9，过了9又是0。指针在{s}，依次：",
+            "0到9围成一圈。从{s}出发，一步一步走：",
         )[self.wording]
-        up, down = (("加{n}", "减{n}"), ("增加{n}", "减少{n}"), ("向上拨{n}", "向下拨{n}"))[self.wording]
+        up, down = _TURNS[self.wording]
         turns = [f"{i}.{(up if n > 0 else down).format(n=abs(n))}。" for i, n in enumerate(self.turns, start=1)]
         return head.format(s=self.start) + "\n" + "".join(turns)
 

@@ -31,12 +31,24 @@ class Drugs(Proved):
         return cls(helps, patients, wording)
 
     def problem(self) -> str:
-        drug = ("{d}治{s}。", "{d}可以治{s}。", "得了{s}可以吃{d}。")[self.wording]
-        person = ("{p}{s}，不能吃{a}。", "{p}有{s}，对{a}过敏。", "{p}得了{s}，身体受不了{a}。")[self.wording]
-        head = ("药和病人：", "医生知道：", "一种药没有提到的作用都不存在。")[self.wording]
+        drug = ("{d}治{s}。", "{d}可以治{s}。", "得了{s}可以吃{d}。", "{s}要用{d}。", "能治{s}的是{d}。")[self.wording]
+        person = (
+            "{p}{s}，不能吃{a}。",
+            "{p}有{s}，对{a}过敏。",
+            "{p}得了{s}，身体受不了{a}。",
+            "{p}的病是{s}，{a}会伤身。",
+            "因为{s}来看病的是{p}，禁用{a}。",
+        )[self.wording]
+        heads = (
+            "药和病人：",
+            "医生知道：",
+            "一种药没有提到的作用都不存在。",
+            "药房有这些药，来了病人：",
+            "每种药的用处：",
+        )
         lines = [drug.format(d=d, s="、".join(s)) for d, s in self.helps]
         lines += [person.format(p=p, s=s, a="、".join(a)) for p, s, a in self.patients]
-        return head + "\n" + "".join(lines)
+        return heads[self.wording] + "\n" + "".join(lines)
 
     def facts(self) -> list[str]:
         facts = [fact("helps", *drug) for drug in self.helps]

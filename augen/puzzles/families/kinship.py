@@ -41,8 +41,10 @@ class Kinship(Proved):
         return cls(tuple(rng.sample(facts, len(facts))), wording)
 
     def problem(self) -> str:
-        head = ("一家人：", "他们的关系如下：", "关于几家人，我们知道：")[self.wording]
-        line = ("{a}是{b}的{r}。", "{a}为{b}的{r}。", "{b}的{r}叫{a}。")[self.wording]
+        head = ("一家人：", "他们的关系如下：", "关于几家人，我们知道：", "亲戚之间：", "几个亲属：")[self.wording]
+        line = ("{a}是{b}的{r}。", "{a}为{b}的{r}。", "{b}的{r}叫{a}。", "{b}管{a}称{r}。", "论辈分{a}算{b}的{r}。")[
+            self.wording
+        ]
         return head + "\n" + "".join(line.format(a=a, r=r, b=b) for a, r, b in self.relations)
 
     def facts(self) -> list[str]:

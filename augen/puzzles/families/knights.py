@@ -35,10 +35,20 @@ class Knights(Proved):
             "骑士说真话，骗子说假话。",
             "骑士只说真话，骗子只说假话。",
             "岛上的人不是骑士就是骗子，骗子的话全是假的。",
+            "这里的骑士句句真话，骗子句句假话。",
+            "骑士不会说谎，骗子不会说真话。",
         )
-        line = ("{a}说：{b}是{k}。", "{a}说{b}是{k}。", "据{a}说，{b}是{k}。")[self.wording]
+        line = (
+            "{a}说：{b}是{k}。",
+            "{a}说{b}是{k}。",
+            "据{a}说，{b}是{k}。",
+            "{a}指着{b}称其为{k}。",
+            "{b}被{a}叫作{k}。",
+        )[self.wording]
         said = [line.format(a=a, b=b, k=k) for a, b, k in self.says]
-        known = ("{a}是{k}。", "已知{a}是{k}。", "大家都知道{a}是{k}。")[self.wording]
+        known = ("{a}是{k}。", "已知{a}是{k}。", "大家都知道{a}是{k}。", "其实{a}是{k}。", "可以肯定{a}是{k}。")[
+            self.wording
+        ]
         return head[self.wording] + "\n" + "".join(said) + known.format(a=self.known[0], k=self.known[1])
 
     def facts(self) -> list[str]:

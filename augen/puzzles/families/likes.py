@@ -33,10 +33,22 @@ class Likes(Proved):
         return cls(people, likes, tuple(rng.sample(rules, len(rules))), tuple(sorted(things)), wording)
 
     def problem(self) -> str:
-        rule = ("喜欢{a}的人都喜欢{b}。", "如果喜欢{a}，就喜欢{b}。", "只要喜欢{a}，也会喜欢{b}。")[self.wording]
-        head = ("已知喜好：", "关于爱好有这些规则和事实：", "下面没有提到的喜好都不存在。")[self.wording]
+        rule = (
+            "喜欢{a}的人都喜欢{b}。",
+            "如果喜欢{a}，就喜欢{b}。",
+            "只要喜欢{a}，也会喜欢{b}。",
+            "谁爱{a}，谁就爱{b}。",
+            "{b}是每个爱好{a}的人都爱好的。",
+        )[self.wording]
+        heads = (
+            "已知喜好：",
+            "关于爱好有这些规则和事实：",
+            "下面没有提到的喜好都不存在。",
+            "喜好的规律：",
+            "各人喜好：",
+        )
         lines = [rule.format(a=a, b=b) for a, b in self.rules] + [f"{p}喜欢{x}。" for p, x in self.likes]
-        return head + "\n" + "".join(lines)
+        return heads[self.wording] + "\n" + "".join(lines)
 
     def facts(self) -> list[str]:
         return [*(fact("rule", *rule) for rule in self.rules), *(fact("likes", *liked) for liked in self.likes)]

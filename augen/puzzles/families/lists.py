@@ -15,11 +15,11 @@ whole(T,P) :- packed(T,N,P), len(T,N).
 step(T,P) :- whole(T,P).
 """  # a whole list is packed into one number with a leading 1: [3,0] is 130
 _WORDS = {
-    "append": ("末尾加{v}", "在最后添加{v}", "把{v}接到尾部"),
-    "prepend": ("开头加{v}", "在最前添加{v}", "把{v}接到头部"),
-    "behead": ("删去第一个数", "去掉最前的数", "头部的数丢掉"),
-    "curtail": ("删去最后一个数", "去掉最后的数", "尾部的数丢掉"),
-    "reverse": ("前后颠倒", "把顺序反过来", "倒着排"),
+    "append": ("末尾加{v}", "在最后添加{v}", "把{v}接到尾部", "后面接上{v}", "添{v}作末项"),
+    "prepend": ("开头加{v}", "在最前添加{v}", "把{v}接到头部", "前面接上{v}", "添{v}作首项"),
+    "behead": ("删去第一个数", "去掉最前的数", "头部的数丢掉", "扔掉打头的数", "首项不要了"),
+    "curtail": ("删去最后一个数", "去掉最后的数", "尾部的数丢掉", "扔掉收尾的数", "末项不要了"),
+    "reverse": ("前后颠倒", "把顺序反过来", "倒着排", "翻转一遍", "左右对调"),
 }
 _GROWTH = {"append": 1, "prepend": 1, "behead": -1, "curtail": -1, "reverse": 0}
 
@@ -46,7 +46,13 @@ class Lists(Proved):
         return cls(start, tuple(ops), wording)
 
     def problem(self) -> str:
-        head = ("列表{s}，依次：", "有列表{s}，一步一步做：", "先有一个列表{s}，然后：")[self.wording]
+        head = (
+            "列表{s}，依次：",
+            "有列表{s}，一步一步做：",
+            "先有一个列表{s}，然后：",
+            "给出列表{s}，按下面做：",
+            "数列{s}经过这些变化：",
+        )[self.wording]
         steps = [f"{i}.{_WORDS[op][self.wording].format(v=v)}。" for i, (op, v) in enumerate(self.ops, start=1)]
         return head.format(s=_shown(self.start)) + "\n" + "".join(steps)
 

@@ -13,6 +13,13 @@ from augen.puzzles.solver import Proof, fact
 
 QUALITIES = (("高", "矮"), ("重", "轻"), ("快", "慢"), ("早", "晚"))
 _TOP_DOWN = "step(P,X) :- pos(X,P)."
+_LINES = (
+    ("{a}比{b}{more}。", "{b}比{a}{less}。"),
+    ("{a}{more}于{b}。", "{b}{less}于{a}。"),
+    ("{a}比{b}{more}。", "{b}比{a}{less}。"),
+    ("{a}要{more}过{b}。", "{b}不如{a}{more}。"),
+    ("跟{b}相比{a}更{more}。", "跟{a}相比{b}更{less}。"),
+)  # from the upper one and from the lower one, by wording
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,21 @@ class Ordering(Proved):
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
         people = pick(rng, pool(rng, *PERSON_POOLS), 2 + difficulty)
-        over = [(a, b, wording == 2 and rng.random() < 0.5) for a, b in itertools.pairwise(people)]
+        over = [(a, b, wording > 1 and rng.random() < 0.5) for a, b in itertools.pairwise(people)]
         return cls(people, tuple(rng.sample(over, len(over))), rng.randrange(len(QUALITIES)), wording)
 
     def problem(self) -> str:
         more, less = QUALITIES[self.quality]
-        head = ("{n}个人比较。", "有{n}个人，已知：", "关于{n}个人，只知道下面的事：")[self.wording]
-        line = ("{a}比{b}{more}。", "{a}{more}于{b}。", "{a}比{b}{more}。")[self.wording]
-        facts = [f"{b}比{a}{less}。" if below else line.format(a=a, b=b, more=more) for a, b, below in self.over]
-        return head.format(n=len(self.people)) + "\n" + "".join(facts)
+        heads = (
+            "{n}个人比较。",
+            "有{n}个人，已知：",
+            "关于{n}个人，只知道下面的事：",
+            "{n}个人两两相比：",
+            "{n}个人里：",
+        )
+        forward, backward = _LINES[self.wording]
+        lines = [(backward if below else forward).format(a=a, b=b, more=more, less=less) for a, b, below in self.over]
+        return heads[self.wording].format(n=len(self.people)) + "\n" + "".join(lines)
 
     def facts(self) -> list[str]:
         return [fact("over", a, b) for a, b, _ in self.over]

@@ -40,8 +40,20 @@ class Roads(Proved):
         return cls(places, tuple(rng.sample(sorted(roads), len(roads))), wording)
 
     def problem(self) -> str:
-        line = ("{a}到{b}有路。", "从{a}可以到{b}。", "有一条单行路从{a}通往{b}。")[self.wording]
-        head = ("道路都是单行的：", "一张图上的单向道路：", "没有提到的路都不存在。")[self.wording]
+        line = (
+            "{a}到{b}有路。",
+            "从{a}可以到{b}。",
+            "有一条单行路从{a}通往{b}。",
+            "{a}有路去{b}。",
+            "{b}可由{a}直达。",
+        )[self.wording]
+        head = (
+            "道路都是单行的：",
+            "一张图上的单向道路：",
+            "没有提到的路都不存在。",
+            "下面的路只能单向走：",
+            "每条路都不能回头：",
+        )[self.wording]
         return head + "\n" + "".join(line.format(a=a, b=b) for a, b in self.roads)
 
     def facts(self) -> list[str]:

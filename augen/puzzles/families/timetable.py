@@ -11,6 +11,13 @@ from augen.puzzles.families.words import SUBJECTS
 from augen.puzzles.solver import Proof, fact
 
 _STEPS = "step(I,X) :- at(I,X)."
+_LINES = (
+    ("{a}的下一节是{b}。", "{b}的上一节是{a}。"),
+    ("{a}的下一节是{b}。", "{b}紧跟在{a}后面。"),
+    ("{a}的下一节是{b}。", "{b}的上一节是{a}。"),
+    ("上完{a}上{b}。", "{b}之前是{a}。"),
+    ("{a}后面接着{b}。", "{b}前面是{a}。"),
+)  # from the earlier lesson and from the later one, by wording
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,14 @@ class Timetable(Proved):
     @classmethod
     def draw(cls, rng: Random, difficulty: int, wording: int) -> Self:
         lessons = pick(rng, SUBJECTS, min(3 + difficulty, len(SUBJECTS)))
-        after = [(a, b, wording == 1 or (wording == 2 and rng.random() < 0.5)) for a, b in itertools.pairwise(lessons)]
+        after = [(a, b, wording == 1 or (wording > 1 and rng.random() < 0.5)) for a, b in itertools.pairwise(lessons)]
         return cls(lessons[0], tuple(rng.sample(after, len(after))), wording)
 
     def problem(self) -> str:
-        head = ("第1节是{f}。", "今天先上{f}。", "课表上第1节写着{f}。")[self.wording].format(f=self.first)
-        forward, backward = "{a}的下一节是{b}。", ("{b}的上一节是{a}。", "{b}紧跟在{a}后面。")[self.wording == 1]
-        return head + "\n" + "".join((backward if late else forward).format(a=a, b=b) for a, b, late in self.after)
+        heads = ("第1节是{f}。", "今天先上{f}。", "课表上第1节写着{f}。", "一天的课从{f}开始。", "排在最前的课是{f}。")
+        forward, backward = _LINES[self.wording]
+        lines = [(backward if late else forward).format(a=a, b=b) for a, b, late in self.after]
+        return heads[self.wording].format(f=self.first) + "\n" + "".join(lines)
 
     def facts(self) -> list[str]:
         return [fact("first", self.first), *(fact("after", a, b) for a, b, _ in self.after)]
