@@ -53,6 +53,7 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
         "scorer": [
             {"infer.threshold": 0.0, "infer.vote": "majority"},
             {"infer.vote": "majority"},
+            {"infer.vote": "likelihood"},
             {"infer.vote": "weighted"},
             {"infer.vote": "best"},
         ],

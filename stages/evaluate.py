@@ -25,7 +25,7 @@ from augen.voting.samples import SampleFile, dev_questions, matched, read_sample
 from augen.voting.settings import VotingSettings
 
 COLUMNS = {
-    "accuracy_over_k": ["k", "pass", "majority", "weighted", "best", "configured"],
+    "accuracy_over_k": ["k", "pass", "majority", "likelihood", "weighted", "best", "configured"],
     "accuracy_over_samples": ["voters", "samples", "all_votes", "adaptive"],
     "roc": ["false_positive_rate", "true_positive_rate"],
     "calibration": ["low", "high", "samples", "mean_score", "share_right"],

@@ -23,12 +23,15 @@ from augen.voting.vote import SCORE_UNITS
 Place = tuple[Mode, int, int]  # slot and round of a mode
 
 
-def weight(sample: Sample) -> int:
-    """The score in billionths. Without a scorer every sample weighs the same: 1.
+def weight(sample: Sample, method: Method = "weighted") -> int:
+    """The score in billionths, or for `likelihood` the square of the rank. Where it is not known every sample weighs 1.
 
-    >>> weight(Sample("B", 0.25)), weight(Sample("B"))
-    (250000000, 1000000000)
+    >>> weight(Sample("B", 0.25)), weight(Sample("B")), weight(Sample("B", logprob_rank=100), "likelihood")
+    (250000000, 1000000000, 1000000000)
     """
+    if method == "likelihood":
+        share = 1 if sample.logprob_rank is None else (1 + sample.logprob_rank) / 101
+        return round(share**2 * SCORE_UNITS)
     return SCORE_UNITS if sample.score is None else round(sample.score * SCORE_UNITS)
 
 
@@ -53,12 +56,12 @@ class Decision:
     basis: Literal["accepted", "parsed", "fallback"]
 
 
-def _vote(samples: Sequence[Sample], total: Callable[[list[int]], int], unit: int) -> Vote:
+def _vote(samples: Sequence[Sample], total: Callable[[list[int]], int], unit: int, method: Method = "weighted") -> Vote:
     """The letter whose weights have the highest `total`; tallies are totals divided by `unit`."""
     weights: dict[str, list[int]] = {}
     for sample in samples:
         if sample.answer is not None:
-            weights.setdefault(sample.answer, []).append(weight(sample))
+            weights.setdefault(sample.answer, []).append(weight(sample, method))
     ranked = sorted(weights, key=lambda letter: (-total(weights[letter]), -sum(weights[letter]), letter))
     tally = {letter: total(weights[letter]) / unit for letter in ranked}
     return Vote(next(iter(ranked), None), tally)
@@ -102,6 +105,20 @@ def weighted(samples: Sequence[Sample]) -> Vote:
     return _vote(samples, sum, unit=SCORE_UNITS)
 
 
+def likelihood(samples: Sequence[Sample]) -> Vote:
+    """The letter with the highest sum of squared ranks of log-probability.
+
+    >>> likelihood([Sample("A", 0.1, logprob_rank=90), *[Sample("B", 0.9, logprob_rank=40)] * 2]).answer
+    'A'
+
+    Without ranks it is the majority.
+
+    >>> likelihood([Sample("B"), Sample("A"), Sample("B")]).answer
+    'B'
+    """
+    return _vote(samples, sum, SCORE_UNITS, "likelihood")
+
+
 def best(samples: Sequence[Sample]) -> Vote:
     """The letter of the highest single score (best-of-n, Cobbe et al. 2021,
     https://arxiv.org/abs/2110.14168).
@@ -119,6 +136,7 @@ def best(samples: Sequence[Sample]) -> Vote:
 
 VOTES: dict[Method, Callable[[Sequence[Sample]], Vote]] = {
     "majority": majority,
+    "likelihood": likelihood,
     "weighted": weighted,
     "best": best,
 }
@@ -159,7 +177,7 @@ def decide(samples: Sequence[Sample], settings: VotingSettings) -> Decision:
     reasoned = VOTES[settings.method](accepted or steps).tally
     sums = Counter[str]()
     for sample in accepted or steps:
-        sums[sample.answer or ""] += weight(sample)
+        sums[sample.answer or ""] += weight(sample, settings.method)
     votes = {
         letter: round(reasoned.get(letter, 0) * SCORE_UNITS)
         + programs[letter] * round(settings.program_weight * SCORE_UNITS)

@@ -288,7 +288,7 @@ class Infer(Section):
     max_tokens: Positive
     threshold: Share
     resample: Literal["slot", "question"]
-    vote: Literal["majority", "weighted", "best"]
+    vote: Literal["majority", "likelihood", "weighted", "best"]
     adaptive: bool
     certainty: Annotated[float, Field(gt=0.5, lt=1)]
     shuffle_options: bool

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from tabulate import tabulate
@@ -231,9 +231,13 @@ def _reasoned(grid: SampleGrid, truth: Ints, settings: VotingSettings, setup: st
     return [
         Step("single", f"+ {setup}, one sample", single_accuracy(grid, truth), 1),
         Step("voting", f"+ majority of {settings.voters}", _right(majority, truth), _drawn(first)),
-        Step("scorer", f"+ scorer, {settings.method} of accepted", _right(accepted, truth), _drawn(first)),
+        Step("scorer", f"+ {_judge(settings.method)} of accepted", _right(accepted, truth), _drawn(first)),
         Step("redraw", f"+ redraw, up to {settings.max_resample} times", _right(every, truth), _drawn(grid)),
     ]
+
+
+def _judge(method: Method) -> str:
+    return method if method == "likelihood" else f"scorer, {method}"
 
 
 def _right(answers: Ints | int, truth: Ints) -> Floats:
@@ -248,17 +252,16 @@ def _drawn(grid: SampleGrid) -> float:
 def accuracy_curve(grid: SampleGrid, truth: Ints, method: Method) -> list[dict[str, Any]]:
     """Accuracy over k, for every k up to the number of `common` samples of a question: one row per k.
 
-    `pass` (one of k is right), the three votes over all parsed samples, and `configured`: the vote of
+    `pass` (one of k is right), each vote over all parsed samples, and `configured`: the vote of
     params.yaml among the accepted ones.
     """
-    answers, weights, accepted = (grid.common.flat(name) for name in ("answers", "weights", "accepted"))
-    methods: tuple[Method, ...] = ("majority", "weighted", "best")
+    answers, accepted = grid.common.flat("answers"), grid.common.flat("accepted")
+    weights = {name: grid.common.weighed(name) for name in get_args(Method)}
     curve = []
     for k in range(1, answers.shape[1] + 1):
         row: dict[str, Any] = {"k": k, "pass": pass_at_k(answers, truth, k)}
-        for name in methods:
-            row[name] = vote_at_k(answers, weights, truth, name, k)
-        row["configured"] = vote_at_k(answers, weights, truth, method, k, accepted)
+        row |= {name: vote_at_k(answers, weights[name], truth, name, k) for name in weights}
+        row["configured"] = vote_at_k(answers, weights[method], truth, method, k, accepted)
         curve.append(row)
     return curve
 

@@ -8,8 +8,16 @@ import numpy as np
 
 from augen.core.arrays import Bools, Ints
 from augen.voting.samples import CODES, Sample, Samples
-from augen.voting.settings import VotingSettings
-from augen.voting.vote import accepted_at, accepted_or_all, leaders, tallies, weights_of, with_programs
+from augen.voting.settings import Method, VotingSettings
+from augen.voting.vote import (
+    accepted_at,
+    accepted_or_all,
+    leaders,
+    likelihoods_of,
+    tallies,
+    weights_of,
+    with_programs,
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,10 @@ class SampleGrid:
         """One of the arrays as (Q, V · R)."""
         return np.asarray(getattr(self, name).reshape(len(self.drawn), -1))
 
+    def weighed(self, method: Method) -> Ints:
+        """(Q, V · R) what each sample weighs: by its likelihood for the method of this name, else by its score."""
+        return likelihoods_of(self.flat("ranks")) if method == "likelihood" else self.flat("weights")
+
     @property
     def votes(self) -> Ints:
         """(Q, V · R) the answers of `steps` that vote: of the accepted samples, or of all where a question has none."""
@@ -112,7 +124,7 @@ class SampleGrid:
 
     def tallies(self, settings: VotingSettings) -> tuple[Ints, Ints]:
         """``(totals, sums)`` (Q, L), as `augen.voting.vote.tallies`: of the `votes` and, if any, of programs."""
-        totals, sums = tallies(self.votes, self.steps.flat("weights"), settings.method)
+        totals, sums = tallies(self.votes, self.steps.weighed(settings.method), settings.method)
         if not self.program_slots:
             return totals, sums
         return with_programs(totals, sums, self.programs.flat("answers"), settings.method, settings.program_weight)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from augen.core import params
 
-Method = Literal["majority", "weighted", "best"]
+Method = Literal["majority", "likelihood", "weighted", "best"]
 Resample = Literal["slot", "question"]
 Mode = Literal["steps", "program"]  # of a slot: a reasoning in words, or a program that a solver answers
 

@@ -1,8 +1,8 @@
 """Votes of many questions at once, as arrays.
 
 Shapes: Q questions, n samples of each. Answers are letter codes (0 for A), -1 where nothing was parsed or nothing was
-drawn. `truth` (Q,) holds the right codes. `weights` (Q, n) are scores in whole billionths (`weights_of`), so that sums
-do not depend on the order of the samples and 0.1 + 0.2 equals 0.3.
+drawn. `truth` (Q,) holds the right codes. `weights` (Q, n) are scores (`weights_of`) or likelihoods (`likelihoods_of`)
+in whole billionths, so that sums do not depend on the order of the samples and 0.1 + 0.2 equals 0.3.
 
 The rules, which the tests spell out for one question at a time (tests/oracles.py): a tie goes to the higher sum of
 weights, then to the earlier letter. Only accepted samples vote; where a question has none, all its parsed samples do.
@@ -33,6 +33,19 @@ def weights_of(scores: Floats) -> Ints:
     return np.rint(np.where(np.isnan(scores), 1.0, scores) * SCORE_UNITS).astype(np.int64)
 
 
+def likelihoods_of(ranks: Ints) -> Ints:
+    """What samples weigh by their `logprob_rank`, in whole billionths: the square of (1 + rank) / 101.
+
+    The generator's own certainty as a weight is Wang et al. 2022 (https://arxiv.org/abs/2203.11171, table 1), who take
+    the probability itself. Ranks tell a sure text from an unsure one whatever the generator. Where nothing is known
+    (-1), a sample weighs 1.
+
+    >>> likelihoods_of(np.array([[100, 0, -1]]))
+    array([[1000000000,      98030, 1000000000]])
+    """
+    return np.rint(np.where(ranks < 0, 1.0, ((1 + ranks) / 101) ** 2) * SCORE_UNITS).astype(np.int64)
+
+
 def accepted_at(answers: Ints, scores: Floats, threshold: float) -> Bools:
     """Which samples are accepted: those with an answer whose score reaches `threshold`, or that have no score (NaN).
 
@@ -56,9 +69,10 @@ def accepted_or_all(answers: Ints, accepted: Bools) -> Ints:
 def tallies(answers: Ints, weights: Ints, method: Method) -> tuple[Ints, Ints]:
     """``(totals, sums)`` of each letter, both (Q, L): what `method` counts, and the sum of weights that decides a tie.
 
-    ``majority`` counts samples (self-consistency, Wang et al. 2022, https://arxiv.org/abs/2203.11171), ``weighted``
-    adds scores (weighted best-of-n, Li et al. 2023, https://arxiv.org/abs/2206.02336), ``best`` takes the highest
-    score (best-of-n, Cobbe et al. 2021, https://arxiv.org/abs/2110.14168). A letter that no sample gave has -1.
+    ``majority`` counts samples (self-consistency, Wang et al. 2022, https://arxiv.org/abs/2203.11171), ``likelihood``
+    and ``weighted`` add the weights (of scores: weighted best-of-n, Li et al. 2023, https://arxiv.org/abs/2206.02336),
+    ``best`` takes the highest (best-of-n, Cobbe et al. 2021, https://arxiv.org/abs/2110.14168). A letter that no sample
+    gave has -1.
 
     >>> [part.tolist() for part in tallies(np.array([[0, 1, 1, -1]]), np.array([[9, 2, 3, 7]]), "majority")]
     [[[1, 2]], [[9, 5]]]
@@ -77,7 +91,7 @@ def tallies(answers: Ints, weights: Ints, method: Method) -> tuple[Ints, Ints]:
     present[questions[:, None], answers] = True
     # A score may be 0: a letter that got nothing but zeros still stands before one that was not given.
     sums, totals = (np.where(present, counted, -1)[:, :-1] for counted in (sums, totals))
-    return (sums if method == "weighted" else totals), sums
+    return (sums if method in ("likelihood", "weighted") else totals), sums
 
 
 def winners(answers: Ints, weights: Ints, method: Method) -> Ints:

@@ -82,7 +82,7 @@ class Votes:
     def of(cls, grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> "Votes":
         """Those of the samples in `grid`, counted as `settings` say."""
         letters = np.arange(int(questions.options.max()))
-        totals, _ = tallies(grid.votes, grid.steps.flat("weights"), settings.method)
+        totals, _ = tallies(grid.votes, grid.steps.weighed(settings.method), settings.method)
         steps = np.zeros((len(questions.ids), len(letters)))
         steps[:, : totals.shape[1]] = np.maximum(totals, 0) / (1 if settings.method == "majority" else SCORE_UNITS)
         programs = (grid.programs.flat("answers")[:, :, None] == letters).sum(axis=1).astype(np.float64)

@@ -432,7 +432,7 @@ def test_without_a_scorer_all_votes_are_the_majority(tmp_path: Path) -> None:
     assert "scorer" not in report.metrics
     assert report.plots["roc"] == report.plots["calibration"] == []
     at_k = report.metrics["at_k"]
-    assert at_k["majority"] == at_k["weighted"] == at_k["best"] == at_k["configured"]
+    assert at_k["majority"] == at_k["likelihood"] == at_k["weighted"] == at_k["best"] == at_k["configured"]
 
 
 def test_a_fallback_beyond_a_question_s_options_is_its_last_letter() -> None:
@@ -605,7 +605,7 @@ class TestStage:
         assert numbers["accuracy"] == 0.666667
         curve = list(csv.DictReader(files["reports/plots/accuracy_over_k.csv"].decode().splitlines()))
         assert curve[0] == {"k": "1"} | dict.fromkeys(
-            ["pass", "majority", "weighted", "best", "configured"], "0.222222"
+            ["pass", "majority", "likelihood", "weighted", "best", "configured"], "0.222222"
         )
         assert files["reports/plots/filter.csv"] == b"file,outcome,questions\nentries,kept,7\nentries,no_answer,2\n"
         page = files["reports/report.html"].decode()

@@ -13,7 +13,16 @@ from augen.metrics.quality import CURVE_POINTS, calibration, calibration_error, 
 from augen.metrics.stats import cluster_mean, group_means, paired_difference
 from augen.voting.samples import Sample
 from augen.voting.settings import Method, VotingSettings
-from augen.voting.vote import DRAWN_SUBSETS, accepted_or_all, pass_at_k, subsets, vote_at_k, weights_of, winners
+from augen.voting.vote import (
+    DRAWN_SUBSETS,
+    accepted_or_all,
+    likelihoods_of,
+    pass_at_k,
+    subsets,
+    vote_at_k,
+    weights_of,
+    winners,
+)
 from tests.oracles import decide
 
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -22,19 +31,23 @@ NAN = float("nan")
 
 few = settings(max_examples=40, deadline=None)
 scores = st.none() | st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.9, 1.0])
-one_sample = st.tuples(st.sampled_from([None, "A", "B", "C"]), scores)
+one_sample = st.builds(
+    Sample, st.sampled_from([None, "A", "B", "C"]), scores, logprob_rank=st.none() | st.integers(0, 100)
+)
 # Questions with the same number of samples each.
 tables = st.integers(1, 6).flatmap(
     lambda n: st.lists(st.lists(one_sample, min_size=n, max_size=n), min_size=1, max_size=6)
 )
-Table = list[list[tuple[str | None, float | None]]]
+Table = list[list[Sample]]
 
 
-def arrays(table: Table) -> tuple[Ints, Ints, Bools]:
+def arrays(table: Table, method: Method) -> tuple[Ints, Ints, Bools]:
     """(Q, n) letter codes, weights and acceptance."""
-    answers = np.array([[-1 if a is None else "ABC".index(a) for a, _ in row] for row in table])
-    given = np.array([[NAN if s is None else s for _, s in row] for row in table])
-    return answers, weights_of(given), (answers >= 0) & (np.isnan(given) | (given >= THRESHOLD))
+    answers = np.array([[-1 if s.answer is None else "ABC".index(s.answer) for s in row] for row in table])
+    given = np.array([[NAN if s.score is None else s.score for s in row] for row in table])
+    ranks = np.array([[-1 if s.logprob_rank is None else s.logprob_rank for s in row] for row in table])
+    weights = likelihoods_of(ranks) if method == "likelihood" else weights_of(given)
+    return answers, weights, (answers >= 0) & (np.isnan(given) | (given >= THRESHOLD))
 
 
 def settings_of(method: Method) -> VotingSettings:
@@ -46,18 +59,18 @@ class TestVotes:
     @few
     @given(table=tables)
     def test_winners_are_those_of_voting(self, method: Method, table: Table) -> None:
-        answers, weights, accepted = arrays(table)
+        answers, weights, accepted = arrays(table, method)
         got = winners(accepted_or_all(answers, accepted), weights, method)
-        expected = [decide([Sample(*s) for s in row], settings_of(method)).answer for row in table]
+        expected = [decide(row, settings_of(method)).answer for row in table]
         assert ["ABC"[code] if code >= 0 else "Z" for code in got] == expected
 
     @few
     @given(table=tables, data=st.data())
     def test_a_vote_of_k_is_the_mean_over_subsets(self, method: Method, table: Table, data: st.DataObject) -> None:
-        answers, weights, accepted = arrays(table)
+        answers, weights, accepted = arrays(table, method)
         k = data.draw(st.integers(1, answers.shape[1]))
         right = [
-            decide([Sample(*row[i]) for i in chosen], settings_of(method)).answer == "A"
+            decide([row[i] for i in chosen], settings_of(method)).answer == "A"
             for row in table
             for chosen in combinations(range(len(row)), k)
         ]
@@ -67,7 +80,7 @@ class TestVotes:
     @few
     @given(table=tables)
     def test_one_sample_needs_no_vote_and_no_vote_beats_pass(self, method: Method, table: Table) -> None:
-        answers, weights, accepted = arrays(table)
+        answers, weights, accepted = arrays(table, method)
         truth = np.zeros(len(table), np.int64)
         assert vote_at_k(answers, weights, truth, method, 1) == pytest.approx(np.mean(answers == 0))
         for k in range(1, answers.shape[1] + 1):
@@ -80,7 +93,7 @@ class TestPassAtK:
     @few
     @given(table=tables, data=st.data())
     def test_is_the_share_of_subsets_with_a_right_sample(self, table: Table, data: st.DataObject) -> None:
-        answers, _, _ = arrays(table)
+        answers, _, _ = arrays(table, "majority")
         k = data.draw(st.integers(1, answers.shape[1]))
         brute = [0 in row[list(c)] for row in answers for c in combinations(range(answers.shape[1]), k)]
         assert pass_at_k(answers, np.zeros(len(answers), np.int64), k) == pytest.approx(np.mean(brute))

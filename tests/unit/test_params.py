@@ -137,7 +137,11 @@ def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path:
         ("infer.top_p", 0.0, "infer.top_p: input should be greater than 0, found 0.0"),
         ("infer.threshold", 1.5, "infer.threshold: input should be less than or equal to 1, found 1.5"),
         ("infer.temperature", -0.1, "infer.temperature: input should be greater than or equal to 0, found -0.1"),
-        ("infer.vote", "most", "infer.vote: input should be 'majority', 'weighted' or 'best', found 'most'"),
+        (
+            "infer.vote",
+            "most",
+            "infer.vote: input should be 'majority', 'likelihood', 'weighted' or 'best', found 'most'",
+        ),
         ("infer.fallback", "a", "infer.fallback: string should match pattern '^[A-Z]$', found 'a'"),
         ("prepare.dev_fraction", 1.0, "prepare.dev_fraction: input should be less than 1, found 1.0"),
         ("prepare.limit", 0, "prepare.limit: input should be greater than or equal to 1, found 0"),

@@ -304,7 +304,7 @@ class TestTables:
     @pytest.mark.parametrize(
         ("changes", "line"),
         [
-            ({}, "models/tiny/generator with the adapter · 5 votes a question · vote: weighted · redraws: 2 at most"),
+            ({}, "models/tiny/generator with the adapter · 5 votes a question · vote: likelihood · redraws: 2 at most"),
             (
                 {"infer.engine": "openai", "infer.models": ["a", "b"], "infer.adapter": False, "rag.k": 2},
                 "a, b with 2 worked examples · ",

@@ -24,8 +24,8 @@ timeless = settings(max_examples=60, deadline=None)
 letters = st.sampled_from("ABCD")
 # Few distinct scores, so that ties are common.
 scores = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.9, 1.0])
-samples = st.builds(Sample, answer=st.none() | letters, score=st.none() | scores)
 ranks = st.none() | st.integers(0, 100)
+samples = st.builds(Sample, answer=st.none() | letters, score=st.none() | scores, logprob_rank=ranks)
 Answers = Callable[[int, int], Sample]
 
 
@@ -92,7 +92,7 @@ class TestVotes:
             return
 
         def score_sum(letter: str) -> int:
-            return sum(weight(sample) for sample in drawn if sample.answer == letter)
+            return sum(weight(sample, method) for sample in drawn if sample.answer == letter)
 
         tied = [letter for letter, got in vote.tally.items() if got == max(vote.tally.values())]
         strongest = [letter for letter in tied if score_sum(letter) == max(map(score_sum, tied))]
@@ -118,10 +118,12 @@ class TestVotes:
 
 
 def test_methods_differ_where_they_should() -> None:
-    """B is given most often, A has the higher sum, C the highest score."""
-    drawn = [Sample("B", 0.1)] * 3 + [Sample("A", 0.7)] * 2 + [Sample("C", 0.8)]
+    """B is given most often, A has the higher sum, C the highest score, D is the likeliest."""
+    drawn = [Sample("B", 0.1, logprob_rank=10)] * 3 + [Sample("A", 0.7, logprob_rank=10)] * 2
+    drawn += [Sample("C", 0.8, logprob_rank=10), Sample("D", 0.2, logprob_rank=80)]
     assert {method: VOTES[method](drawn).answer for method in METHODS} == {
         "majority": "B",
+        "likelihood": "D",
         "weighted": "A",
         "best": "C",
     }

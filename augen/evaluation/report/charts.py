@@ -14,6 +14,7 @@ Spec = dict[str, Any]
 METHODS = {  # columns of accuracy_over_k.csv, the last drawn on top: their name, role and dashes
     "pass": ("one of k is right", "muted", [4, 3]),
     "majority": ("majority", "series-2", [1, 0]),
+    "likelihood": ("likelihood", "series-5", [1, 0]),
     "weighted": ("weighted", "series-3", [1, 0]),
     "best": ("best score", "series-4", [1, 0]),
     "configured": ("as configured", "series-1", [1, 0]),
