@@ -178,7 +178,8 @@ def run_all(stages: Sequence[Stage], folder: Path, seconds: float, cpu: bool) ->
     for stage in stages:
         left = end - time.perf_counter()
         if gone := missing(stage, lost):
-            outcome = Outcome(stage.name, f"not run: needs {', '.join(gone)}")
+            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            outcome = Outcome(stage.name, f"not run: needs {gone[0]}{more}")
         elif left < 1:
             outcome = Outcome(stage.name, f"not run: the {seconds:.0f} s were over")
         else:

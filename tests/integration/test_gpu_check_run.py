@@ -12,7 +12,7 @@ from tools.gpu_check import ROOT, Stage, changes, make_folder, run_all
 PREPARE = Stage("prepare", ("data/raw/train.jsonl",), ("data/entries_raw.pkl", "data/dev.jsonl", "data/votes.jsonl"))
 BASELINE = Stage("baseline", ("data/dev.jsonl", "models/tiny/generator"), ("data/baseline.jsonl",))
 TRANSLATE = Stage("translate", ("data/entries_raw.pkl",), ("data/entries_aug.pkl",))
-EVALUATE = Stage("evaluate", ("data/baseline.jsonl", "data/dev.jsonl"), ("reports/gains.md",))
+EVALUATE = Stage("evaluate", ("data/samples.jsonl", "data/baseline.jsonl", "data/dev.jsonl"), ("reports/gains.md",))
 PIPELINE = [PREPARE, BASELINE, TRANSLATE, EVALUATE]
 
 
@@ -39,7 +39,7 @@ def test_a_run_goes_on_after_a_fault(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_stage_that_takes_too_long_shows_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_folder(tmp_path, changes(cpu=True, lomo=False) | {"prepare.synthetic": 100_000})
     outcomes = run_all([PREPARE, TRANSLATE], tmp_path, 5, cpu=True)
-    assert [o.result for o in outcomes] == ["failed", "not run: needs " + ", ".join(PREPARE.makes[:1])]
+    assert [o.result for o in outcomes] == ["failed", "not run: needs data/entries_raw.pkl"]
     assert 5 <= outcomes[0].seconds < 20
     assert "Timeout (0:00:0" in (said := capsys.readouterr().out) and "prepare.py" in said
 
