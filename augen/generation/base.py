@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from augen.answers import with_thinking
 from augen.core import params
 from augen.core.errors import AugenError
 
@@ -38,6 +39,10 @@ class Completion:
     # Rounding changes it a little, so completions with equal texts are equal whatever it is.
     logprob: float | None = field(default=None, compare=False)
     thinking: str = ""  # what the model thought before its answer; empty: it did not think, or does not show it
+
+    def reasoning(self, keep_thinking: bool) -> str:
+        """What a scorer judges and lessons teach: the answer's text, with the thinking before it if that is kept."""
+        return with_thinking(self.thinking, self.text) if keep_thinking else self.text
 
 
 class Sampler(Protocol):
