@@ -4,6 +4,7 @@
 # make check    the fast part: ruff, import-linter, types, unit tests, doctests
 # make bench    speed, as ratios against something in the same run; PART names a module of benchmarks/: calls, puzzles, guards, …
 # make seeds    the default run with N other seeds (default 3): mean and range of each step
+# make gpu-check  the whole pipeline on this machine's GPU, cut to minutes: times, memory, faults (no vLLM or DVC needed)
 # make browser  install Chromium by apt-get (root on Debian), for the test of the report page
 # make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
@@ -13,7 +14,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help history repro test check bench ablation seeds browser demo-apis clean-venv
+.PHONY: help history repro test check bench ablation seeds gpu-check browser demo-apis clean-venv
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -58,6 +59,10 @@ ablation: history $(INSTALLED)
 
 seeds: history $(INSTALLED)
 	python -m benchmarks.seeds $(N)
+
+# Installs nothing: with a GPU it is requirements-gpu.txt that is in .venv.
+gpu-check:
+	python -m tools.gpu_check
 
 demo-apis: $(INSTALLED)
 	python -m demo

@@ -32,6 +32,7 @@ EXPERIMENTS = (  # there too, in this order
 DRY = {
     "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
     "make demo-apis": ("python -m demo",),
+    "make gpu-check": ("python -m tools.gpu_check",),
     "make seeds N=3": ("python -m benchmarks.seeds 3",),
     "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
 }

@@ -7,8 +7,9 @@ searches are all stored does not even load the embedder.
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 from augen.core import params
@@ -31,27 +32,30 @@ class Retriever:
     """
 
     def __init__(self, rows: Sequence[IndexRow], vectors: Vectors, embedder: Embedder) -> None:
+        self._rows, self._vectors, self._embedder = rows, vectors, embedder
+        self._per_origin = Counter(row.origin for row in rows)
+
+    @cached_property
+    def _chroma(self) -> Any:
+        """Filled at the first search: where no example is asked for, Chroma is not even imported."""
         import chromadb
         from langchain_chroma import Chroma
 
-        self._rows, self._embedder = rows, embedder
-        self._per_origin = Counter(row.origin for row in rows)
-        self._dimensions = vectors.shape[1]
         client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
         name = f"index-{uuid4().hex}"  # in-memory clients of one process share their collections
         collection = client.create_collection(
             name, configuration={"hnsw": {"space": "cosine", "ef_search": SEARCHED, "num_threads": 1}}
         )
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
+        for start in range(0, len(self._rows), BATCH):
+            part = self._rows[start : start + BATCH]
             numbers = range(start, start + len(part))
             collection.add(
                 ids=[str(number) for number in numbers],
-                embeddings=vectors[start : start + len(part)],
+                embeddings=self._vectors[start : start + len(part)],
                 documents=[row.question for row in part],
                 metadatas=[{"row": number, "origin": row.origin} for number, row in zip(numbers, part, strict=True)],
             )
-        self._chroma = Chroma(name, embedding_function=embedder.model, client=client)
+        return Chroma(name, embedding_function=self._embedder.model, client=client)
 
     def examples(self, questions: Sequence[Question], k: int, kind: Kind = "reasoning") -> list[list[Example]]:
         """For each question up to `k` examples that have a `kind`, the most similar last.
@@ -67,9 +71,9 @@ class Retriever:
         if k == 0 or not usable:
             return [[] for _ in questions]
         vectors = self._embedder.embed_queries([query_text(question.problem, question.item) for question in questions])
-        if questions and vectors.shape[1] != self._dimensions:
+        if questions and vectors.shape[1] != self._vectors.shape[1]:
             raise AugenError(
-                f"models/index: its vectors have {self._dimensions} dimensions, those of {self._embedder.name} "
+                f"models/index: its vectors have {self._vectors.shape[1]} dimensions, those of {self._embedder.name} "
                 f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
             )
         return [

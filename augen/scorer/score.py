@@ -130,7 +130,8 @@ class Scorer:
         """From logits (B, 2)."""
         logits = logits.float()
         margins = logits[:, 1] - logits[:, 0]
-        return [float(p) for p in ((margins - self.format.offset) / self.format.temperature).sigmoid()]
+        scores: list[float] = ((margins - self.format.offset) / self.format.temperature).sigmoid().tolist()
+        return scores
 
 
 def _question(sample: Solution) -> tuple[str, str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -285,6 +286,14 @@ def test_ray_wants_to_know_its_cluster() -> None:
 def test_transformers_does_not_quantize(tiny_model: Path) -> None:
     with pytest.raises(AugenError, match=r"engine\.quantization: .* cannot do 'fp8'"):
         open_engine("transformers", EngineSettings(str(tiny_model), quantization="fp8"))
+
+
+@pytest.mark.parametrize(("dtype", "loaded"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("auto", "float32")])
+def test_transformers_loads_the_weights_as_asked(tiny_model: Path, dtype: str, loaded: str) -> None:
+    """auto: as the model was saved."""
+    opened: Any = open_engine("transformers", EngineSettings(str(tiny_model), dtype=dtype))
+    assert str(opened._model.dtype) == f"torch.{loaded}"
+    opened.close()
 
 
 @pytest.mark.parametrize("name", ["transformers", pytest.param("vllm", marks=needs_vllm)])

@@ -41,7 +41,7 @@ class TransformersEngine:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 settings.generator,
                 revision=settings.revision,
-                dtype=getattr(torch, settings.dtype),
+                dtype=settings.dtype,
                 use_safetensors=True,
             )
         except (OSError, ValueError) as error:
