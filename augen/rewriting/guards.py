@@ -101,7 +101,7 @@ def compare(before: Entry, after: Entry, *, min_length_ratio: float, max_length_
     lengths: list[tuple[int, int]] = []
     for (_, old_text), (_, new_text) in zip(fields(before), fields(after), strict=True):
         causes |= _compare_texts(old_text, new_text, recurring)
-        lengths.append((length(old_text), length(new_text)))
+        lengths.append((length(plain_numbers(old_text)), length(plain_numbers(new_text))))
     lengths.append((sum(old for old, _ in lengths), sum(new for _, new in lengths)))
     if not all(min_length_ratio * old <= new <= max_length_ratio * old for old, new in lengths):
         causes.add("length_ratio")
@@ -281,7 +281,7 @@ def things(entry: Entry) -> dict[Place, str]:
 
 def _name(option: str) -> str:
     """An option as it would stand in a sentence."""
-    return option.strip().rstrip("。.")
+    return plain_numbers(option).strip().rstrip("。.")
 
 
 def mentions(entry: Entry, places: Iterable[Place]) -> list[list[Place]]:
@@ -295,7 +295,7 @@ def mentions(entry: Entry, places: Iterable[Place]) -> list[list[Place]]:
         first.setdefault(_name(entry.questions[n].options[k]), (n, k))
     pattern = re.compile(any_of(list(first)) or "(?!)")  # (?!) matches nothing
     texts = [entry.problem, *(item.question for item in entry.questions)]
-    return [[first[found] for found in pattern.findall(text)] for text in texts]
+    return [[first[found] for found in pattern.findall(plain_numbers(text))] for text in texts]
 
 
 def exchanged(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> bool:
