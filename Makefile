@@ -14,7 +14,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help repro test check bench ablation seeds gpu-check browser demo-apis clean-venv
+.PHONY: help history repro test check bench ablation seeds gpu-check browser demo-apis clean-venv
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -22,7 +22,12 @@ help:
 .DEFAULT:
 	@{ echo "make $@: no such target; there are"; sed -n 's/^# make/make/p' Makefile; } >&2; exit 2
 
-repro: $(INSTALLED)
+# DVC works on a git repository, which a download as ZIP is not.
+history:
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "This folder is no git repository, which DVC needs. Clone it" \
+	"with git; or, if it is a download, run: git init && git add --all && git commit --message start" >&2; exit 1; }
+
+repro: history $(INSTALLED)
 	dvc repro
 	@echo
 	@cat reports/gains.md
@@ -49,10 +54,10 @@ browser:
 	command -v chromium && command -v chromedriver || { apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 
-ablation: $(INSTALLED)
+ablation: history $(INSTALLED)
 	python -m benchmarks.ablation $(PART)
 
-seeds: $(INSTALLED)
+seeds: history $(INSTALLED)
 	python -m benchmarks.seeds $(N)
 
 # Installs nothing: with a GPU it is requirements-gpu.txt that is in .venv.
@@ -64,7 +69,7 @@ demo-apis: $(INSTALLED)
 
 # uv installs in seconds what takes pip minutes. It does not read pip's configuration, where a folder of wheels
 # may be named, so that is passed on. --no-deps: the pins are complete, and two of them disagree on paper only.
-$(INSTALLED): requirements.txt
+$(INSTALLED): requirements.txt tools/installed.py
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv==0.13.9

@@ -145,14 +145,15 @@ def _text(value: Any) -> str:
 
 def run(change: Change) -> str:
     """Run an experiment; returns its name. Raises AugenError with the end of DVC's output if it fails."""
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--temp", "evaluate"]
+    arguments = ["exp", "run", "--temp", "evaluate"]
     for key, value in change.items():
-        command += ["-S", f"{key}={_text(value)}"]
+        arguments += ["-S", f"{key}={_text(value)}"]
+    command = [sys.executable, "-c", "from tools.dvc_utf8 import dvc; dvc()", *arguments]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     found = FINISHED.search(done.stdout)
     if done.returncode or not found:
-        raise AugenError(f"{' '.join(command[2:])} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        raise AugenError(f"dvc {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
     return found[1]
 
 

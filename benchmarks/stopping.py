@@ -42,7 +42,7 @@ MAX_MODEL_LEN = 1024
 def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, DevQuestions]:
     """The most samples of each question, and the answers."""
     p = load("seed", "model", "prompt", "infer")
-    window = Window(p.model, p.prompt.chat_template, MAX_MODEL_LEN)
+    window = Window(p.model, p.prompt.chat_template, MAX_MODEL_LEN, p.prompt.template_args)
     prompting = Prompting(
         p.prompt.solve, window, p.seed, p.infer.temperature, p.infer.top_p, p.infer.max_tokens, adapter=True
     )

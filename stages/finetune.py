@@ -29,8 +29,8 @@ def write_curves(history: History) -> None:
 def main() -> None:
     p = load("seed", "model", "prompt", "rag", "finetune")
     launch(p.finetune.launch)
-    retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder))
-    window = Window(p.model, p.prompt.chat_template, p.finetune.max_length)
+    retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder, p.rag.query_prompt))
+    window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
     print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
     taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune.reasonings)

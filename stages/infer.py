@@ -48,9 +48,9 @@ def main() -> None:
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
     ):
         index, everything = Path("models/index"), first + asked
-        examples = stored_examples(index, p.rag.embedder, everything, p.rag.k, store)
+        examples = stored_examples(index, p.rag, everything, p.rag.k, store)
         k = p.rag.k if p.infer.programs else 0
-        worked = stored_examples(index, p.rag.embedder, everything, k, store, "program")
+        worked = stored_examples(index, p.rag, everything, k, store, "program")
         prompting = Prompting.of(p, generator.window(p.infer.engine))
         score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
         n, by_programs, solve = len(first), prompting.for_programs(p), stored_verdicts(store)

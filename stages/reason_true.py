@@ -56,7 +56,7 @@ def worked_programs(asked: Sequence[Question], p: Params) -> list[list[Example]]
     if not (asked and k):
         return [[] for _ in asked]
     puzzles = puzzle_entries(PUZZLES, f"worked programs {p.seed}", "worked", sorted(FAMILIES), library=False)
-    embedder = Embedder(p.rag.embedder)
+    embedder = Embedder(p.rag.embedder, p.rag.query_prompt)
     vectors = embedder.embed([query_text(q.problem, q.item) for q in questions(puzzles)])
     return Retriever(rows_of(puzzles), vectors, embedder).examples(asked, k, "program")
 

@@ -56,7 +56,9 @@ class FakeEngine:
 
 def a_writer(window: Window | None, author: str, seed: int = 1, **settings: Any) -> Writer:
     """Who writes reasonings; `settings` are fields of params.Reason."""
-    prompt = params.Prompt(solve="解答。", explain="解释。", program="写程序。", chat_template=False)
+    prompt = params.Prompt(
+        solve="解答。", explain="解释。", program="写程序。", chat_template=False, template_args={}, keep_thinking=False
+    )
     given = {"backend": "local", "models": [], "attempts": 3, "temperature": 0.3, "max_tokens": 64, **settings}
     return Writer(prompt, params.Reason(**given), window, author, seed)
 

@@ -214,6 +214,58 @@ def turn_around(before: Entry, rng: random.Random) -> Entry | None:
     return change_text(before, rng, places, lambda word: OPPOSITE[word])
 
 
+# What stands for what in a wrong rewriting; each is looked for where it is no part of a longer word or sign.
+SYMBOLS = dict(pair.split("/") for pair in "</> >/< ≥/> ≤/< +/- ×/+ ≠/= ∧/∨ ∨/∧ →/↔ ∀/∃ ∃/∀ [/( ]/)".split())  # noqa: SIM905
+MEASURES = dict(pair.split("/") for pair in "元/角 公斤/斤 公里/里 小时/分钟 分钟/秒 天/年 岁/天 米/厘米".split())  # noqa: SIM905
+RELATIVES = dict(
+    pair.split("/")
+    for pair in "爸爸/舅舅 妈妈/姑姑 父亲/叔叔 母亲/姨妈 哥哥/表哥 弟弟/堂弟 儿子/侄子 女儿/外甥女 舅舅/叔叔".split()  # noqa: SIM905
+)
+COLOURS = "红黄蓝绿白黑"
+
+
+def change_symbol(before: Entry, rng: random.Random) -> Entry | None:
+    """One operator, logical sign or square bracket becomes another."""
+
+    def places(text: str) -> list[tuple[int, str]]:
+        found = [(at, sign) for at, sign in enumerate(text) if sign in SYMBOLS]
+        return [
+            (at, sign) for at, sign in found if text[at - 1 : at] not in "-<=" and text[at + 1 : at + 2] not in "=>"
+        ]
+
+    return change_text(before, rng, places, lambda sign: SYMBOLS[sign])
+
+
+def change_unit(before: Entry, rng: random.Random) -> Entry | None:
+    """One unit of measure behind a number becomes another."""
+    pattern = re.compile(rf"(?<=[0-9二三四五六七八九十百]) ?({'|'.join(MEASURES)})")
+
+    def places(text: str) -> list[tuple[int, str]]:
+        return [(match.start(1), match[1]) for match in pattern.finditer(text)]
+
+    return change_text(before, rng, places, lambda unit: MEASURES[unit])
+
+
+def change_relative(before: Entry, rng: random.Random) -> Entry | None:
+    """One term of kinship becomes another."""
+
+    def places(text: str) -> list[tuple[int, str]]:
+        return [(at, word) for at, word in words_of(text) if word in RELATIVES]
+
+    return change_text(before, rng, places, lambda word: RELATIVES[word])
+
+
+def exchange_colours(before: Entry, rng: random.Random) -> Entry | None:
+    """Two colours of the problem change places, throughout it."""
+    found = sorted({word[0] for _, word in words_of(before.problem) if word.rstrip("色") in COLOURS and word != "色"})
+    if len(found) < 2:
+        return None
+    a, b = rng.sample(found, 2)
+    after = deepcopy(before)
+    after.problem = before.problem.translate(str.maketrans(a + b, b + a))
+    return after
+
+
 def lose_line(before: Entry, rng: random.Random) -> Entry | None:
     """One line of the problem is lost."""
     lines = before.problem.split("\n")
@@ -297,6 +349,10 @@ CORRUPTIONS: dict[str, Maker] = {
     "negation lost": drop_negation,
     "negation added": add_negation,
     "opposite word": turn_around,
+    "symbol changed": change_symbol,
+    "unit changed": change_unit,
+    "kinship changed": change_relative,
+    "colours exchanged": exchange_colours,
     "line lost": lose_line,
     "cut off": cut_off,
     "options merged": merge_options,
@@ -422,6 +478,18 @@ def join_sentences(before: Entry, rng: random.Random) -> Entry | None:
     return everywhere(before, lambda text: re.sub(r"。(?=[^\s。])", mark, text))
 
 
+def number_forms(before: Entry, rng: random.Random) -> Entry | None:
+    """30000 becomes 3万, 1000 becomes 1,000, 50% becomes 百分之50, 公里 becomes km, 元 becomes 块."""
+
+    def change(text: str) -> str:
+        text = re.sub(r"(?<![\d.,])(\d{1,3})0000(?![\d.])", r"\1万", text)
+        text = re.sub(r"(?<![\d.,A-Za-z])(\d{1,3})(\d{3})(?![\d.A-Za-z年])", r"\1,\2", text)
+        text = re.sub(r"(?<![\d.])(\d+)%", r"百分之\1", text)
+        return re.sub(r"(?<=\d) ?(公里|千克|元)", lambda m: {"公里": "km", "千克": "kg", "元": "块"}[m[1]], text)
+
+    return everywhere(before, change)
+
+
 def two_at_once(before: Entry, rng: random.Random) -> Entry | None:
     """Two of the others, one after the other."""
     first, second = rng.sample([reword, change_width, space_out, renumber, full_stops, particles], 2)
@@ -433,6 +501,7 @@ HARMLESS: dict[str, Maker] = {
     "other width of signs": change_width,
     "other spaces": space_out,
     "other numerals": chinese_counts,
+    "other forms of numbers": number_forms,
     "other numbering": renumber,
     "answers spoken otherwise": answer_fully,
     "full stops": full_stops,

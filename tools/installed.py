@@ -1,4 +1,4 @@
-"""Checks that the installed packages work together on this machine.
+"""Completes the installation and checks that the packages work together on this machine.
 
     python -m tools.installed    says what is wrong and what to do, and ends with status 1 in that case
 
@@ -7,6 +7,8 @@
 
 import importlib.util
 import sys
+import sysconfig
+from pathlib import Path
 
 from augen.core.run import no_arguments
 
@@ -31,6 +33,18 @@ def fault() -> str | None:
     return None
 
 
+def lead_path() -> None:
+    """Have every program of this virtual environment find its `python` first, as if the environment were activated.
+
+    The stages call ``python``; with this ``.venv/bin/dvc repro`` also finds the right one without activation. Python
+    runs the line in a ``.pth`` file whenever it starts.
+    """
+    line = "import os, sys; os.environ['PATH'] = os.pathsep.join([os.path.dirname(sys.executable), os.environ['PATH']])"
+    (Path(sysconfig.get_path("purelib")) / "augen_path.pth").write_text(f"{line}\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
     no_arguments(fault)
+    if sys.prefix != sys.base_prefix:
+        lead_path()
     sys.exit(fault())

@@ -30,6 +30,7 @@ class Prompting:
     max_tokens: int
     adapter: bool
     shuffle_options: bool = False
+    keep_thinking: bool = False  # the scorer sees what a model thought before its answer, too
     mode: Mode = "steps"
 
     @classmethod
@@ -44,6 +45,7 @@ class Prompting:
             max_tokens=p.infer.max_tokens,
             adapter=p.infer.adapter,
             shuffle_options=p.infer.shuffle_options,
+            keep_thinking=p.prompt.keep_thinking,
         )
 
     def for_programs(self, p: params.Params) -> "Prompting":

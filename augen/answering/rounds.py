@@ -186,13 +186,14 @@ class Rounds:
 
     def _scored(self, completed: Mapping[Draw, Completion], score: ScoreMany) -> dict[Draw, Judgement]:
         """The answer and the score of every reasoning."""
-        own = {draw: completion.text for draw, completion in completed.items() if draw.mode == "steps"}
+        own = {draw: completion for draw, completion in completed.items() if draw.mode == "steps"}
         prompting = self._promptings["steps"]
         solutions, answers = [], []
-        for draw, text in own.items():
+        for draw, completion in own.items():
             question = self._questions[draw.question]
-            solutions.append(Solution(question.problem, prompting.shown(question, draw.slot), text))
-            answers.append(prompting.answer(question, draw.slot, text))
+            judged = completion.reasoning(prompting.keep_thinking)
+            solutions.append(Solution(question.problem, prompting.shown(question, draw.slot), judged))
+            answers.append(prompting.answer(question, draw.slot, completion.text))
         return dict(zip(own, map(Judgement, answers, score(solutions)), strict=True))
 
     def _solved(self, completed: Mapping[Draw, Completion], programs: Programs) -> dict[Draw, Judgement]:
@@ -223,6 +224,7 @@ class Rounds:
             question=question.id,
             seed=self._promptings[draw.mode].seed_of(question, draw.slot, draw.round),
             text=completion.text,
+            thinking=completion.thinking,
             tokens=completion.tokens,
             finish=completion.finish,
         )

@@ -34,6 +34,8 @@ Text = Annotated[str, Field(min_length=1)]
 Names = Annotated[
     list[Text], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), Field(min_length=1)
 ]
+# Arguments with which every chat template is called.
+TEMPLATE_OWN = {"conversation", "messages", "chat_template", "add_generation_prompt", "tokenize", "return_dict"}
 Languages = Annotated[list[Text], Field(min_length=2, max_length=2)]
 
 
@@ -67,11 +69,22 @@ class Prompt(Section):
     explain: Text
     program: Text
     chat_template: bool
+    template_args: dict[Text, Any]
+    keep_thinking: bool
+
+    @model_validator(mode="after")
+    def _arguments(self) -> "Prompt":
+        if self.template_args and not self.chat_template:
+            raise ValueError("template_args are arguments of the chat template: set chat_template to true")
+        if given := sorted(self.template_args.keys() & TEMPLATE_OWN):
+            raise ValueError(f"template_args cannot have {given[0]}, which is set for every prompt")
+        return self
 
 
 class Rag(Section):
     k: Count
     embedder: Text
+    query_prompt: Text | None
 
 
 class Pretrain(Section):

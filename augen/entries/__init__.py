@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 LETTERS = "ABCDEFGHIJ"
+COPY = "~"  # stands in the id of a copy, behind that of its problem
 
 
 @dataclass
@@ -52,7 +53,7 @@ def question_id(entry: Entry, index: int) -> str:
 
 def origin(entry_id: str) -> str:
     """The id of the problem that a rewritten copy comes from: ``train_012~1`` → ``train_012``."""
-    return entry_id.partition("~")[0]
+    return entry_id.partition(COPY)[0]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _command_line() -> argparse.ArgumentParser:
     from_jsonl = commands.add_parser("from-jsonl", help="write the entries of a JSON Lines file as a pickle")
     from_jsonl.set_defaults(
         parser=from_jsonl,
-        run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional")),
+        run=lambda o: dump_pickle(_other(o.out, o.file), read_jsonl(o.file, answers="optional", copies=True)),
     )
     for command in (to_jsonl, from_jsonl):
         command.add_argument("file", type=Path, metavar="FILE", help="the file to read")
@@ -70,7 +70,7 @@ def _other(out: Path, file: Path) -> Path:
 
 
 def _load(path: Path) -> list[Entry]:
-    return read_jsonl(path, answers="optional") if path.suffix == ".jsonl" else load_pickle(path)
+    return read_jsonl(path, answers="optional", copies=True) if path.suffix == ".jsonl" else load_pickle(path)
 
 
 def _show(entries: Iterable[Entry]) -> None:

@@ -27,20 +27,24 @@ from augen.entries.records import (
 )
 
 
-def read_jsonl(path: str | Path, *, answers: Answers, may_be_empty: bool = False) -> list[Entry]:
+def read_jsonl(path: str | Path, *, answers: Answers, may_be_empty: bool = False, copies: bool = False) -> list[Entry]:
     """The entries of a JSON Lines file, in its order; ids must be there and unique.
 
-    With `answers` "optional" (questions still to be answered) the field ``answer`` may be absent or null.
+    With `answers` "optional" (questions still to be answered) the field ``answer`` may be absent or null. Ids with a
+    ``~``, those of rewritten `copies`, are taken only on request: two of them may name one problem.
 
     Raises:
         EntriesError: the file cannot be read or anything in it is wrong; all faults at once.
     """
-    lines = lines_of(read(path))
+    data = read(path)
+    if other := _other_format(data):
+        raise EntriesError([f"{path}: {other}; wanted is JSON Lines, one problem a line"])
+    lines = lines_of(data)
     if not lines and not may_be_empty:
         raise EntriesError([f"{path}: the file is empty; at least one entry is needed"])
     places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
     records = [parsed(line) for line in lines]
-    check(zip(places, records, strict=True), answers=answers, ids="required")
+    check(zip(places, records, strict=True), answers=answers, ids="required" if copies else "originals")
     return [entry_of(record) for record in records]
 
 
@@ -60,6 +64,29 @@ def write_jsonl(path: str | Path, entries: Iterable[Entry]) -> None:
         ]
     lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
     write(path, "".join(lines).encode())
+
+
+_FORMATS = (
+    (b"<", "begins like a web page (HTML or XML), perhaps that of a login instead of the download"),
+    (b"PK\x03\x04", "is a ZIP archive or an Excel file"),
+    (b"\x1f\x8b", "is compressed (gzip); unpack it"),
+    (b"\xff\xfe", "is UTF-16; save it as UTF-8"),
+    (b"\xfe\xff", "is UTF-16; save it as UTF-8"),
+)
+
+
+def _other_format(data: bytes) -> str | None:
+    """What `data` is, as a whole, instead of JSON Lines; None if it is to be read line by line."""
+    start = data.removeprefix(codecs.BOM_UTF8).lstrip()
+    for beginning, kind in _FORMATS:
+        if start.startswith(beginning):
+            return kind
+    first, *others = lines_of(start) or [b""]
+    if start.startswith(b"[") and (isinstance(parsed(first), LineFault) or not others):
+        return "is one JSON array; `jq -c '.[]' FILE` writes each of its elements on a line"
+    if first.strip() == b"{" and not isinstance(parsed(start), LineFault):
+        return "is one JSON object over several lines; `jq -c . FILE` writes it on one"
+    return None
 
 
 def lines_of(data: bytes) -> list[bytes]:

@@ -5,6 +5,8 @@ once; each is named by file, line (in a pickle: entry), question and field.
 """
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
@@ -13,11 +15,12 @@ from typing import Any, Literal
 
 from augen.core.errors import AugenError
 from augen.core.files import write_bytes
-from augen.entries import LETTERS, Entry, QuestionItem, letter_of
+from augen.entries import COPY, LETTERS, Entry, QuestionItem, letter_of
 from augen.entries.restricted import Record
 
 SHOWN_FAULTS = 50
 Answers = Literal["required", "optional"]
+Ids = Literal["required", "optional", "originals"]  # originals: required, and none of a rewritten copy
 
 
 class EntriesError(AugenError):
@@ -36,13 +39,13 @@ _ENTRY_FIELDS = tuple(f.name for f in fields(Entry))
 _QUESTION_FIELDS = tuple(f.name for f in fields(QuestionItem))
 
 
-def check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Answers) -> None:
+def check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Ids) -> None:
     """Raise an `EntriesError` with every fault of the records, each given with its place in the file."""
     faults: list[str] = []
     first_place: dict[str, str] = {}
     for place, record in records:
         found = list(_entry_faults(record, answers, ids))
-        if ids == "required" and not found:
+        if ids != "optional" and not found:
             earlier = first_place.setdefault(record["id"], place)
             if earlier != place:
                 found = [f"id: {shown(record['id'])} is already the id of {earlier}"]
@@ -52,7 +55,7 @@ def check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Answers)
         raise EntriesError(faults)
 
 
-def _entry_faults(record: Any, answers: Answers, ids: Answers) -> Iterator[str]:
+def _entry_faults(record: Any, answers: Answers, ids: Ids) -> Iterator[str]:
     if isinstance(record, LineFault):
         yield str(record)
         return
@@ -61,8 +64,11 @@ def _entry_faults(record: Any, answers: Answers, ids: Answers) -> Iterator[str]:
         return
     yield from _unknown_fields(record, _ENTRY_FIELDS)
     yield from _text_faults(record, "problem")
-    if ids == "required" or record.get("id", "") != "":
+    if ids != "optional" or record.get("id", "") != "":
         yield from _text_faults(record, "id")
+    if ids == "originals" and COPY in str(record.get("id", "")):
+        found = shown(str(record["id"]))
+        yield f"id: {found} has a {COPY}, which marks rewritten copies of one problem; use another sign"
     if "questions" not in record:
         yield "questions: missing"
     elif type(record["questions"]) is not list:
@@ -96,9 +102,30 @@ def _option_faults(question: Mapping[str, Any]) -> Iterator[str]:
     elif not 2 <= len(options) <= len(LETTERS):
         yield f"options: {len(options)} given, must be 2 to {len(LETTERS)}"
     else:
-        for index, option in enumerate(options):
-            if fault := _text_fault(option):
-                yield f"option {letter_of(index)}: {fault}"
+        faults = [(index, fault) for index, option in enumerate(options) if (fault := _text_fault(option))]
+        yield from (f"option {letter_of(index)}: {fault}" for index, fault in faults)
+        if not faults and all(_has_letter(option, letter_of(index)) for index, option in enumerate(options)):
+            yield (
+                f"options: each begins with its own letter ({shown(options[0])}), which is wrong as soon as they are "
+                "shuffled; leave the letters out, they follow from the order"
+            )
+
+
+# Not A:1, B:2 and not A、B.
+_OWN_LETTER = re.compile(
+    r"""\s* (?: 选项\s* )?
+    (?: [(\[【〔] \s* (?P<inside>[A-Za-z]) \s* [)\]】〕]
+      | (?P<letter>[A-Za-z]) \s*
+        (?: [).] | : (?! .* [A-Za-z] \s* : ) | [、,] (?! \s* [A-Za-z] \s* (?: [、,和与] | $ ) ) ) )
+    \s* \S""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _has_letter(option: str, letter: str) -> bool:
+    """Whether `option` begins with its own `letter`: ``(A)乙``, ``A. 乙``."""
+    found = _OWN_LETTER.match(unicodedata.normalize("NFKC", option[:200]))
+    return found is not None and (found["inside"] or found["letter"]).upper() == letter
 
 
 def _answer_faults(question: Mapping[str, Any]) -> Iterator[str]:

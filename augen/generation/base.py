@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from augen.answers import with_thinking
 from augen.core import params
 from augen.core.errors import AugenError
 
@@ -29,14 +30,19 @@ IndexedRequest = tuple[Request, Mapping[str, Any]]
 class Completion:
     """What the model wrote after a prompt, without its end-of-text token and other special tokens."""
 
-    text: str
-    tokens: int  # generated, the end-of-text token included
+    text: str  # the answer, without what the model thought before it
+    tokens: int  # generated, those of the thinking and the end-of-text token included
     finish: Literal["stop", "length"]  # stop: the model ended its text; length: it reached max_tokens
     author: str | None = None  # which model wrote it, where a sampler asks several
     refused: str | None = None  # why there is no text, where a provider will not write one
     # Mean log-probability of the tokens under the model's own distribution (temperature 1, no cut); None: unknown.
     # Rounding changes it a little, so completions with equal texts are equal whatever it is.
     logprob: float | None = field(default=None, compare=False)
+    thinking: str = ""  # what the model thought before its answer; empty: it did not think, or does not show it
+
+    def reasoning(self, keep_thinking: bool) -> str:
+        """What a scorer judges and lessons teach: the answer's text, with the thinking before it if that is kept."""
+        return with_thinking(self.thinking, self.text) if keep_thinking else self.text
 
 
 class Sampler(Protocol):

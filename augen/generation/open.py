@@ -33,7 +33,7 @@ class Generator:
     def window(self, source: str) -> Window:
         """What fits into a prompt, where `source` (as in ``open_sampler``) runs or serves this generator."""
         kind = ServedWindow if source in SERVED else Window
-        return kind(self.model, self.prompt.chat_template, self.engine.max_model_len)
+        return kind(self.model, self.prompt.chat_template, self.engine.max_model_len, self.prompt.template_args)
 
 
 @contextmanager

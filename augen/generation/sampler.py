@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from augen.answers import split_thinking
+from augen.answers.thinking import begun
 from augen.core.progress import progress
 from augen.generation.base import Completion, Engine, IndexedRequest, Request
 from augen.store.responses import Store, request_key
@@ -57,6 +59,12 @@ def sample_key(request: Request, index: Mapping[str, Any], identity: Identity) -
     )
 
 
+def _read(request: Request, stored: Mapping[str, Any]) -> Completion:
+    """The completion of `request`. The store has the text as the model wrote it, thinking included."""
+    thinking, text = split_thinking(begun(request.prompt) + stored["text"])
+    return Completion(**{**stored, "text": text, "thinking": thinking})
+
+
 class EngineSampler:
     """A `Sampler` of a local engine, which stays open from one ``draw`` to the next until it is closed."""
 
@@ -78,7 +86,7 @@ class EngineSampler:
             by_key = {key: request for key, (request, _) in zip(keys, requests, strict=True)}
             found = self._store.fill(by_key, lambda missing: self._drawn(missing, label, len(requests)))
         self.usage.from_store += len(requests) - (self.usage.drawn - drawn_before)
-        return [Completion(**found[key]) for key in keys]
+        return [_read(request, found[key]) for key, (request, _) in zip(keys, requests, strict=True)]
 
     def close(self) -> None:
         """See ``Sampler.close``: frees the engine's memory. A later ``draw`` opens it again."""

@@ -1,20 +1,21 @@
 """Wraps prompts in the chat template of the generator and fits them into its context window::
 
-    window = Window(p.model, p.prompt.chat_template, p.engine.max_model_len)
+    window = Window(p.model, p.prompt.chat_template, p.engine.max_model_len, p.prompt.template_args)
     window.wrap(prompt)            # the text that the model gets
     window.fits(text, new=256)     # whether it leaves room for 256 new tokens
 
 A model behind an API has a `ServedWindow`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from augen.core import params
 from augen.core.errors import AugenError
-from augen.prompts.sections import Example
+from augen.prompts.sections import Example, user_message
 
 
 @dataclass
@@ -24,15 +25,21 @@ class Window:
     model: params.Model
     chat_template: bool
     max_model_len: int  # tokens of a prompt and its completion together
+    template_args: Mapping[str, Any] = field(default_factory=dict)
 
     def wrap(self, prompt: str) -> str:
         """`prompt` as a single user message in the chat template; unchanged if no chat template is to be used."""
         if not self.chat_template:
             return prompt
-        if not self._tokenizer.chat_template:
+        if not (template := self._tokenizer.chat_template):
             raise AugenError(f"{self.model.generator}: has no chat template; set prompt.chat_template to false")
-        messages = [{"role": "user", "content": prompt}]
-        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        if unknown := [n for n in self.template_args if not re.search(rf"\b{re.escape(n)}\b", str(template))]:
+            raise AugenError(
+                f"prompt.template_args: the chat template of {self.model.generator} knows no {', '.join(unknown)}"
+            )
+        messages = [{"role": "user", "content": user_message(prompt)}]
+        arguments = {"tokenize": False, "add_generation_prompt": True, **self.template_args}
+        return str(self._tokenizer.apply_chat_template(messages, **arguments))
 
     def fits(self, text: str, new: int) -> bool:
         """Whether `text` and `new` more tokens fit into the model's window."""

@@ -209,4 +209,5 @@ def _with_text(question: Question, written: Mapping[str, Completion], writer: Wr
     """The question's item with the text `written` for it (by id) and its author, both None where there is none."""
     if (completion := written.get(question.id)) is None:
         return replace(question.item, reasoning=None, author=None)
-    return replace(question.item, reasoning=completion.text.strip(), author=completion.author or writer.author)
+    text = completion.reasoning(writer.prompt.keep_thinking)
+    return replace(question.item, reasoning=text.strip(), author=completion.author or writer.author)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from augen.core import params
 from augen.core.errors import AugenError
 from augen.entries import Question
 from augen.prompts.sections import Example, query_text
@@ -69,7 +70,7 @@ class Retriever:
         usable = {number for number, row in enumerate(self._rows) if getattr(row, kind)}
         if k == 0 or not usable:
             return [[] for _ in questions]
-        vectors = self._embedder.embed([query_text(question.problem, question.item) for question in questions])
+        vectors = self._embedder.embed_queries([query_text(question.problem, question.item) for question in questions])
         if questions and vectors.shape[1] != self._vectors.shape[1]:
             raise AugenError(
                 f"models/index: its vectors have {self._vectors.shape[1]} dimensions, those of {self._embedder.name} "
@@ -109,13 +110,13 @@ class Retriever:
 
 
 def stored_examples(
-    index: Path, embedder: str, questions: Sequence[Question], k: int, store: Store, kind: Kind = "reasoning"
+    index: Path, rag: params.Rag, questions: Sequence[Question], k: int, store: Store, kind: Kind = "reasoning"
 ) -> list[list[Example]]:
-    """As `Retriever.examples`, for the index in the folder `index`, which was made with `embedder`.
+    """As `Retriever.examples`, for the index in the folder `index`, which was made with the embedder of `rag`.
 
-    The key of a search is made of the bytes of the index (another embedder writes other bytes), the embedder's name,
-    the text searched for, the problem that is left out, the number of rows and what they must have. Raises AugenError
-    if `index` is not an index.
+    The key of a search is made of the bytes of the index (another embedder writes other bytes), the embedder's name
+    and query prompt, the text searched for, the problem that is left out, the number of rows and what they must have.
+    Raises AugenError if `index` is not an index.
     """
     rows, vectors = read_index(index)
     if k == 0:
@@ -126,18 +127,21 @@ def stored_examples(
             {
                 "kind": "examples",
                 "index": digest,
-                "embedder": embedder,
+                "embedder": rag.embedder,
                 "k": k,
                 "text": query_text(question.problem, question.item),
                 "own": question.origin,
                 "having": kind,
             }
+            | ({"query_prompt": rag.query_prompt} if rag.query_prompt else {})
         )
         for question in questions
     ]
 
     def search(missing: dict[str, Question]) -> list[dict[str, dict[str, list[int]]]]:
-        nearest = Retriever(rows, vectors, Embedder(embedder)).nearest(list(missing.values()), k, kind)
+        nearest = Retriever(rows, vectors, Embedder(rag.embedder, rag.query_prompt)).nearest(
+            list(missing.values()), k, kind
+        )
         return [{key: {"rows": numbers} for key, numbers in zip(missing, nearest, strict=True)}]
 
     found = store.fill(dict(zip(keys, questions, strict=True)), search)

@@ -51,12 +51,16 @@ def rows_of(entries: Sequence[Entry]) -> list[IndexRow]:
 
 
 class Embedder:
-    """A sentence-transformers model, given by folder or hub id, loaded through LangChain."""
+    """A sentence-transformers model, given by folder or hub id, loaded through LangChain.
 
-    def __init__(self, model: str) -> None:
+    Some are trained with an instruction before the text of a query, `query_prompt`, and none before the texts that are
+    searched.
+    """
+
+    def __init__(self, model: str, query_prompt: str | None = None) -> None:
         from langchain_huggingface import HuggingFaceEmbeddings
 
-        self.name = model
+        self.name, self._query_prompt = model, query_prompt or ""
         refuse_pickled_weights(model, "rag.embedder")
         try:
             self.model = HuggingFaceEmbeddings(
@@ -74,6 +78,10 @@ class Embedder:
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
         return np.asarray(self.model.embed_documents(list(texts)), dtype=np.float32).reshape(len(texts), -1)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """As `embed`, for texts to search for."""
+        return self.embed([f"{self._query_prompt}{text}" for text in texts])
 
 
 def write_index(folder: Path, rows: Sequence[IndexRow], vectors: Vectors) -> None:

@@ -8,6 +8,11 @@ What machine translation there and back does to puzzles, and which guard sees it
     不会滑雪 → 会滑雪                              negation_changed
     甲比乙高、所有人 → 甲比乙矮、有些人            opposite_sense
     火车比汽车快 → 汽车比火车快                    things_reordered
+    a < b、P ∧ Q → a > b、P ∨ Q                    symbols_changed
+    6公斤 → 6斤                                    unit_changed
+    甲是乙的侄子 → 甲是乙的孙子                    kinship_changed
+    红比蓝多 → 蓝比红多                            colours_exchanged
+    李雷比韩梅梅高 → 韩梅梅比李雷高                words_reordered
     青色 / 蓝色 / 绿色 → 蓝色 / 蓝色 / 绿色        options_collapsed
     是 → 是的，长官。                              length_ratio
     a line, or the end, is missing                 lines_lost, cut_off
@@ -22,10 +27,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from itertools import groupby
 
 import rjieba
 
 from augen.entries import Entry, QuestionItem
+from augen.rewriting.notation import plain_numbers, symbols_changed, units
+from augen.rewriting.relations import colours_exchanged, kinship
 from augen.rewriting.signs import any_of, negations, signs, turned
 
 # How much better another order of the options must fit, in bigram similarity summed over the options.
@@ -58,11 +66,15 @@ def compare(before: Entry, after: Entry, *, min_length_ratio: float, max_length_
     ``options_collapsed``, ``options_split`` options that differed became equal, or the reverse
     ``options_reordered``                    another order of the new options fits the old ones better
     ``names_changed``, ``names_reordered``   Latin words, given names, 甲乙丙丁 of a field
-    ``number_changed``, ``numbers_reordered`` numbers of a field; 三, ３ and 3 are the same number
+    ``number_changed``, ``numbers_reordered`` numbers of a field; 三, ３ and 3 are the same, so are 3万 and 30000
+    ``symbols_changed``                      operators, logical signs, brackets of formulas; 大于 may stand for >
+    ``unit_changed``                         units of measure; 公里 and km are the same
+    ``kinship_changed``, ``colours_exchanged`` terms of kinship, colours
     ``negation_changed``                     how many negations a field has
     ``opposite_sense``                       a word became its opposite (`signs.turned`)
     ``mentions_changed``                     where problem and questions name the options
     ``things_reordered``                     the order of nouns that occur more than once in the entry
+    ``words_reordered``                      a text, or one clause of it, has the same characters in another order
     ``lines_lost``, ``cut_off``              a field has fewer lines, the problem no full stop or the like at its end
     ``length_ratio``                         characters after ÷ before outside the bounds (both inclusive),
                                              for the entry or for one field
@@ -89,7 +101,7 @@ def compare(before: Entry, after: Entry, *, min_length_ratio: float, max_length_
     lengths: list[tuple[int, int]] = []
     for (_, old_text), (_, new_text) in zip(fields(before), fields(after), strict=True):
         causes |= _compare_texts(old_text, new_text, recurring)
-        lengths.append((length(old_text), length(new_text)))
+        lengths.append((length(plain_numbers(old_text)), length(plain_numbers(new_text))))
     lengths.append((sum(old for old, _ in lengths), sum(new for _, new in lengths)))
     if not all(min_length_ratio * old <= new <= max_length_ratio * old for old, new in lengths):
         causes.add("length_ratio")
@@ -105,10 +117,15 @@ _ORDER = (
     "names_reordered",
     "number_changed",
     "numbers_reordered",
+    "symbols_changed",
+    "unit_changed",
+    "kinship_changed",
+    "colours_exchanged",
     "negation_changed",
     "opposite_sense",
     "mentions_changed",
     "things_reordered",
+    "words_reordered",
     "lines_lost",
     "cut_off",
     "length_ratio",
@@ -139,18 +156,56 @@ def _compare_texts(before: str, after: str, recurring: AbstractSet[str]) -> set[
     (old_names, old_numbers), (new_names, new_numbers) = signs(before), signs(after)
     if old_names != new_names:
         causes.add("names_changed" if Counter(old_names) != Counter(new_names) else "names_reordered")
-    if old_numbers != new_numbers:
+    if old_numbers != new_numbers and _plain_numbers(before) != _plain_numbers(after):
         same = Counter(old_numbers) == Counter(new_numbers)
         causes.add("numbers_reordered" if same else "number_changed")
+    if symbols_changed(before, after):
+        causes.add("symbols_changed")
+    if units(before) != units(after) and units(plain_numbers(before)) != units(plain_numbers(after)):
+        causes.add("unit_changed")
+    if kinship(before) != kinship(after):
+        causes.add("kinship_changed")
+    if colours_exchanged(before, after):
+        causes.add("colours_exchanged")
     if negations(before) != negations(after):
         causes.add("negation_changed")
     if turned(before, after):
         causes.add("opposite_sense")
     if _things_reordered(before, after, recurring):
         causes.add("things_reordered")
+    if words_reordered(before, after):
+        causes.add("words_reordered")
     if _lines(after) < _lines(before):
         causes.add("lines_lost")
     return causes
+
+
+def _plain_numbers(text: str) -> list[str]:
+    return signs(plain_numbers(text))[1]
+
+
+_CLAUSE = re.compile(r"[,;.:!?，。；：！？、\n]+")
+
+
+def words_reordered(before: str, after: str) -> bool:
+    """Whether a text, or one of its clauses, has the same characters in another order: two of its words were exchanged.
+
+    >>> words_reordered("李雷比韩梅梅高，都来了", "韩梅梅比李雷高，都到了")
+    True
+    """
+    old, new = _CLAUSE.split(before), _CLAUSE.split(after)
+    pairs = list(zip(old, new, strict=True)) if len(old) == len(new) else []
+    return any(_permuted(*pair) for pair in [("".join(old), "".join(new)), *pairs])
+
+
+def _permuted(before: str, after: str) -> bool:
+    """Not where only neighbours are turned round, as in two forms of one word: 寻找, 找寻."""
+    old, new = plain(before), plain(after)
+    if old == new or len(old) != len(new) or sorted(old) != sorted(new):
+        return False
+    runs = groupby(zip(old, new, strict=True), key=lambda pair: pair[0] != pair[1])
+    changed = [list(zip(*run, strict=True)) for differs, run in runs if differs]
+    return any(len(first) > 3 or sorted(first) != sorted(second) for first, second in changed)
 
 
 def _lines(text: str) -> int:
@@ -226,7 +281,7 @@ def things(entry: Entry) -> dict[Place, str]:
 
 def _name(option: str) -> str:
     """An option as it would stand in a sentence."""
-    return option.strip().rstrip("。.")
+    return plain_numbers(option).strip().rstrip("。.")
 
 
 def mentions(entry: Entry, places: Iterable[Place]) -> list[list[Place]]:
@@ -240,7 +295,7 @@ def mentions(entry: Entry, places: Iterable[Place]) -> list[list[Place]]:
         first.setdefault(_name(entry.questions[n].options[k]), (n, k))
     pattern = re.compile(any_of(list(first)) or "(?!)")  # (?!) matches nothing
     texts = [entry.problem, *(item.question for item in entry.questions)]
-    return [[first[found] for found in pattern.findall(text)] for text in texts]
+    return [[first[found] for found in pattern.findall(plain_numbers(text))] for text in texts]
 
 
 def exchanged(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> bool:
@@ -261,7 +316,8 @@ def reordered(before: Sequence[str], after: Sequence[str]) -> bool:
     import numpy as np
     from scipy.optimize import linear_sum_assignment  # half a second, which only those pay who compare
 
-    grid = np.array([[similarity(old, new) for new in after] for old in before])
+    old_bigrams, new_bigrams = ([_bigrams(option) for option in options] for options in (before, after))
+    grid = np.array([[_dice(old, new) for new in new_bigrams] for old in old_bigrams])
     if not grid.size:
         return False
     rows, columns = linear_sum_assignment(grid, maximize=True)
@@ -274,7 +330,10 @@ def similarity(a: str, b: str) -> float:
     >>> similarity("是", "是的")  # {^是, 是$} and {^是, 是的, 的$} share one of five
     0.4
     """
-    first, second = _bigrams(a), _bigrams(b)
+    return _dice(_bigrams(a), _bigrams(b))
+
+
+def _dice(first: Counter[str], second: Counter[str]) -> float:
     return 2 * (first & second).total() / (first.total() + second.total())
 
 

@@ -12,20 +12,22 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from augen.rewriting.notation import NUMERAL, chinese_number, without_latin_units
+
 
 def any_of(words: Sequence[str]) -> str:
     """A pattern for any of `words`, the longest first."""
     return "|".join(sorted(map(re.escape, words), key=lambda word: (-len(word), word)))
 
 
-def _listed(words: str) -> str:
+def listed(words: str) -> str:
     """A pattern for any of the words in a list separated by white space."""
     return any_of(words.split())
 
 
 # Names that puzzles are full of and that carry no outward mark in Chinese text. Others are seen by the
 # characters that spell foreign names, or where they stand among the options (`mentions`).
-_NAMES = _listed("""
+_NAMES = listed("""
     约翰逊 约翰 玛丽亚 玛丽 玛莉 汤姆 杰瑞 杰克逊 杰克 杰森 爱丽丝 艾丽丝 鲍勃 迈克尔 迈克 麦克 彼得 大卫
     丹尼尔 史蒂夫 乔治 亨利 查理 詹姆斯 吉姆 威廉 罗伯特 理查德 托马斯 保罗 马克 卢克 卢卡斯 露西 莉莉 丽莎
     安娜 安妮 艾玛 艾米 艾伦 凯特 凯文 凯莉 苏珊 苏菲 索菲亚 海伦 珍妮 简妮 南希 琳达 露丝 莎拉 萨拉 朱莉
@@ -47,11 +49,11 @@ _FOREIGN = (
     "普奇乔萨塞莎什施史斯苏索塔泰坦特廷托瓦威韦维沃乌雅亚耶伊泽詹朱兹茨]"
 )
 # Words that hold one of the signs looked for here without meaning it.
-_NO_STEM = _listed("""
+_NO_STEM = listed("""
     自己 知己 己方 甲板 指甲 装甲 盔甲 甲虫 甲壳 布丁 园丁 拉丁 壮丁 补丁 辛苦 辛辣 艰辛 乙醇 乙烯 甲烷 甲醇
 """)
-_NO_NUMBER = _listed("十分之 三明治 千层面 万一 万圣节 万能 百合 百货 百科 千方百计 五金 八卦 四川 百事")
-_NO_NEGATION = _listed("""
+_NO_NUMBER = listed("十分之 三明治 千层面 万一 万圣节 万能 百合 百货 百科 千方百计 五金 八卦 四川 百事")
+_NO_NEGATION = listed("""
     是否 能否 可否 有无 与否 无论 不论 不管 不仅 不但 不只 不光 不过 不断 不久 不少 不禁 不得不 非常 别人 别的
     特别 分别 区别 级别 性别 类别 辨别 识别 鉴别 个别 告别 差别 派别 别墅 别名 别针 别称 别克 未来 非洲 南非
     无线 无锡 无花果 没收 淹没 沉没 出没 莫非 不等式 不丹
@@ -62,15 +64,17 @@ _SIGN = re.compile(
     rf"|(?P<idiom>{_NO_STEM}|{_NO_NUMBER}|十分(?!钟)|千万(?=[别不要]))"
     rf"|(?P<name>{_NAMES}|{_FOREIGN}{{2,}}|小[明红华刚丽强芳兰军伟玲李王张赵刘陈]|老[李王张赵刘陈]|[甲乙丙丁戊己庚辛壬癸])"
     r"|(?P<arabic>(?:(?<![\w)\]])-)?\d+(?:\.\d+)?)"
-    r"|(?P<chinese>[零〇一二两三四五六七八九十百千万亿]+)"
+    rf"|(?P<chinese>{NUMERAL})"
 )
 # 一 is mostly an article or part of a word (一个, 一些, 一起), which rewriting may drop or add. It is a
 # number after these signs or before those; a change to any other number shows all the same.
 _ORDINAL = re.compile(r"(?:第|星期|周|礼拜|[^一]分之)$")
 _UNIT = re.compile(r"[月号日岁年倍元万]")
 
-_NEGATION = re.compile("[不没无非未否别]|相异|各异")
+_NEGATION = re.compile("[不没无非未否别≠¬∉]|!=|相异|各异")
 _NEUTRAL = re.compile(rf"{_NO_NEGATION}|([一-鿿])[不没]\1")  # 是不是, 能不能, 有没有 only ask
+
+_CHANGED = "(?:增加|增长|提高|上升|上涨|扩大|减少|降低|下降|下跌|缩小|缩短|延长|涨|跌)"
 
 # Two ends of a scale. Words that hold a sign of one without its sense are taken out before (`_NO_END`).
 _ENDS = [
@@ -107,21 +111,57 @@ _ENDS = [
         ("所有|全[部体]|每|任[何意]|一切", "[有某一]些|某个|部分|有的"),
         ("必|一定|肯定|总是", "可[以能]|也许|或许|有时|能够"),
         ("[和与及且]", "或"),
+        ("相邻|紧邻|毗邻|挨着|紧挨|相连", "相隔|间隔|隔开|隔着|相距|隔(?=[了一两三几\\d])"),
+        ("昨[天日晚早]|去年", "明[天日晚早年]"),
+        ("今[天日晚早年]", "[昨明][天日晚早]|[去明]年"),
+        ("春", "秋"),
+        ("夏", "冬"),
+        ("[夏秋]", "[冬春]"),
+        ("[春夏]", "[秋冬]"),
+        ("进", "出"),
+        ("主[队场]", "客[队场]"),
+        ("正面", "[反背]面"),
+        ("旁边|隔壁|身边", "对面"),
+        ("(?<!逆)顺(?:时针|序)", "(?:逆|反|倒)(?:时针|序)"),
+        (f"{_CHANGED}[到至为成]", f"{_CHANGED}了"),
+        ("远", "近"),
+        ("深", "浅"),
+        ("宽", "窄"),
+        ("厚", "薄"),
+        ("热", "冷"),
+        ("新", "旧"),
+        ("[胜赢]", "[输败]"),
+        ("[借租]入|借给", "借出|归还"),
+        ("同意|赞成|支持", "反对"),
+        ("爱|喜欢", "恨|讨厌"),
+        ("平行", "垂直"),
+        ("横", "[竖纵]"),
+        ("正数", "负数"),
+        ("打开|开着|开启", "关闭|关上|关着"),
+        ("充分", "必要"),
+        ("直接", "间接"),
+        ("首", "[末尾]"),
+        ("同[侧向]|同一[侧边]", "异侧|[相反]向|对面"),
+        ("成功|通过", "失败"),
+        ("活着|存活", "死"),
+        ("白天", "[黑夜]"),
+        ("最先|首先", "最后|最终"),
         ("如果|若|要是|只要", "[只仅]有|除非"),
     )
 ]
 _NO_END = re.compile(
     r"(?<![\d岁元度个名])以[上下]|[上下]述|下列|如下|"
-    + _listed("""
+    + listed("""
     大小 多少 长短 左右 上下 前后 东西 好多 大方 大学 大家 大约 大概 大部分 小气 小偷 小时 小说 高兴 身高 长度
     长大 成长 校长 擅长 重复 重新 体重 双重 老师 老板 前往 先生 加入 添加 参加 加油 除了 除此 删除 移除 去除
+    进行 出现 提出 得出 指出 求出 找出 选出 列出 推出 做出 作出 给出 写出 说出 看出 算出 改进 春节
+    附近 最近 永远 接近 近似 近来 热爱 冷静 新闻 爱好 可爱 恋爱 首都 首相 必要时 旧金山 新加坡 新西兰 死亡率
     对于 对应 对象 对方 针对 相对 假如 假设 假定 假期 如何 如此 例如 比如 譬如 有时候 参与 以及 或许 里程 公里
     英里 部分人
     """)
 )
 
-_DIGIT = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-_TEN = {"十": 10, "百": 100, "千": 1000}
+_PLAIN = str.maketrans("−×÷", "-*/")  # two of these lie among the Latin letters
 
 
 def signs(text: str) -> tuple[list[str], list[str]]:
@@ -130,9 +170,10 @@ def signs(text: str) -> tuple[list[str], list[str]]:
     >>> signs("小明有三个苹果，Tom 有２个，甲排第一，一起吃了 -0.5 个")
     (['小明', 'Tom', '甲'], ['3', '2', '1', '-0.5'])
 
-    Names are Latin words (case kept; b1 and lg are words), frequent given names and the stems 甲乙丙丁….
+    Names are Latin words (case kept; b1 and lg are words, km behind a number is none), frequent given names and the
+    stems 甲乙丙丁….
     """
-    text = unicodedata.normalize("NFKC", text).replace("−", "-")
+    text = without_latin_units(unicodedata.normalize("NFKC", text).translate(_PLAIN))
     names: list[str] = []
     numbers: list[str] = []
     for match in _SIGN.finditer(text):
@@ -151,24 +192,6 @@ def signs(text: str) -> tuple[list[str], list[str]]:
 
 def _counts_one(text: str, at: int) -> bool:
     return bool(_ORDINAL.search(text[max(0, at - 3) : at]) or _UNIT.match(text, at + 1))
-
-
-def chinese_number(numeral: str) -> int:
-    """``二十三`` → 23, ``一百零五`` → 105, ``三万`` → 30000; digits in a row stay so: ``二〇二六`` → 2026."""
-    if all(sign in _DIGIT for sign in numeral):
-        return int("".join(str(_DIGIT[sign]) for sign in numeral))
-    total = section = digit = 0
-    for sign in numeral:
-        if sign in _DIGIT:
-            digit = _DIGIT[sign]
-        elif sign in _TEN:
-            section += (digit or 1) * _TEN[sign]
-            digit = 0
-        else:  # 万 and 亿 multiply all that stands before them
-            scale = 10**4 if sign == "万" else 10**8
-            total = (total + section + digit or 1) * scale
-            section = digit = 0
-    return total + section + digit
 
 
 def negations(text: str) -> int:

@@ -4,7 +4,7 @@ One sample a line::
 
     {"split": "dev", "question": "train_0012_roads#2", "slot": 1, "round": 0, "seed": 7, "text": "…答案是：B",
      "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop", "logprob_rank": 74,
-     "mode": "steps", "cause": null, "detail": ""}
+     "mode": "steps", "cause": null, "detail": "", "thinking": ""}
 
 In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
 """
@@ -28,7 +28,7 @@ EXAMPLES = 3  # named in an error, for each kind of fault
 CODES: dict[str | None, int] = {None: -1} | {letter: code for code, letter in enumerate(LETTERS)}
 FIELDS = (  # of a line
     *("split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish"),
-    *("logprob_rank", "mode", "cause", "detail"),
+    *("logprob_rank", "mode", "cause", "detail", "thinking"),
 )
 VOTES = "votes"  # the split of the questions from which the weight of a program is learned
 PROGRAM: dict[str, bool] = {"steps": False, "program": True}
@@ -56,7 +56,8 @@ class Sample:
     solver's. `score` is the scorer's probability that a reasoning is right (0…1), None where there is no scorer.
     `slot` counts from 1 in each mode, `round` from 0, the first sample of a slot. `logprob_rank` says how sure the
     generator was of its words: the percentile (0…100) of their mean log-probability among the first samples of that
-    mode of all questions; None where it is not known. Raises ValueError for a score that is no probability.
+    mode of all questions; None where it is not known. `thinking` is what it thought before `text`; `tokens`
+    counts both. Raises ValueError for a score that is no probability.
     """
 
     answer: str | None
@@ -73,6 +74,7 @@ class Sample:
     mode: Mode = "steps"
     cause: str | None = None
     detail: str = ""
+    thinking: str = ""
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:

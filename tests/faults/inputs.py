@@ -49,7 +49,21 @@ RAW = [
         "a JSON array instead of lines",
         "prepare",
         write(TRAIN, b'[{"problem": "x"}]\n'),
-        f"prepare: {TRAIN}:1: must be an entry (fields problem, questions, id), not a list",
+        f"prepare: {TRAIN}: is one JSON array; `jq -c '.[]' FILE` writes each of its elements on a line; wanted is "
+        "JSON Lines, one problem a line",
+    ),
+    Fault(
+        "a web page instead of the file",
+        "prepare",
+        write(TRAIN, b"<!DOCTYPE html>\n<html>sign in</html>\n"),
+        f"prepare: {TRAIN}: begins like a web page (HTML or XML), perhaps that of a login instead of the download; "
+        "wanted is JSON Lines, one problem a line",
+    ),
+    raw("id of a copy", line(id="2024~1"), "id: '2024~1' has a ~, which marks rewritten copies of one problem…"),
+    raw(
+        "letters in the options",
+        line(options=["(A)甲", "(B)乙"], answer="A"),
+        "question 1: options: each begins with its own letter ('(A)甲')…",
     ),
     raw("line cut off", line()[:12], "not JSON: …the line seems to be cut off"),
     raw("not UTF-8 (GBK)", line().decode().encode("gbk"), "not UTF-8: byte …; save the file as UTF-8"),

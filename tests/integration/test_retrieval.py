@@ -37,6 +37,13 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     return Embedder(str(folder))
 
 
+def test_the_query_prompt_stands_before_what_is_searched_for_alone(embedder: Embedder) -> None:
+    asking = Embedder(embedder.name, "查询：")
+    assert np.array_equal(asking.embed_queries(["甲乙"]), embedder.embed(["查询：甲乙"]))
+    assert np.array_equal(asking.embed(["甲乙"]), embedder.embed(["甲乙"]))
+    assert np.array_equal(embedder.embed_queries(["甲乙"]), embedder.embed(["甲乙"]))
+
+
 def solved(number: int, problem: str, question: str = "谁最高？") -> IndexRow:
     return IndexRow(f"p{number}", problem, question, ["1", "2"], f"想{number}。\n答案是：A", "A")
 

@@ -19,7 +19,14 @@ from augen.pretrain.tokenizer import build_tokenizer
 
 ROOT = Path(__file__).parents[2]
 ITEM = QuestionItem("谁高？", ["甲", "乙"], "甲比乙高。\n所以：甲，选A。\n答案是：A", "A", "solver")
-PROMPT = Prompt(solve="请解答。", explain="请解释。", program="请写程序。", chat_template=False)
+PROMPT = Prompt(
+    solve="请解答。",
+    explain="请解释。",
+    program="请写程序。",
+    chat_template=False,
+    template_args={},
+    keep_thinking=False,
+)
 
 
 @pytest.fixture(scope="module")

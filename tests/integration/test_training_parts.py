@@ -34,7 +34,9 @@ from augen.scorer.train import Patience, Trained, class_weights, save_scorer, tr
 from augen.training.trainer import split_by_problem, training_arguments
 
 END = "<|endoftext|>"
-PROMPT = params.Prompt(solve="解答。", explain="解释。", program="写程序。", chat_template=False)
+PROMPT = params.Prompt(
+    solve="解答。", explain="解释。", program="写程序。", chat_template=False, template_args={}, keep_thinking=False
+)
 SHARED: dict[str, Any] = {
     "held_out": 0.2,
     "epochs": 3,

@@ -78,6 +78,42 @@ def lines(history: Sequence[Sequence[Sample]]) -> list[str]:
     return list(sample_lines((sample for drawn in history for sample in drawn), 0.5))
 
 
+# --- thinking
+
+
+THOUGHT = "<think>\n先猜答案是：A。\n</think>\n\n走。\n答案是：B"
+
+
+@pytest.mark.parametrize(("keep", "judged"), [(False, "走。\n答案是：B"), (True, THOUGHT)])
+def test_thinking_is_kept_apart_and_judged_only_on_request(keep: bool, judged: str, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def score(samples: Sequence[Solution]) -> list[float]:
+        seen.extend(sample.reasoning for sample in samples)
+        return [0.9] * len(samples)
+
+    [drawn] = run(asked(1), FakeEngine(lambda request: THOUGHT), tmp_path, score, replace(SAMPLING, keep_thinking=keep))
+    assert {(d.text, d.thinking, d.answer) for d in drawn} == {("走。\n答案是：B", "先猜答案是：A。", "B")}
+    assert {d.tokens for d in drawn} == {len(THOUGHT)}, "of both"
+    assert set(seen) == {judged}
+    assert json.loads(lines([drawn])[0])["thinking"] == "先猜答案是：A。"
+
+
+@pytest.mark.parametrize("text", ["<think>先猜答案是：A。", "<think>答案是：A</think>"])
+def test_what_was_cut_off_while_thinking_has_no_answer(text: str, tmp_path: Path) -> None:
+    [drawn] = run(asked(1), FakeEngine(lambda request: text), tmp_path, constant(0.9))
+    assert {(d.text, d.answer) for d in drawn} == {("", None)}
+    assert all("答案是：A" in d.thinking for d in drawn)
+
+
+def test_a_template_that_begins_the_thinking(tmp_path: Path) -> None:
+    sampling = replace(SAMPLING, window=FakeWindow(after="<think>\n"))
+    [drawn] = run(asked(1), FakeEngine(lambda request: "猜A。</think>答案是：C"), tmp_path, unscored, sampling)
+    assert {(d.text, d.thinking, d.answer) for d in drawn} == {("答案是：C", "猜A。", "C")}
+    [cut] = run(asked(1), FakeEngine(says("A")), tmp_path, unscored, replace(sampling, seed=8))
+    assert {(d.text, d.answer) for d in cut} == {("", None)}
+
+
 # --- which samples are drawn
 
 
@@ -569,7 +605,7 @@ def test_samples_are_written_by_question_round_and_slot(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in text.splitlines()]
     assert list(rows[0]) == [
         "split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish",
-        "logprob_rank", "mode", "cause", "detail",
+        "logprob_rank", "mode", "cause", "detail", "thinking",
     ]  # fmt: skip
     ids = [q.id for q in asked(3)]
     order = [(ids.index(row["question"]), row["round"], row["slot"]) for row in rows]

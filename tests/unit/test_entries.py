@@ -162,6 +162,80 @@ def test_empty_file(content: bytes, tmp_path: Path) -> None:
         read_jsonl(tmp_path / "x.jsonl", answers="required")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'[\n  {\n    "problem": \xe2\x80\xa6', "is one JSON array"),
+        (b"[\n" + GOOD.strip() + b",\n" + GOOD.strip() + b"\n]\n", "is one JSON array"),
+        (b"[" + GOOD.strip() + b"]", "is one JSON array"),
+        (b"\n\n[\n]", "is one JSON array"),
+        (json.dumps(record(), indent=2).encode(), "is one JSON object over several lines"),
+        (b"<!DOCTYPE html>\n<html>\n<body>\n" + b"<p>sign in</p>\n" * 60 + b"</html>", "begins like a web page"),
+        (b"\xef\xbb\xbf  <html><body></body></html>", "begins like a web page"),
+        (b"<?xml version='1.0'?>\n<a/>", "begins like a web page"),
+        (b"PK\x03\x04\x14\n\n\n", "is a ZIP archive"),
+        (b"\x1f\x8b\x08\n\n", "is compressed"),
+        ("[]".encode("utf-16"), "is UTF-16"),
+    ],
+)
+def test_another_format_is_one_fault(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(content)
+    with pytest.raises(EntriesError) as caught:
+        read_jsonl(tmp_path / "x.jsonl", answers="required")
+    [fault] = caught.value.faults
+    assert fault.startswith(f"{tmp_path / 'x.jsonl'}: {said}") and fault.endswith("JSON Lines, one problem a line")
+
+
+@pytest.mark.parametrize("id_", ["2024~0", "round1~s1", "~", "a~b~c"])
+def test_ids_of_copies_are_taken_only_on_request(id_: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(line(record(id=id_)))
+    with pytest.raises(EntriesError, match=f"x.jsonl:1: id: '{id_}' has a ~"):
+        read_jsonl(tmp_path / "x.jsonl", answers="required")
+    assert [entry.id for entry in read_jsonl(tmp_path / "x.jsonl", answers="required", copies=True)] == [id_]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["(A)乙", "(B)甲"],
+        ["A. 乙", "B. 甲", "C. 丙"],
+        ["A、乙", "B、甲"],
+        ["Ａ．乙", "Ｂ．甲"],
+        ["A：乙", "B：甲"],
+        ["（A）乙", "（B） 甲"],
+        ["【A】乙", "【B】甲"],
+        ["a) 1", "b) 2"],
+        ["选项A：乙", "选项B：甲"],
+        ["A)乙", "B)甲", "C)丙", "D)丁"],
+        ["[A] x", "[B] y"],
+    ],
+)
+def test_letters_in_the_options(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(line(asking(options=options)))
+    with pytest.raises(EntriesError, match=r"x\.jsonl:1: question 2: options: each begins with its own letter"):
+        read_jsonl(tmp_path / "x.jsonl", answers="required")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["A", "B"],
+        ["A、B", "B、C"],
+        ["A和B", "B和C"],
+        ["A:1, B:2", "B:1, A:2"],
+        ["A城", "B城"],
+        ["(A)乙", "甲"],
+        ["B. 乙", "A. 甲"],
+        ["A比B高", "B比A高"],
+        ["Ann", "Bob"],
+        ["A->B", "B->A"],
+    ],
+)
+def test_letters_that_belong_to_the_options(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(line(asking(options=options)))
+    assert len(read_jsonl(tmp_path / "x.jsonl", answers="required")) == 1
+
+
 def test_byte_order_mark_at_the_beginning(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(b"\xef\xbb\xbf" + GOOD)
     with pytest.raises(EntriesError, match=r"x\.jsonl:1: starts with a byte order mark"):
@@ -225,7 +299,7 @@ def test_round_trips(tmp_path_factory: pytest.TempPathFactory, entries: list[Ent
     dump_pickle(first, entries)
     assert load_pickle(first) == entries
     assert main(["to-jsonl", str(first), str(folder / "x.jsonl")]) == 0
-    assert read_jsonl(folder / "x.jsonl", answers="optional") == entries
+    assert read_jsonl(folder / "x.jsonl", answers="optional", copies=True) == entries
     assert main(["from-jsonl", str(folder / "x.jsonl"), str(second)]) == 0
     assert first.read_bytes() == second.read_bytes()
 

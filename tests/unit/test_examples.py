@@ -15,6 +15,9 @@ from augen.retrieval import examples
 from augen.retrieval.examples import Kind, stored_examples
 from augen.retrieval.index import IndexRow, write_index
 from augen.store.responses import Store
+from tests.params import params
+
+RAG = params().rag
 
 
 def row(number: int) -> IndexRow:
@@ -34,7 +37,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[list[Question]]:
         calls.append(list(questions))
         return [[2, 0, 1][:k] for _ in questions]
 
-    monkeypatch.setattr(examples, "Embedder", lambda name: name)
+    monkeypatch.setattr(examples, "Embedder", lambda *names: names)
     monkeypatch.setattr(examples, "Retriever", lambda *_: SimpleNamespace(nearest=nearest))
     return calls
 
@@ -53,12 +56,12 @@ def test_each_question_is_searched_once_and_the_most_similar_stands_last(
 ) -> None:
     folder = index(tmp_path / "index")
     with Store(tmp_path / "responses.sqlite") as store:
-        found = stored_examples(folder, "embedder", [ask(0), ask(1), ask(0)], 2, store)
+        found = stored_examples(folder, RAG, [ask(0), ask(1), ask(0)], 2, store)
         assert problems(found) == [["题目0。", "题目2。"]] * 3
         assert searched == [[ask(0), ask(1)]]
-        assert stored_examples(folder, "embedder", [ask(1), ask(0)], 2, store) == found[:2]
+        assert stored_examples(folder, RAG, [ask(1), ask(0)], 2, store) == found[:2]
         assert len(searched) == 1, "nothing is missing: no embedder is loaded"
-        stored_examples(folder, "embedder", [ask(1), ask(2)], 2, store)
+        stored_examples(folder, RAG, [ask(1), ask(2)], 2, store)
         assert searched[1:] == [[ask(2)]]
 
 
@@ -66,21 +69,22 @@ def test_what_can_change_a_search_is_another_search(tmp_path: Path, searched: li
     folder = index(tmp_path / "index")
     asked = ask(0)
     with Store(tmp_path / "responses.sqlite") as store:
-        stored_examples(folder, "embedder", [ask(0)], 2, store)
-        stored_examples(folder, "embedder", [ask(0)], 1, store)
-        stored_examples(folder, "other", [ask(0)], 2, store)
-        stored_examples(folder, "embedder", [ask(0)], 2, store, "program")
-        stored_examples(folder, "embedder", [replace(asked, problem_id="p2")], 2, store)
-        stored_examples(folder, "embedder", [replace(asked, problem="别的。")], 2, store)
-        stored_examples(index(tmp_path / "turned", turn=0.1), "embedder", [ask(0)], 2, store)
-        assert len(searched) == 7
-        stored_examples(folder, "embedder", [replace(asked, problem_id=f"{asked.problem_id}~1")], 2, store)
-        assert len(searched) == 7, "a rewritten copy has the same problem to keep away from"
+        stored_examples(folder, RAG, [ask(0)], 2, store)
+        stored_examples(folder, RAG, [ask(0)], 1, store)
+        stored_examples(folder, RAG.model_copy(update={"embedder": "other"}), [ask(0)], 2, store)
+        stored_examples(folder, RAG, [ask(0)], 2, store, "program")
+        stored_examples(folder, RAG, [replace(asked, problem_id="p2")], 2, store)
+        stored_examples(folder, RAG, [replace(asked, problem="别的。")], 2, store)
+        stored_examples(index(tmp_path / "turned", turn=0.1), RAG, [ask(0)], 2, store)
+        stored_examples(folder, RAG.model_copy(update={"query_prompt": "查询："}), [ask(0)], 2, store)
+        assert len(searched) == 8
+        stored_examples(folder, RAG, [replace(asked, problem_id=f"{asked.problem_id}~1")], 2, store)
+        assert len(searched) == 8, "a rewritten copy has the same problem to keep away from"
 
 
 def test_no_examples_wanted(tmp_path: Path, searched: list[list[Question]]) -> None:
     with Store(tmp_path / "responses.sqlite") as store:
-        assert stored_examples(index(tmp_path / "index"), "embedder", [ask(0), ask(1)], 0, store) == [[], []]
+        assert stored_examples(index(tmp_path / "index"), RAG, [ask(0), ask(1)], 0, store) == [[], []]
         with pytest.raises(AugenError, match="run `dvc repro index`"):
-            stored_examples(tmp_path / "none", "embedder", [ask(0)], 1, store)
+            stored_examples(tmp_path / "none", RAG, [ask(0)], 1, store)
     assert searched == []

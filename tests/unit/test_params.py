@@ -25,7 +25,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def keys(value: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, below in value.items():
             yield from keys(below, f"{prefix}{key}.")
     else:
@@ -121,7 +121,7 @@ def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path:
         # unknown keys
         ("voter", 5, "voter: unknown key; did you mean 'voters'?"),
         ("infer.treshold", 0.5, "infer.treshold: unknown key; did you mean 'threshold'?"),
-        ("rag.zzz", 1, "rag.zzz: unknown key; known here: k, embedder"),
+        ("rag.zzz", 1, "rag.zzz: unknown key; known here: k, embedder, query_prompt"),
         # wrong types: nothing is converted
         ("seed", "42", "seed: input should be a valid integer, found '42'"),
         ("voters", 5.0, "voters: input should be a valid integer, found 5.0"),

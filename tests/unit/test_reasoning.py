@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,24 @@ def test_hinted_has_no_right_texts(tmp_path: Path) -> None:
 )
 def test_wrong_letters(options: list[str], answer: str | None, letters: list[str]) -> None:
     assert wrong_letters(QuestionItem("问？", options, answer=answer)) == letters
+
+
+@pytest.mark.parametrize(
+    ("keep", "taught"),
+    [(False, "看1。\n答案是：B"), (True, "<think>\n先猜答案是：A。\n</think>\n\n看1。\n答案是：B")],
+)
+def test_lessons_have_thinking_only_on_request(keep: bool, taught: str, tmp_path: Path) -> None:
+    engine = FakeEngine(lambda request: "<think>先猜答案是：A。</think>\n看1。\n答案是：B")
+    plain = writer()
+    who = replace(plain, prompt=plain.prompt.model_copy(update={"keep_thinking": keep}))
+    with sampler_of(engine, tmp_path) as sampler:
+        [explained], failures = explain_right([entry("B")], who, sampler, hinted=False)
+    assert explained.questions[0].reasoning == taught and not failures
+
+
+def test_an_answer_in_the_thinking_alone_is_none(tmp_path: Path) -> None:
+    engine = FakeEngine(lambda request: "<think>先假设答案是：B。但是")
+    with sampler_of(engine, tmp_path) as sampler:
+        [explained], [failure] = explain_right([entry("B")], writer(attempts=1), sampler, hinted=False)
+    assert explained.questions[0].reasoning is None
+    assert failure.cause == "no answer"

@@ -181,7 +181,8 @@ class TestQuestions:
         first, second = record["programs"]
         assert (first["answer"], first["text"], first["cause"]) == ("A", "answer(1).", None)
         assert second == {
-            "slot": 2, "round": 0, "answer": None, "cause": "syntax", "detail": said, "tokens": 9, "text": "a.\nb :"
+            "slot": 2, "round": 0, "answer": None, "cause": "syntax", "detail": said, "tokens": 9, "text": "a.\nb :",
+            "thinking": "",
         }  # fmt: skip
 
     def test_samples_stand_by_slot_then_round(self) -> None:
@@ -196,6 +197,10 @@ class TestQuestions:
         sample = sample_record(row(1, "B", text=f"{before}。\n答案是：B"), 3, 0.5)
         text = f"{before}。\n答案是：B".encode("utf-16-le", "surrogatepass")
         assert text[2 * sample["at"] :][:2] == "B".encode("utf-16-le")
+
+    def test_thinking_stands_beside_the_text(self) -> None:
+        record = sample_record(row(1, "B", text="答案是：B", thinking="先猜答案是：A。"), 3, 0.5)
+        assert (record["text"], record["thinking"], record["at"]) == ("答案是：B", "先猜答案是：A。", 4)
 
     def test_no_answer_has_no_place(self) -> None:
         assert sample_record(row(1, None), 3, 0.5)["at"] is None

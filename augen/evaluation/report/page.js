@@ -210,6 +210,11 @@ function plain(q) {
   return make("p", "text", ...answers);
 }
 
+/** What a model thought before its answer, folded. */
+function thinking(s) {
+  return s.thinking ? make("details", "thinking", make("summary", "", "thinking"), zh("p", "text", s.thinking)) : null;
+}
+
 /** The text of a sample with the letter of its answer marked. */
 function sample(q, s) {
   const text = zh("p", "text", "");
@@ -223,7 +228,7 @@ function sample(q, s) {
     s.score === null ? null : make("span", "", `score ${s.score.toFixed(3)}`), make("span", "", s.accepted ? "accepted" : "rejected"),
     make("span", "", `${s.tokens} tokens${s.cut ? ", cut off" : ""}`),
     read && read !== s.answer ? make("span", "", `${read} in its own order of options`) : null, answer);
-  return make("div", `sample${s.accepted ? "" : " rejected"}`, meta, text);
+  return make("div", `sample${s.accepted ? "" : " rejected"}`, meta, thinking(s), text);
 }
 
 /** A program, what the solver said of it, and where its answer is another than that of the reasonings. */
@@ -238,7 +243,7 @@ function program(q, s) {
   const said = differs ? make("p", "said differs", `The reasonings' winner is ${q.reasoned}.`) : why;
   const text = zh("pre", "program", s.text);
   text.tabIndex = 0;
-  return make("div", `sample${s.answer === null ? " rejected" : ""}`, meta, said, text);
+  return make("div", `sample${s.answer === null ? " rejected" : ""}`, meta, thinking(s), said, text);
 }
 
 function example(e) {

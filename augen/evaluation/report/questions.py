@@ -7,7 +7,7 @@ Problems and examples that several questions share are kept once; questions name
      "questions": [{"id": "dev_0012_roads#1", "problem": 0, "family": "roads", "question": …, "options": […],
                     "truth": "B", "given": "A", "basis": "accepted", "tally": {"A": 1.4, "B": 0.9},
                     "votes": {"A": 2, "B": 2}, "flags": ["wrong", "missed", "close"], "plain": ["B", null, "A"],
-                    "examples": [4], "samples": [{"slot": 1, "round": 0, "text": …, "at": 57, …}],
+                    "examples": [4], "samples": [{"slot": 1, "round": 0, "thinking": "", "text": …, "at": 57, …}],
                     "program_votes": {"B": 1}, "reasoned": "A",
                     "programs": [{"slot": 1, "round": 0, "text": …, "answer": null, "cause": "syntax", …}]}]}
 """
@@ -176,7 +176,7 @@ def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, thres
 
 def program_record(sample: Sample) -> dict[str, Any]:
     """A program with its answer or, in a word and in the solver's, why it has none."""
-    names = "slot", "round", "answer", "cause", "detail", "tokens", "text"
+    names = "slot", "round", "answer", "cause", "detail", "tokens", "text", "thinking"
     return {name: getattr(sample, name) for name in names}
 
 
@@ -192,5 +192,6 @@ def sample_record(sample: Sample, n_options: int, threshold: float) -> dict[str,
         "tokens": sample.tokens,
         "cut": sample.finish == "length",
         "text": sample.text,
+        "thinking": sample.thinking,
         "at": None if place is None else len(sample.text[:place].encode("utf-16-le", "surrogatepass")) // 2,
     }

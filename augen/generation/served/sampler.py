@@ -13,6 +13,7 @@ from typing import Any
 from augen.core.seeds import seed_of
 from augen.generation.base import Completion, IndexedRequest, Request
 from augen.generation.served.runner import Call, Runner
+from augen.prompts.sections import user_message
 from augen.store.responses import request_key
 
 
@@ -48,7 +49,9 @@ class ChatSampler:
         else:
             turn = seed_of(request.prompt) + int(index.get("attempt", 0))
         prompt = (
-            {"messages": [{"role": "user", "content": request.prompt}]} if self._chat else {"prompt": request.prompt}
+            {"messages": [{"role": "user", "content": user_message(request.prompt)}]}
+            if self._chat
+            else {"prompt": request.prompt}
         )
         payload = {
             "model": self._models[turn % len(self._models)],
