@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from augen.answering.questions import Prompting, answered, example_lines
-from augen.answering.rounds import Programs, Rounds
+from augen.answering.rounds import Programs, Rounds, refusals
 from augen.answering.weighing import program_lines, weight_of
 from augen.core.files import write_json, write_lines
 from augen.core.params import load
@@ -19,6 +19,7 @@ from augen.core.run import run
 from augen.entries import questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.open import Generator, open_sampler
+from augen.generation.served.failures import keep_failures
 from augen.programs.verdicts import stored_verdicts
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
@@ -60,8 +61,9 @@ def main() -> None:
         settings = replace(settings, program_weight=weight.program)
         programs = Programs(by_programs, solve, worked[n:])
         found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
+        samples = tried.every_sample + found.every_sample
+        keep_failures("infer", refusals(samples))
 
-    samples = tried.every_sample + found.every_sample
     write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
     write_lines("data/examples.jsonl", example_lines(everything, examples, worked))
     write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))

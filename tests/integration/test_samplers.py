@@ -204,6 +204,7 @@ def test_a_server_says_that_a_prompt_is_too_long(server: str) -> None:
     """Where a character is more than a token, the server notices what the window does not; the others go on."""
     setup = Setup("openai", params({
         "infer.engine": "openai", "infer.adapter": False, "infer.models": [NAME], "providers.openai.base_url": server,
+        "providers.max_refused": 0.5,
     }))  # fmt: skip
     fitting = Request("### 题目\n", 1, 0.0, 1.0, 4)
     good, refused = setup.draw(items([fitting, replace(fitting, prompt="甲比乙高。" * 300)]))

@@ -25,7 +25,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def keys(value: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         for key, below in value.items():
             yield from keys(below, f"{prefix}{key}.")
     else:
