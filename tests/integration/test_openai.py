@@ -13,6 +13,7 @@ from augen.generation.base import Completion, Request
 from augen.generation.open import open_sampler
 from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, Refused, SlowDown
 from augen.generation.served.openai import OpenAI
+from augen.store.responses import Store, request_key
 from demo.base import Settings
 from demo.chat import MODELS, OpenAIServer
 from tests.integration.paid import CHAT_FAULTS, KEYS, Repository, assert_no_secrets, chat_changes, problems
@@ -97,6 +98,30 @@ def test_every_sample_is_its_own_and_is_paid_once(server: OpenAIServer) -> None:
     assert server.answered.total() == len(different)
     draw(server, [(base, {"slot": 3, "round": 0}), *different])  # one voter more: one sample more
     assert server.answered.total() == len(different) + 1
+
+
+def test_what_was_paid_for_before_is_found_whatever_is_asked_beside_it(server: OpenAIServer, tmp_path: Path) -> None:
+    """The key of a sample from before there were other fields; asking for log-probabilities makes no other."""
+    payload = {
+        "model": MODELS[0],
+        "messages": [{"role": "user", "content": "问题"}],
+        "temperature": 0.3,
+        "top_p": 1.0,
+        "max_tokens": 64,
+        "seed": 1,
+    }
+    place = {"slot": 1, "round": 0}
+    endpoint = {"provider": "openai", "base_url": f"{server.url}/v1"}
+    key = request_key({"kind": "chat", **endpoint, "payload": payload, "seed": 1, "index": place})
+    old = {"text": "答案是：A", "tokens": 5, "finish": "stop", "author": MODELS[0], "prompt_tokens": 3}
+    with Store(tmp_path / "responses.sqlite") as store:
+        store.put_many({key: old})
+    for logprobs in (False, True):
+        [completion] = draw(server, [(request("问题"), place)], **{"providers.openai.logprobs": logprobs})
+        assert (completion.text, completion.logprob) == ("答案是：A", None)
+    assert server.answered.total() == 0
+    draw(server, [(request("问题"), place)], **{"providers.openai.extra_body": {"top_k": 20}})
+    assert server.answered.total() == 1
 
 
 def test_a_failed_attempt_goes_to_the_next_model(server: OpenAIServer) -> None:

@@ -376,7 +376,7 @@ class Runner:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Transient):
             self.account.retries[error.cause] += 1
-            self._say_wait(error, state.upcoming_sleep, "it is sent again in")
+            self._say_wait(error, state.upcoming_sleep, "this request waits")
 
     def _show(self, count: int) -> None:
         if self._bar is None:
