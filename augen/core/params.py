@@ -206,7 +206,8 @@ class Qianfan(Chat):
 
     @model_validator(mode="after")
     def _whole(self) -> "Qianfan":
-        if any("stream" in fields.extra_body for fields in (self, *self.models)):
+        bodies = [self.extra_body, *(own.extra_body for own in self.models)]
+        if any("stream" in body for body in bodies):
             raise ValueError("extra_body: replies of qianfan are not streamed here: leave stream out")
         return self
 

@@ -131,7 +131,7 @@ def test_a_failed_attempt_goes_to_the_next_model(server: OpenAIServer) -> None:
 
 
 def test_a_refused_prompt_is_an_empty_completion_beside_good_ones(server: OpenAIServer) -> None:
-    requests = [(request("问题"), {}), (request("违禁词"), {})]
+    requests: list[tuple[Request, dict[str, Any]]] = [(request("问题"), {}), (request("违禁词"), {})]
     with pytest.raises(AugenError, match=r"1 of 2 prompts were refused \(providers\.max_refused is 0\.05\)"):
         draw(server, requests)
     good, refused = draw(server, requests, **{"providers.max_refused": 0.5})

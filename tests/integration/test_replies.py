@@ -190,18 +190,18 @@ def test_empty_replies_are_in_the_account(server: OpenAIServer, stage: Stage) ->
 
 
 def test_a_quota_is_told_from_a_limit(server: OpenAIServer, stage: Stage) -> None:
-    for status, body in (
+    replies: list[tuple[int, dict[str, Any]]] = [
         (429, error("You exceeded your current token quota", None, "exceeded_current_quota_error")),
         (429, error("您的账户已欠费，请充值后重试", "1113")),
         (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}),
         (403, error("The free tier has been exhausted", "AllocationQuota.FreeTierOnly")),
-    ):
+    ]
+    for status, body in replies:
         server.settings.replies = {"": Reply(status, body)}
         ran = stage.run()
         assert ran.code == 1 and ran.account["requests"] == 1
         assert "the quota is used up (HTTP " in ran.out and "check OPENAI_API_KEY" not in ran.out
-        message = body["error"]["message"] if "error" in body else body["message"]
-        assert str(message) in ran.out
+        assert str(body.get("error", body)["message"]) in ran.out
 
 
 def test_a_wait_longer_than_allowed_ends_the_stage_at_once(server: OpenAIServer, stage: Stage) -> None:
@@ -266,7 +266,7 @@ def test_a_fault_of_the_settings_costs_one_request_and_says_what_to_set(
     ],
 )
 def test_a_fault_of_the_environment_is_named(stage: Stage, environment: dict[str, str], words: str) -> None:
-    ran = stage.run(**environment)
+    ran = stage.run(None, **environment)
     assert ran.code == 1 and words in ran.out, ran.out
     assert "secret" not in ran.out and ran.account["requests"] == 0
 

@@ -91,7 +91,7 @@ def json_or_text(text: str) -> Any:
 
 def retry_after(headers: Any) -> float | None:
     """How many seconds to wait, where the provider's headers say it in seconds or as a date."""
-    value = (headers or {}).get("retry-after")
+    value: Any = (headers or {}).get("retry-after")
     try:
         seconds = float(value)
     except (TypeError, ValueError):
@@ -118,7 +118,7 @@ def _texts(message: Mapping[str, Any]) -> tuple[str, str]:
     content = message.get("content")
     parts = content if isinstance(content, list) else [content]
     thinking = [next((message[name] for name in THINKING if message.get(name)), None)]
-    text = []
+    text: list[Any] = []
     for part in parts:
         kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
         (thinking if kind in THINKING else text).append(part)
