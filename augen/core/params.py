@@ -232,6 +232,8 @@ class Nmt(Section):
 
 
 class Llm(Section):
+    method: Literal["paraphrase", "round_trip"]
+    translation_prompt: Annotated[str, Field(pattern=r"(?s)(\{language\}.*\{text\}|\{text\}.*\{language\})")]
     provider: Literal["qianfan", "openai"]
     models: list[Text]
     attempts: Positive

@@ -166,18 +166,18 @@ def test_wrong_reasonings_argue_for_wrong_answers(server: OpenAIServer, tmp_path
     assert_no_secrets(repository.path, *outputs, secrets=[*KEYS.values(), "sk-wrong-key-98765"])
 
 
-def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "answers"), [("paraphrase", 5), ("round_trip", 44)])
+def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path, method: str, answers: int) -> None:
     settings = {
+        "translate.llm.method": method,
         "translate.backend": "llm",
         "providers.openai.base_url": f"{server.url}/v1",
-        "translate.llm": {
-            "provider": "openai", "models": [MODELS[1]], "attempts": 2, "temperature": 0.7, "max_tokens": 512
-        },
-    }  # fmt: skip
+        "translate.llm.models": [MODELS[1]],
+    }
     repository = Repository(tmp_path / "repo", problems(5), settings)
     done = repository.stage("translate")
     assert done.returncode == 0, done.stderr
     copies = load_pickle(repository.path / "data/entries_aug.pkl")
     assert [copy.id for copy in copies] == [f"train_{n:03d}~1" for n in range(5)]
     assert all("假如" in copy.problem and "如果" not in copy.problem for copy in copies)
-    assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == 5
+    assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == answers
