@@ -19,10 +19,12 @@ A prompt to *solve* ends where the reasoning begins::
 The model continues it with a reasoning whose last line is ``答案是：B`` (``QuestionItem.reasoning``). A prompt to
 *explain* a given answer, right or wrong, has ``### 答案`` and that answer before ``### 分析过程``. A prompt for a
 *program* ends in ``### 程序`` instead, and the model continues it with an answer-set program
-(``QuestionItem.program``). The part that all prompts of a run share comes first, so that an engine with prefix caching
-computes it once.
+(``QuestionItem.program``). A chat model, which has not been trained on such reasonings, is also told the format of the
+answer where the instruction does not say it (`user_message`). The part that all prompts of a run share comes first, so
+that an engine with prefix caching computes it once.
 """
 
+import re
 from collections.abc import Sequence
 
 from augen.entries import QuestionItem, letter_of
@@ -30,11 +32,20 @@ from augen.entries import QuestionItem, letter_of
 Example = tuple[str, QuestionItem]  # a problem and one of its questions, solved
 
 PROBLEM, QUESTION, ANSWER, REASONING, PROGRAM = "### 题目", "### 问题", "### 答案", "### 分析过程", "### 程序"
+ANSWER_CUE = "答案是："
+
+
+FORMAT = f"最后一行写“{ANSWER_CUE}”和所选选项的字母。"
+_SAYS_FORMAT = re.compile(
+    r"""答案[是为](?!什么|哪) | 答案[”"』」】]?[：:] | 最后一行
+      | boxed | <answer | ["']answer | \banswer[ ]?(?:is|:) | (?:last|final)[ ]line""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def answer_line(letter: str) -> str:
     """The last line of every reasoning: ``答案是：B``."""
-    return f"答案是：{letter}"
+    return f"{ANSWER_CUE}{letter}"
 
 
 def question_block(problem: str, question: QuestionItem) -> str:
@@ -79,6 +90,20 @@ def explain_prompt(instruction: str, problem: str, question: QuestionItem, answe
     return (
         f"{instruction.strip()}\n\n{question_block(problem, question)}{ANSWER}\n{answer_line(answer)}\n\n{REASONING}\n"
     )
+
+
+def user_message(prompt: str) -> str:
+    """`prompt` as it is said to a chat model: one that asks for a reasoning also says how the answer is to be written.
+
+    Nothing is added where the instruction says so itself.
+
+    >>> user_message("请解答。\\n\\n### 题目\\n甲比乙高。\\n\\n### 分析过程\\n")
+    '请解答。最后一行写“答案是：”和所选选项的字母。\\n\\n### 题目\\n甲比乙高。\\n\\n### 分析过程\\n'
+    """
+    instruction, section, rest = prompt.partition(f"\n\n{PROBLEM}\n")
+    if not rest.endswith(f"{REASONING}\n") or _SAYS_FORMAT.search(instruction):
+        return prompt
+    return f"{instruction}{FORMAT}{section}{rest}"
 
 
 def completion(reasoning: str, end: str) -> str:

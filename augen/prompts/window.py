@@ -14,7 +14,7 @@ from typing import Any
 
 from augen.core import params
 from augen.core.errors import AugenError
-from augen.prompts.sections import Example
+from augen.prompts.sections import Example, user_message
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Window:
             return prompt
         if not self._tokenizer.chat_template:
             raise AugenError(f"{self.model.generator}: has no chat template; set prompt.chat_template to false")
-        messages = [{"role": "user", "content": prompt}]
+        messages = [{"role": "user", "content": user_message(prompt)}]
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def fits(self, text: str, new: int) -> bool:

@@ -1,8 +1,8 @@
 """Rewriting by a chat or translation model into another language and back, over any OpenAI-compatible server.
 
 Every text is translated for itself, as models made for translation want it (Hunyuan-MT and the like). A text of several
-problems is translated once in each round of copies. A reply that was refused, cut off or is empty is asked for again. If
-no attempt gives a translation, the draft stays as it is, and is dropped as unchanged.
+problems is translated once in each round of copies. A reply that was refused, cut off or is empty is asked for again.
+Where no attempt gives a translation, the draft stays as it is, and is dropped as unchanged.
 """
 
 from collections.abc import Iterator, Sequence

@@ -17,7 +17,7 @@ import pytest
 from augen.entries import questions
 from augen.entries.jsonl import read_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
-from augen.prompts.sections import solve_prompt
+from augen.prompts.sections import solve_prompt, user_message
 from tests.integration.test_infer_stage import ROOT, TINY, Project
 from tests.integration.vllm_server import KEY, NAME, served
 from tests.params import params
@@ -50,7 +50,7 @@ def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = questions(read_jsonl(ROOT / "data/raw/train.jsonl", answers="required"))[40 : 40 + STEPS]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for question in asked:
-        prompt = solve_prompt(solve, question.problem, question.item)
+        prompt = user_message(solve_prompt(solve, question.problem, question.item))
         for thinks in (True, False):
             begun = prompt + ("<think>\n" if thinks else "<think>\n\n</think>\n\n")
             text = (f"{THOUGHT}</think>\n\n" if thinks else "") + f"看选项。\n答案是：{question.item.answer}"

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from augen.answers import answer_place, parse_answer
-from augen.answers.parser import _HALF_WIDTH
+from augen.answers.plain import _FOLDED
 
 STATEMENTS = [
     # the answer line and its variants
@@ -128,13 +128,13 @@ STATEMENTS = [
     ("答案是B\n\n### 题目\n甲比乙高。\n答案是C", "B"),
     ("答案是B\n### 问题 2：\n答案是C", "B"),
     ("答案是D\n#### 题目二\n答案是C", "D"),
-    ("答案是B\n---\n答案是C", "B"),
+    ("答案是B\n---\n### 题目\n甲比乙高。\n答案是C", "B"),
+    ("答案是B<|im_end|>\n<|im_start|>user\n答案是C", "B"),
     ("### 问题\n答案是C", None),
     ("### 问题分析\n答案是C", "C"),
     ("---\n答案：C", "C"),
     # nothing
     ("答案", None),
-    ("B", None),
     ("", None),
     (None, None),
 ]
@@ -149,6 +149,9 @@ def test_letters_end_with_the_options() -> None:
     assert parse_answer("答案是：C", 3) == "C"
     assert parse_answer("答案是：C", 2) is None
 
+
+# Answers only where nothing stands before them.
+FIRST_LINES = ("B",)
 
 # Texts made of what the parser looks for, in any order, and of anything else.
 WORDS = ("答案", "答案是", "答案：", "选项", "如果", "所以选", "正确", "John", "\\boxed{", "answer is")
@@ -181,8 +184,8 @@ def test_width_does_not_matter(text: str, n_options: int) -> None:
 @given(st.text("甲乙丙比高矮，。：()ABCx1 \n", max_size=60), st.sampled_from(STATEMENTS))
 def test_text_without_answer_words_does_not_matter(prefix: str, case: tuple[str | None, str | None]) -> None:
     text, letter = case
-    assume(not (text or "").startswith("---"))  # at the very beginning it ends nothing, later it does
-    assert parse_answer(f"{prefix}。\n{text or ''}", 4) == letter
+    assume(text not in FIRST_LINES)
+    assert parse_answer(f"甲：{prefix}。乙高。\n{text or ''}", 4) == letter
 
 
 CUES = (
@@ -198,17 +201,52 @@ CUES = (
     "B是正",
     "answer is ",
     "if ",
+    "的选项是",
+    "最合理的选项是",
+    "因此选项A(",
+    "I would ",
+    "不对",
 )
-OTHERS = ("\\boxed{", "\\", "选项", "A、", "A", " ", "\n", "答案是 (", "「", "-", "- ", "#", "### 题")
+OTHERS = (
+    "\\boxed{",
+    "\\",
+    "选项",
+    "A、",
+    "A",
+    " ",
+    "\n",
+    "答案是 (",
+    "「",
+    "-",
+    "- ",
+    "#",
+    "### 题",
+    "<think>",
+    "</think>",
+    "<b ",
+    "_",
+    "A. 甲\n",
+    "\n---",
+    "👉",
+)
+
+
+def seconds(text: str) -> float:
+    """The least of three: what else the machine does only adds to it."""
+
+    def once() -> float:
+        started = time.process_time()
+        parse_answer(text, 4)
+        return time.process_time() - started
+
+    return min(once() for _ in range(3))
 
 
 @pytest.mark.parametrize("unit", CUES + OTHERS)
-def test_time_is_linear(unit: str) -> None:
-    """100,000 characters take well under a second; a quadratic search would take minutes."""
-    text = unit * (100_000 // len(unit))
-    started = time.process_time()
-    parse_answer(text, 4)
-    assert time.process_time() - started < 5
+def test_time_grows_with_the_length(unit: str) -> None:
+    """Sixteen times the text would take a quadratic search 256 times as long."""
+    repeats = 4_000 // len(unit)
+    assert seconds(unit * repeats * 16) < 80 * seconds(unit * repeats) + 0.01
 
 
 @pytest.mark.parametrize(("text", "answer"), [pair for pair in STATEMENTS if pair[1] is not None])
@@ -227,4 +265,4 @@ def test_the_place_of_any_letter(text: str) -> None:
     letter, place = parse_answer(text, 4), answer_place(text, 4)
     assert (place is None) == (letter is None)
     if place is not None:
-        assert letter == _HALF_WIDTH.get(ord(text[place]), text[place])
+        assert letter == _FOLDED.get(ord(text[place]), text[place])

@@ -88,8 +88,8 @@ class Translators:
 
 
 def test_a_round_trip_translates_every_text_once_there_and_back() -> None:
-    there = {"{甲}高 → 日语": ["高いのは甲 "], "是 → 日语": ["はい"]}
-    back = {"高いのは甲 → 中文": ["\n高的是甲"], "はい → 中文": ["对"]}
+    there: dict[str, list[str | Completion]] = {"{甲}高 → 日语": ["高いのは甲 "], "是 → 日语": ["はい"]}
+    back: dict[str, list[str | Completion]] = {"高いのは甲 → 中文": ["\n高的是甲"], "はい → 中文": ["对"]}
     translators = Translators({**there, **back})
     rewriter = RoundTrip(translators, LLM, "ja", seed=1)
     drafts = [Draft("p~1", ("{甲}高", "是")), Draft("q~1", ("是", " "))]

@@ -13,6 +13,7 @@ from augen.prompts.sections import (
     program_prompt,
     question_block,
     solve_prompt,
+    user_message,
     worked_example,
 )
 
@@ -84,3 +85,44 @@ def test_the_parser_reads_the_answer_line(letter: str) -> None:
 def test_white_space_around_texts_changes_nothing() -> None:
     padded = QuestionItem(" 谁最高？\n", ITEM.options)
     assert solve_prompt("解答。\n", f"\n{PROBLEM} ", padded) == solve_prompt("解答。", PROBLEM, ITEM)
+
+
+TOLD = "最后一行写“答案是：”和所选选项的字母。"
+
+
+def test_a_chat_model_is_told_the_format() -> None:
+    for prompt in (
+        solve_prompt("请解答。", PROBLEM, ITEM, [EXAMPLE]),
+        explain_prompt("请解释答案。", PROBLEM, ITEM, "A"),
+    ):
+        instruction, rest = prompt.split("\n\n", 1)
+        assert user_message(prompt) == f"{instruction}{TOLD}\n\n{rest}"
+        assert user_message(user_message(prompt)) == user_message(prompt)
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "请解答，最后一行只写答案，格式如“答案是：A”。",
+        "请给出正确选项，答案为一个字母。",
+        "Solve it. Put the letter in \\boxed{}.",
+        'Reply with {"answer": "A"}.',
+        "End with: the answer is X",
+    ],
+)
+def test_an_instruction_with_a_format_stays(instruction: str) -> None:
+    prompt = solve_prompt(instruction, PROBLEM, ITEM)
+    assert user_message(prompt) == prompt
+
+
+@pytest.mark.parametrize(
+    "instruction", ["请说明答案是哪一个。", "Please answer the puzzle.", "请解释下面逻辑单选题的答案。"]
+)
+def test_to_ask_for_an_answer_is_no_format(instruction: str) -> None:
+    assert TOLD in user_message(solve_prompt(instruction, PROBLEM, ITEM))
+
+
+def test_other_prompts_are_told_no_format() -> None:
+    program = program_prompt("写程序。", PROBLEM, ITEM)
+    for prompt in (program, "请改写：\n### 分析过程\n", "", f"请解答。\n\n### 题目\n{PROBLEM}"):
+        assert user_message(prompt) == prompt

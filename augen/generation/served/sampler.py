@@ -19,6 +19,7 @@ from augen.core import params
 from augen.core.seeds import seed_of
 from augen.generation.base import Completion, IndexedRequest, Request
 from augen.generation.served.runner import Call, Runner
+from augen.prompts.sections import user_message
 from augen.store.responses import request_key
 
 
@@ -68,7 +69,7 @@ class ChatSampler:
     def _payload(self, request: Request, model: str) -> dict[str, Any]:
         """The body of a request to `model`, as far as it can change the answer."""
         fields = self._fields[model]
-        chat = {"messages": [{"role": "user", "content": request.prompt}]}
+        chat = {"messages": [{"role": "user", "content": user_message(request.prompt)}]}
         payload = {
             "model": model,
             **(chat if self._chat else {"prompt": request.prompt}),
