@@ -5,6 +5,7 @@ out  data/samples.jsonl        every sample: question, mode, slot, round, seed, 
      data/examples.jsonl       the worked examples that were found for every question
      data/upload.jsonl         the test file with its answers filled in
      data/vote_weights.json    what the vote of a program is worth, learned from the questions of data/votes.jsonl
+and  reports/failed.jsonl      questions of which a provider refused samples
 """
 
 from dataclasses import asdict, replace
@@ -62,7 +63,9 @@ def main() -> None:
         programs = Programs(by_programs, solve, worked[n:])
         found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
         samples = tried.every_sample + found.every_sample
-        keep_failures("infer", refusals(samples))
+        if refused := refusals(samples):
+            print(f"{len(refused):,} questions have samples that were refused: reports/failed.jsonl lists them")
+        keep_failures("infer", refused)
 
     write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
     write_lines("data/examples.jsonl", example_lines(everything, examples, worked))

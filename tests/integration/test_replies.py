@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from augen.entries import Entry, QuestionItem
+from augen.entries.jsonl import write_jsonl
 from augen.entries.pickles import load_pickle
 from demo.base import Reply, Settings
 from demo.chat import OPENAI_KEY, OpenAIServer, QianfanServer
 from tests.integration.paid import Repository, chat_changes
+from tests.integration.test_infer_stage import Project
 
 TABOO = "违禁"  # stands in the problem that a server treats in its own way
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
@@ -324,3 +326,24 @@ def test_what_is_sent_is_what_the_params_say(server: OpenAIServer, stage: Stage)
         assert (asked["enable_thinking"], asked["top_k"], asked["reasoning_effort"]) == (False, 20, "low")
     assert len(seen) == 4
     assert OPENAI_KEY not in ran.out
+
+
+def test_infer_lists_refused_questions_too(server: OpenAIServer, tmp_path: Path) -> None:
+    server.settings.replies = {
+        TABOO: Reply(400, error("Content Exists Risk", "invalid_request_error")),
+        "": Reply(200, said({"content": "甲高。\n答案是：A"})),
+    }
+    project = Project(tmp_path / "repo", {
+        "infer.engine": "openai", "infer.models": [MODEL], "infer.programs": 0, "prompt.chat_template": True,
+        "providers.openai.base_url": f"{server.url}/v1", "providers.max_refused": 0.3, "rag.k": 0,
+    })  # fmt: skip
+    write_jsonl(project.path / "data/dev.jsonl", FOUR)
+    write_jsonl(project.path / "data/test.jsonl", [problem(5, "身高")])
+    done = project.infer()
+    ran = Ran(done.returncode, done.stdout + done.stderr, project.path)
+    assert list(ran.failed) == ["train_2#1"] and "Content Exists Risk" in ran.failed["train_2#1"]
+    assert "1 questions have samples that were refused: reports/failed.jsonl lists them" in ran.out
+    samples = [json.loads(line) for line in project.samples]
+    refused = [sample for sample in samples if sample["question"] == "train_2#1"]
+    assert {(s["answer"], s["cause"], s["accepted"]) for s in refused} == {(None, "refused", False)}
+    assert {s["answer"] for s in samples if s["question"] != "train_2#1"} == {"A"}

@@ -298,3 +298,34 @@ def test_a_served_model_has_a_name_and_its_own_adapter() -> None:
         check(params, "p.yaml")
     params["infer"] |= {"adapter": False}
     assert check(params, "p.yaml").infer.models == ["qwen"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra_body": {"model": "m"}}, "model cannot be set here"),
+        ({"extra_body": {"max_tokens": 5, "logprobs": True}}, "max_tokens, logprobs cannot be set here"),
+        ({"models": [{"model": "m", "extra_body": {"messages": []}}]}, "messages cannot be set here"),
+        ({"models": [{"seed": True}]}, "missing"),
+        ({"models": [{"model": "m", "sed": True}]}, "did you mean 'seed'"),
+        ({"tokens_as": "tokens"}, "max_completion_tokens"),
+    ],
+)
+def test_what_a_request_cannot_carry_is_named(change: dict[str, Any], message: str) -> None:
+    params = raw_params()
+    params["providers"]["openai"] |= change
+    with pytest.raises(AugenError, match=r"providers\.openai") as raised:
+        check(params, "p.yaml")
+    assert message in str(raised.value)
+
+
+def test_qianfan_does_not_stream() -> None:
+    params = raw_params({"providers.qianfan.models": [{"model": "m", "extra_body": {"stream": True}}]})
+    with pytest.raises(AugenError, match="leave stream out"):
+        check(params, "p.yaml")
+
+
+def test_a_translation_prompt_has_both_of_its_places() -> None:
+    with pytest.raises(AugenError, match=r"translate\.llm\.translation_prompt"):
+        check(raw_params({"translate.llm.translation_prompt": "翻译：{text}"}), "p.yaml")
+    assert check(raw_params({"translate.llm.translation_prompt": "{text}\n译成{language}"}), "p.yaml")
