@@ -19,7 +19,7 @@ from demo.tencent import OTHER_WORDS, translated
 QIANFAN_TOKEN = "bce-v3/ALTAK-loopback/0123456789abcdef"
 QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY = "ALTAK-loopback-access", "qianfan-secret-key-loopback"
 OPENAI_KEY = "sk-loopback-0123456789"
-MODELS = ("Yi-34B-Chat", "Qianfan-Chinese-Llama-2-13B")
+MODELS = ("ernie-4.5-turbo-128k", "ernie-5.0")
 
 
 class ChatServer(Server):

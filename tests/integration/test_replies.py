@@ -15,13 +15,13 @@ from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import write_jsonl
 from augen.entries.pickles import load_pickle
 from demo.base import Reply, Settings
-from demo.chat import OPENAI_KEY, OpenAIServer, QianfanServer
+from demo.chat import MODELS, OPENAI_KEY, OpenAIServer, QianfanServer
 from tests.integration.paid import Repository, chat_changes
 from tests.integration.test_infer_stage import Project
 
 TABOO = "违禁"  # stands in the problem that a server treats in its own way
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
-MODEL = "Yi-34B-Chat"
+MODEL = MODELS[0]
 
 
 def problem(number: int, words: str) -> Entry:

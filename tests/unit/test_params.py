@@ -3,6 +3,7 @@
 What holds for the repository's two files holds for any valid values; faults are made in the tests' own params.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -329,3 +330,18 @@ def test_a_translation_prompt_has_both_of_its_places() -> None:
     with pytest.raises(AugenError, match=r"translate\.llm\.translation_prompt"):
         check(raw_params({"translate.llm.translation_prompt": "翻译：{text}"}), "p.yaml")
     assert check(raw_params({"translate.llm.translation_prompt": "{text}\n译成{language}"}), "p.yaml")
+
+
+SET_UPS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/SERVED.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [block for block in SET_UPS if "providers:" in block or "qianfan" in block])
+def test_the_set_ups_of_the_docs_can_be_used(block: str) -> None:
+    def merged(into: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        for name, value in changes.items():
+            if name != "…":
+                nested = isinstance(value, dict) and isinstance(into.get(name), dict)
+                into[name] = merged(into[name], value) if nested else value
+        return into
+
+    assert check(merged(raw_params(), YAML(typ="safe").load(block)), "docs/SERVED.md")
