@@ -31,6 +31,7 @@ class OpenAI:
         self._endpoint = Endpoint(NAME, KEY, base_url(settings))
         check_base_url(NAME, self._endpoint.base_url)
         check_proxies(NAME, "socksio")
+        import httpx2
         import openai
 
         # max_retries: the runner retries, and counts. Threads may share the client.
@@ -38,10 +39,10 @@ class OpenAI:
             self._client = openai.OpenAI(
                 api_key=key, base_url=self._endpoint.base_url, timeout=settings.timeout_s, max_retries=0
             )
-        except (ValueError, OSError) as error:  # a proxy without an address, certificates that are not there
+        except (ValueError, OSError, httpx2.InvalidURL) as error:  # a proxy without an address, no such certificates
             raise Misconfigured(
                 f"{NAME}: no connection can be made: {scrubbed(str(error))}; look at HTTP_PROXY, HTTPS_PROXY, "
-                "ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+                "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
             ) from None
 
     def send(self, payloads: Sequence[Payload]) -> list[Answer]:

@@ -148,12 +148,14 @@ ROWS = (
         "the server does not take a field of the request",
         Misconfigured,
         "extra_forbidden unsupported_parameter unsupported_value unknown_parameter",
-        "extra inputs|not permitted|unsupported|not support|unrecognized|unknown (field|parameter)|invalid.?parameter"
-        "|parameter|logprobs|max_tokens|max_completion_tokens|temperature|top_p|seed|thinking|reasoning_effort",
+        "extra inputs|(unsupported|unknown|unrecognized|invalid) (field|parameter|argument)"
+        "|does not support|not supported"
+        "|logprobs|max_tokens|max_completion_tokens|temperature|top_p|seed|enable_thinking|reasoning_effort",
         (400, 422),
         "what is sent is set under providers.{provider}: seed, logprobs, tokens_as, reasoning_effort, and extra_body, "
         "where null leaves a field out",
     ),
+    Row("no code that is known here, so perhaps this prompt alone", Refused, statuses=(400, 422)),
     Row("the server has a problem", Transient, statuses=(None, 408, 409, 425, *range(500, 600))),
     Row("no known kind of reply", Misconfigured, statuses=tuple(range(300, 500)), advice="see the provider's manual"),
 )

@@ -19,7 +19,8 @@ committed before anything else is done with them. Errors of `augen.generation.se
                  than `max_wait_s` together, the run ends.
 ``Unusable``     A ``Transient`` that the content may have caused. After a few retries the batch is halved, and a
                  single call that still fails is refused.
-``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on.
+``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on, unless
+                 `MOST_REFUSED_FIRST` were refused and none answered.
 ``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends.
 
 Requests are sent from a pool of threads, because the providers' SDKs block (two of the three can do nothing else).
@@ -53,6 +54,7 @@ COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses of all batches, where the
 MAX_COOL_DOWNS = 17
 SAID_FROM_S = 5.0  # shorter waits are not announced
 UNUSABLE_RETRIES = 3
+MOST_REFUSED_FIRST = 10  # calls, before the first answer: it is not the prompts then
 POLL_S = 0.25  # how often to look whether another process has its answer
 GO_ON = "what arrived is stored; run `dvc repro` again to go on"
 
@@ -230,6 +232,11 @@ class Runner:
                     return
                 self.account.refused[error.cause] += 1
                 self.refused[calls[0].key] = str(error)
+                if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
+                    self._over = True
+                    raise AugenError(
+                        f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
+                    ) from None
                 self._show(1)
                 return
             except Transient as error:
@@ -353,7 +360,11 @@ class Runner:
         self._paused_s += seconds
         if self._paused_s > self._pace.max_wait_s:
             self._over = True
-            until = f"to wait until {_clock(seconds)}" if asked_for else f"to wait {self._paused_s:.0f} s in all"
+            until = (
+                f"to wait until {_clock(seconds)}"
+                if (asked_for or 0) > self._pace.max_wait_s
+                else f"to wait {self._paused_s:.3g} s in all"
+            )
             raise NoAnswer(
                 str(error), f"{until} is longer than providers.max_wait_s ({self._pace.max_wait_s:g})"
             ) from None

@@ -104,6 +104,7 @@ def said(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
         (Reply(400, error("Content Exists Risk", "invalid_request_error")), "Content Exists Risk"),
         (Reply(400, error("input contains sensitive words: [x]", "sensitive_words_detected")), "sensitive words: [x]"),
         (Reply(451, error("blocked", "censorship_blocked")), "blocked"),
+        (Reply(400, error("该请求未通过审核", "a_code_of_tomorrow")), "a_code_of_tomorrow: 该请求未通过审核"),
         (Reply(200, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}), "input new_sensitive"),
         (Reply(200, said({"content": ""}, "sensitive")), "sensitive"),
     ],
@@ -265,6 +266,7 @@ def test_a_fault_of_the_settings_costs_one_request_and_says_what_to_set(
         ({"OPENAI_API_KEY": "你的密钥"}, "OPENAI_API_KEY holds signs that no key has"),
         ({"OPENAI_API_KEY": "sk-1234\u200b"}, "OPENAI_API_KEY holds signs that no key has"),
         ({"SSL_CERT_FILE": "/no/such/file.pem"}, "SSL_CERT_FILE"),
+        ({"HTTP_PROXY": "http://[::1"}, "HTTP_PROXY"),
     ],
 )
 def test_a_fault_of_the_environment_is_named(stage: Stage, environment: dict[str, str], words: str) -> None:
