@@ -10,6 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ TEMPLATE = (
     "{%- else %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}"
 )
 THOUGHT = "先想：答案是：A？还要再看。\n"
-STEPS = 90
+STEPS = 160
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +121,8 @@ def test_questions_are_answered_with_and_without_thinking(project: Project, thin
     assert len(kept) == len(drawn)
     thoughtful = [answer for answer in kept if answer.get("thinking", "").strip()]
     assert len(thoughtful) > 0.8 * len(kept) if thinks else not thoughtful
-    shortest = min(answer["tokens"] for answer in kept)
-    assert (shortest > 12) == thinks, "tokens of thinking count"
+    usual = median(answer["tokens"] for answer in kept)
+    assert (usual > 12) == thinks, "tokens of thinking count"
 
     # Adaptive stopping knows how sure the model is: one sample where it is, several where it is not.
     assert "without log-probability" not in done.stdout
@@ -160,7 +161,7 @@ def test_reasonings_have_no_thinking_in_them(project: Project, thinks: bool) -> 
 
 
 def test_thinking_that_is_cut_off_has_no_answer(project: Project) -> None:
-    project.set(**{"providers.openai.extra_body": body(True), "infer.max_tokens": 9, "infer.adaptive": False})
+    project.set(**{"providers.openai.extra_body": body(True), "infer.max_tokens": 4, "infer.adaptive": False})
     done = project.run("python", "-m", "stages.infer", timeout_s=600, **project.environment_changes)
     assert done.returncode == 1
     assert "holds a text; they hold nothing but thinking: raise max_tokens" in done.stderr
