@@ -79,6 +79,7 @@ def setup(request: pytest.FixtureRequest) -> Setup:
     if request.param == "openai":
         url = request.getfixturevalue("server")
         changes |= {"infer.models": [NAME], "providers.openai.base_url": url, "providers.openai.concurrency": 8}
+        changes["providers.openai.logprobs"] = True
     return Setup(request.param, params(changes))
 
 
@@ -139,6 +140,7 @@ def test_greedy_is_what_generate_writes(
     assert len({text for text, _ in reference}) > 2, "the prompt matters"
     drawn = setup.draw(items(requests))
     assert [(completion.text, completion.tokens) for completion in drawn] == reference
+    assert all(completion.logprob is not None and -3 < completion.logprob < 0 for completion in drawn)
     ended = ["length" if tokens == NEW else "stop" for _, tokens in reference]
     assert [completion.finish for completion in drawn] == ended
 
