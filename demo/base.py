@@ -36,7 +36,7 @@ class Rate:
 
 @dataclass
 class Reply:
-    """Status, JSON body, headers; `paid` are the items that this reply answers."""
+    """Status, body (JSON, or bytes as they are), headers; `paid` are the items that this reply answers."""
 
     status: int
     body: Any
@@ -54,6 +54,7 @@ class Settings:
     quota: int | None = None  # answers until the quota is used up
     faults: Mapping[str, float] = field(default_factory=dict)  # share of the requests that suffer it, by fault
     script: list[str] = field(default_factory=list)  # faults of the next requests ("": none), before `faults` apply
+    replies: Mapping[str, Reply] = field(default_factory=dict)  # to requests whose body holds these words; "": to all
     hang_s: float = 30.0
     seed: int = 0
 
@@ -164,7 +165,11 @@ class Server:
                 if self.settings.quota <= 0:
                     return self.out_of_quota(), ""
                 self.settings.quota -= 1
-        return self.answer(request, json.loads(body)), fault
+        text = json.dumps(asked := json.loads(body), ensure_ascii=False)
+        for words, reply in self.settings.replies.items():
+            if words in text:
+                return reply, fault
+        return self.answer(request, asked), fault
 
     def _admitted(self, kind: str, amount: float) -> bool:
         limits = ((self.settings.requests_per_second, 1.0), (self.settings.requests_per_minute, 60.0))
@@ -191,10 +196,9 @@ class Server:
     @staticmethod
     def _write(request: BaseHTTPRequestHandler, reply: Reply, body: bytes) -> None:
         request.send_response(reply.status)
-        request.send_header("Content-Type", "application/json")
-        request.send_header("Content-Length", str(len(body)))
-        for name, value in reply.headers.items():
+        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
             request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         request.wfile.write(body)
         request.wfile.flush()
@@ -218,4 +222,4 @@ class Server:
 
 
 def _json(body: Any) -> bytes:
-    return json.dumps(body, ensure_ascii=False).encode()
+    return body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()

@@ -2,7 +2,7 @@
 
 The model explains the answer that a prompt gives. A share `wrong` of its texts ends in another answer, and a share
 `mute` in none, so that a second attempt is needed; prompt, seed and model decide which. A prompt with a JSON list of
-texts gets the list back in other words.
+texts gets the list back in other words, and one that asks for a translation is answered as by `demo.tencent`.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from demo.base import Reply, Server, Settings
-from demo.tencent import OTHER_WORDS
+from demo.tencent import OTHER_WORDS, translated
 
 QIANFAN_TOKEN = "bce-v3/ALTAK-loopback/0123456789abcdef"
 QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY = "ALTAK-loopback-access", "qianfan-secret-key-loopback"
 OPENAI_KEY = "sk-loopback-0123456789"
-MODELS = ("Yi-34B-Chat", "Qianfan-Chinese-Llama-2-13B")
+MODELS = ("ernie-4.5-turbo-128k", "ernie-5.0")
 
 
 class ChatServer(Server):
@@ -63,6 +63,8 @@ class ChatServer(Server):
         if "JSON 列表" in prompt:
             texts = json.loads(prompt[prompt.index("[") :])
             return "```json\n" + json.dumps([_other_words(text) for text in texts], ensure_ascii=False) + "\n```"
+        if asked := re.fullmatch(r"把下面的文本翻译成(.+?)，.*?\n\n(.*)", prompt, re.DOTALL):
+            return translated(asked[2], "zh" if asked[1] == "中文" else "ja")
         given = re.search(r"### 答案\n答案是：([A-Z])", prompt)
         letter = given[1] if given else "A"
         drawn = int(hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8], 16) / 2**32

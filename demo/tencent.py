@@ -80,14 +80,9 @@ class TencentServer(Server):
         )
 
     def translated(self, text: str, target: str) -> str:
-        if target != "zh":
-            return MARK + text
-        text = text.replace(MARK, "")
-        if self.collapse and len(text) < 4:
+        if self.collapse and target == "zh" and len(text.replace(MARK, "")) < 4:
             return "是的，长官。"
-        for word, other in OTHER_WORDS:
-            text = text.replace(word, other)
-        return text
+        return translated(text, target)
 
     def too_fast(self) -> Reply:
         return self._error("RequestLimitExceeded", "Your current request times equals to `6` in a second.")
@@ -113,3 +108,13 @@ class TencentServer(Server):
     def _error(self, code: str, message: str) -> Reply:
         """Errors come with status 200."""
         return self._response({"Error": {"Code": code, "Message": message}})
+
+
+def translated(text: str, target: str) -> str:
+    """`text` in the language `target`."""
+    if target != "zh":
+        return MARK + text
+    text = text.replace(MARK, "")
+    for word, other in OTHER_WORDS:
+        text = text.replace(word, other)
+    return text

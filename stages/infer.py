@@ -5,13 +5,14 @@ out  data/samples.jsonl        every sample: question, mode, slot, round, seed, 
      data/examples.jsonl       the worked examples that were found for every question
      data/upload.jsonl         the test file with its answers filled in
      data/vote_weights.json    what the vote of a program is worth, learned from the questions of data/votes.jsonl
+and  reports/failed.jsonl      questions of which a provider refused samples
 """
 
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from augen.answering.questions import Prompting, answered, example_lines
-from augen.answering.rounds import Programs, Rounds
+from augen.answering.rounds import Programs, Rounds, refusals
 from augen.answering.weighing import program_lines, weight_of
 from augen.core.files import write_json, write_lines
 from augen.core.params import load
@@ -19,6 +20,7 @@ from augen.core.run import run
 from augen.entries import questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.open import Generator, open_sampler
+from augen.generation.served.failures import keep_failures
 from augen.programs.verdicts import stored_verdicts
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
@@ -60,8 +62,11 @@ def main() -> None:
         settings = replace(settings, program_weight=weight.program)
         programs = Programs(by_programs, solve, worked[n:])
         found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
+        samples = tried.every_sample + found.every_sample
+        if refused := refusals(samples):
+            print(f"{len(refused):,} questions have samples that were refused: reports/failed.jsonl lists them")
+        keep_failures("infer", refused)
 
-    samples = tried.every_sample + found.every_sample
     write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
     write_lines("data/examples.jsonl", example_lines(everything, examples, worked))
     write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))

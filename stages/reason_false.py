@@ -29,10 +29,10 @@ def main() -> None:
             written[name], right, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
             own += right
             failures += failed
+        keep_failures("reason_false", failures)
     for name in ("entries_raw", "entries_aug"):
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}_false.pkl", written[name])
     dump_pickle("data/reasoned/entries_own.pkl", own)
-    keep_failures("reason_false", failures)
     print("data/reasoned" + (f"; {len(failures):,} questions got none: reports/failed.jsonl" if failures else ""))
 
 

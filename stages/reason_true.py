@@ -43,9 +43,9 @@ def main() -> None:
                 solve = stored_verdicts(store)
                 written[name], failed = write_programs(written[name], examples, writer, sampler, solve)
                 failures += failed
+        keep_failures("reason_true", failures)
     for name in ("entries_raw", "entries_aug"):
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
-    keep_failures("reason_true", failures)
     missing = f"; {len(failures):,} texts are missing: reports/failed.jsonl" if failures else ""
     print(f"data/reasoned{missing}")
 

@@ -8,7 +8,7 @@ The answer of a reasoning is read in it, that of a program is found by a solver.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,12 +17,15 @@ import numpy as np
 from augen.answering.questions import Examples, Prompting
 from augen.entries import Question, Solution
 from augen.generation.base import Completion, Sampler
+from augen.generation.served.failures import Failure
 from augen.programs.verdicts import SolveMany
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample
 from augen.voting.settings import Mode, VotingSettings
 from augen.voting.stopping import UNKNOWN_CERTAINTY, next_slots
 from augen.voting.vote import handed_in
+
+REFUSED = "refused"  # the cause of a sample that a provider will not write
 
 
 class Draw(NamedTuple):
@@ -194,13 +197,15 @@ class Rounds:
             judged = completion.reasoning(prompting.keep_thinking)
             solutions.append(Solution(question.problem, prompting.shown(question, draw.slot), judged))
             answers.append(prompting.answer(question, draw.slot, completion.text))
-        return dict(zip(own, map(Judgement, answers, score(solutions)), strict=True))
+        scored = dict(zip(own, map(Judgement, answers, score(solutions)), strict=True))
+        refused = {draw: completion.refused for draw, completion in own.items() if completion.refused}
+        return scored | {draw: Judgement(None, cause=REFUSED, detail=words or "") for draw, words in refused.items()}
 
     def _solved(self, completed: Mapping[Draw, Completion], programs: Programs) -> dict[Draw, Judgement]:
         """The answer of every program, or why it has none. What was cut off, or refused by a provider, is not run."""
         own = {draw: completion for draw, completion in completed.items() if draw.mode == "program"}
         judged = {
-            draw: Judgement(None, cause="refused" if completion.refused else "cut", detail=completion.refused or "")
+            draw: Judgement(None, cause=REFUSED if completion.refused else "cut", detail=completion.refused or "")
             for draw, completion in own.items()
         }
         whole = [draw for draw, completion in own.items() if completion.finish == "stop" and not completion.refused]
@@ -228,6 +233,15 @@ class Rounds:
             tokens=completion.tokens,
             finish=completion.finish,
         )
+
+
+def refusals(samples: Iterable[Sample]) -> list[Failure]:
+    """The questions with refused samples, each with the provider's words and how many samples these are."""
+    found: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample.cause == REFUSED:
+            found.setdefault(sample.question, []).append(sample.detail)
+    return [Failure(question, f"{REFUSED}: {words[0]}", len(words)) for question, words in found.items()]
 
 
 def logprob_rank(logprob: float | None, firsts: Sequence[float]) -> int | None:

@@ -14,7 +14,16 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -36,6 +45,25 @@ Names = Annotated[
 ]
 # Arguments with which every chat template is called.
 TEMPLATE_OWN = {"conversation", "messages", "chat_template", "add_generation_prompt", "tokenize", "return_dict"}
+SET_ELSEWHERE = (
+    "model",
+    "messages",
+    "prompt",
+    "n",
+    "max_tokens",
+    "max_completion_tokens",
+    "logprobs",
+    "reasoning_effort",
+)
+
+
+def _no_field_twice(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if twice := [name for name in SET_ELSEWHERE if name in body]:
+        raise ValueError(f"{', '.join(twice)} cannot be set here, it has a place of its own")
+    return body
+
+
+ExtraBody = Annotated[dict[str, JsonValue], AfterValidator(_no_field_twice)]
 Languages = Annotated[list[Text], Field(min_length=2, max_length=2)]
 
 
@@ -146,16 +174,56 @@ class Price(Section):
     reply: Amount
 
 
-class Chat(ProviderLimits):
+class Fields(Section):
+    """What stands in a request beside model, prompt, temperature and top_p."""
+
+    tokens_as: Literal["max_tokens", "max_completion_tokens"]
+    seed: bool
+    logprobs: bool
+    reasoning_effort: Text | None
+    extra_body: ExtraBody
+
+
+class OwnFields(Section):
+    """The fields in which one model differs from the others of its provider; those that are not set do not."""
+
+    model: Text
+    tokens_as: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed: bool = True
+    logprobs: bool = False
+    reasoning_effort: Text | None = None
+    extra_body: ExtraBody = {}
+
+
+class Chat(ProviderLimits, Fields):
     tokens_per_minute: Rate | None
     prices: list[Price]
+    models: list[OwnFields]
+
+    def fields(self, model: str) -> Fields:
+        """Those of a request to `model`: its own, then the provider's; of `extra_body` each field for itself."""
+        merged = {name: getattr(self, name) for name in Fields.model_fields}
+        for own in self.models:
+            if own.model == model:
+                extra = merged["extra_body"] | own.extra_body
+                merged |= own.model_dump(exclude_unset=True, exclude={"model"}) | {"extra_body": extra}
+        return Fields(**merged)
 
 
 class Qianfan(Chat):
     iam_url: str | None
 
+    @model_validator(mode="after")
+    def _whole(self) -> "Qianfan":
+        bodies = [self.extra_body, *(own.extra_body for own in self.models)]
+        if any("stream" in body for body in bodies):
+            raise ValueError("extra_body: replies of qianfan are not streamed here: leave stream out")
+        return self
+
 
 class Providers(Section):
+    max_refused: Share
+    max_wait_s: Amount
     tencent: Tencent
     qianfan: Qianfan
     openai: Chat
@@ -173,6 +241,8 @@ class Nmt(Section):
 
 
 class Llm(Section):
+    method: Literal["paraphrase", "round_trip"]
+    translation_prompt: Annotated[str, Field(pattern=r"(?s)(\{language\}.*\{text\}|\{text\}.*\{language\})")]
     provider: Literal["qianfan", "openai"]
     models: list[Text]
     attempts: Positive

@@ -1,6 +1,6 @@
 """Where samples come from: the generator on a local engine, or models that a provider serves."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,6 @@ from augen.core import params
 from augen.generation.base import EngineSettings, Sampler
 from augen.generation.engines import open_engine, resolve
 from augen.generation.sampler import EngineSampler, Identity
-from augen.generation.served.account import Answer
 from augen.generation.served.opening import open_runner
 from augen.generation.served.runner import Provider
 from augen.generation.served.sampler import ChatSampler
@@ -95,13 +94,13 @@ def _open_served(
     open_provider, base_url = _provider(provider, settings)
     prices = {price.model: price for price in settings.prices}
 
-    def cost(answer: Answer) -> float | None:
+    def cost(answer: Mapping[str, Any]) -> float | None:
         if (price := prices.get(answer["author"])) is None:
             return None
         return (answer["prompt_tokens"] * price.prompt + answer["tokens"] * price.reply) / 1e6
 
-    with open_runner(stage, provider, open_provider, settings, cost) as runner:
-        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, models, chat)
+    with open_runner(stage, provider, open_provider, providers, cost) as runner:
+        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, settings, models, chat)
 
 
 def _provider(name: str, settings: Any) -> tuple[Callable[[], Provider], str]:

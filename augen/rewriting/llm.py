@@ -28,6 +28,9 @@ PROMPT = """\
 """
 
 
+NO_LIST = "no list of as many texts"
+
+
 class LlmRewriter:
     """A `Rewriter` that draws from `sampler`; `failures` lists the drafts that no attempt rewrote."""
 
@@ -37,6 +40,7 @@ class LlmRewriter:
 
     def __call__(self, drafts: Sequence[Draft], /) -> Iterator[Sequence[str]]:
         rewritten: dict[str, list[str]] = {}
+        causes: dict[str, str] = {}
         waiting = list(drafts)
         for attempt in range(self._settings.attempts):
             if not waiting:
@@ -44,10 +48,11 @@ class LlmRewriter:
             requests = [(self._request(draft, attempt), {"attempt": attempt}) for draft in waiting]
             completions = self._sampler.draw(requests, f"rewriting, attempt {attempt + 1} of {self._settings.attempts}")
             for draft, completion in zip(waiting, completions, strict=True):
+                causes[draft.id] = f"refused: {completion.refused}" if completion.refused else NO_LIST
                 if texts := parse_texts(completion.text, len(draft.texts)):
                     rewritten[draft.id] = texts
             waiting = [draft for draft in waiting if draft.id not in rewritten]
-        self.failures += [Failure(d.id, "no list of as many texts", self._settings.attempts) for d in waiting]
+        self.failures += [Failure(d.id, causes[d.id], self._settings.attempts) for d in waiting]
         for draft in drafts:
             yield rewritten.get(draft.id, draft.texts)
 

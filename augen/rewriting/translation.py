@@ -6,11 +6,12 @@ other requests, but pays only for new texts. The way back begins before the way 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from augen.core import params
-from augen.generation.served.account import Answer
+from augen.generation.served.failures import Failure
 from augen.generation.served.opening import open_runner
 from augen.generation.served.runner import Call, Runner
 from augen.rewriting import Draft
@@ -25,6 +26,7 @@ class Translator:
     """A `Rewriter`: zh → pivot → zh. A draft with a refused text stays as it is, and so is dropped as unchanged."""
 
     def __init__(self, runner: Runner, endpoint: dict[str, str], pivot: str, characters_per_request: int) -> None:
+        self.failures: list[Failure] = []  # drafts with a refused text
         self._runner = runner
         self._there = _Way(runner, {**endpoint, "source": LANGUAGE, "target": pivot}, characters_per_request)
         self._back = _Way(runner, {**endpoint, "source": pivot, "target": LANGUAGE}, characters_per_request)
@@ -34,11 +36,18 @@ class Translator:
         self._runner.run(lambda: self._round_trips(texts), total=2 * len(texts))
         for draft in drafts:
             rewritten = [self._rewritten(text) for text in draft.texts]
+            if refused := [words for text in draft.texts for words in self._refusals(text)]:
+                self.failures.append(Failure(draft.id, f"refused: {refused[0]}", 1))
             yield draft.texts if None in rewritten else [text for text in rewritten if text is not None]
 
     def _rewritten(self, text: str) -> str | None:
         there = self._there.translated(text)
         return None if there is None else self._back.translated(there)
+
+    def _refusals(self, text: str) -> list[str]:
+        """What was said about the parts of `text`, or of its translation, that were refused."""
+        there = self._there.translated(text)
+        return self._there.refusals(text) if there is None else self._back.refusals(there)
 
     async def _round_trips(self, texts: Sequence[str]) -> None:
         """Get every part of every text into the runner's answers, in both directions."""
@@ -103,6 +112,9 @@ class _Way:
                 return None
         return "".join(out)
 
+    def refusals(self, text: str) -> list[str]:
+        return [self._runner.refused[call.key] for call in self._calls(text) if call.key in self._runner.refused]
+
     def _start(self, pack: list[Call] | None) -> None:
         if pack:
             task = self._runner.start(pack)
@@ -130,9 +142,9 @@ def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> I
 
     settings = providers.tencent
 
-    def cost(answer: Answer) -> float:
+    def cost(answer: Mapping[str, Any]) -> float:
         return float(answer["characters"]) * settings.price / 1e6
 
-    with open_runner(stage, NAME, lambda: Tencent(settings), settings, cost) as runner:
+    with open_runner(stage, NAME, lambda: Tencent(settings), providers, cost) as runner:
         endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
         yield Translator(runner, endpoint, pivot, settings.characters_per_request)

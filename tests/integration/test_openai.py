@@ -13,6 +13,7 @@ from augen.generation.base import Completion, Request
 from augen.generation.open import open_sampler
 from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, Refused, SlowDown
 from augen.generation.served.openai import OpenAI
+from augen.store.responses import Store, request_key
 from demo.base import Settings
 from demo.chat import MODELS, OpenAIServer
 from tests.integration.paid import CHAT_FAULTS, KEYS, Repository, assert_no_secrets, chat_changes, problems
@@ -99,6 +100,30 @@ def test_every_sample_is_its_own_and_is_paid_once(server: OpenAIServer) -> None:
     assert server.answered.total() == len(different) + 1
 
 
+def test_what_was_paid_for_before_is_found_whatever_is_asked_beside_it(server: OpenAIServer, tmp_path: Path) -> None:
+    """The key of a sample from before there were other fields; asking for log-probabilities makes no other."""
+    payload = {
+        "model": MODELS[0],
+        "messages": [{"role": "user", "content": "问题"}],
+        "temperature": 0.3,
+        "top_p": 1.0,
+        "max_tokens": 64,
+        "seed": 1,
+    }
+    place = {"slot": 1, "round": 0}
+    endpoint = {"provider": "openai", "base_url": f"{server.url}/v1"}
+    key = request_key({"kind": "chat", **endpoint, "payload": payload, "seed": 1, "index": place})
+    old = {"text": "答案是：A", "tokens": 5, "finish": "stop", "author": MODELS[0], "prompt_tokens": 3}
+    with Store(tmp_path / "responses.sqlite") as store:
+        store.put_many({key: old})
+    for logprobs in (False, True):
+        [completion] = draw(server, [(request("问题"), place)], **{"providers.openai.logprobs": logprobs})
+        assert (completion.text, completion.logprob) == ("答案是：A", None)
+    assert server.answered.total() == 0
+    draw(server, [(request("问题"), place)], **{"providers.openai.extra_body": {"top_k": 20}})
+    assert server.answered.total() == 1
+
+
 def test_a_failed_attempt_goes_to_the_next_model(server: OpenAIServer) -> None:
     completions = draw(server, [(request("问题"), {"attempt": n}) for n in range(4)])
     authors = [completion.author for completion in completions]
@@ -106,7 +131,10 @@ def test_a_failed_attempt_goes_to_the_next_model(server: OpenAIServer) -> None:
 
 
 def test_a_refused_prompt_is_an_empty_completion_beside_good_ones(server: OpenAIServer) -> None:
-    good, refused = draw(server, [(request("问题"), {}), (request("违禁词"), {})])
+    requests: list[tuple[Request, dict[str, Any]]] = [(request("问题"), {}), (request("违禁词"), {})]
+    with pytest.raises(AugenError, match=r"1 of 2 prompts were refused \(providers\.max_refused is 0\.05\)"):
+        draw(server, requests)
+    good, refused = draw(server, requests, **{"providers.max_refused": 0.5})
     assert good.text and good.refused is None
     assert refused.text == "" and "data_inspection_failed" in str(refused.refused)
 
@@ -138,18 +166,18 @@ def test_wrong_reasonings_argue_for_wrong_answers(server: OpenAIServer, tmp_path
     assert_no_secrets(repository.path, *outputs, secrets=[*KEYS.values(), "sk-wrong-key-98765"])
 
 
-def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "answers"), [("paraphrase", 5), ("round_trip", 44)])
+def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path, method: str, answers: int) -> None:
     settings = {
+        "translate.llm.method": method,
         "translate.backend": "llm",
         "providers.openai.base_url": f"{server.url}/v1",
-        "translate.llm": {
-            "provider": "openai", "models": [MODELS[1]], "attempts": 2, "temperature": 0.7, "max_tokens": 512
-        },
-    }  # fmt: skip
+        "translate.llm.models": [MODELS[1]],
+    }
     repository = Repository(tmp_path / "repo", problems(5), settings)
     done = repository.stage("translate")
     assert done.returncode == 0, done.stderr
     copies = load_pickle(repository.path / "data/entries_aug.pkl")
     assert [copy.id for copy in copies] == [f"train_{n:03d}~1" for n in range(5)]
     assert all("假如" in copy.problem and "如果" not in copy.problem for copy in copies)
-    assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == 5
+    assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == answers

@@ -79,6 +79,7 @@ def setup(request: pytest.FixtureRequest) -> Setup:
     if request.param == "openai":
         url = request.getfixturevalue("server")
         changes |= {"infer.models": [NAME], "providers.openai.base_url": url, "providers.openai.concurrency": 8}
+        changes["providers.openai.logprobs"] = True
     return Setup(request.param, params(changes))
 
 
@@ -139,6 +140,7 @@ def test_greedy_is_what_generate_writes(
     assert len({text for text, _ in reference}) > 2, "the prompt matters"
     drawn = setup.draw(items(requests))
     assert [(completion.text, completion.tokens) for completion in drawn] == reference
+    assert all(completion.logprob is not None and -3 < completion.logprob < 0 for completion in drawn)
     ended = ["length" if tokens == NEW else "stop" for _, tokens in reference]
     assert [completion.finish for completion in drawn] == ended
 
@@ -204,6 +206,7 @@ def test_a_server_says_that_a_prompt_is_too_long(server: str) -> None:
     """Where a character is more than a token, the server notices what the window does not; the others go on."""
     setup = Setup("openai", params({
         "infer.engine": "openai", "infer.adapter": False, "infer.models": [NAME], "providers.openai.base_url": server,
+        "providers.max_refused": 0.5,
     }))  # fmt: skip
     fitting = Request("### 题目\n", 1, 0.0, 1.0, 4)
     good, refused = setup.draw(items([fitting, replace(fitting, prompt="甲比乙高。" * 300)]))

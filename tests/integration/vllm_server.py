@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def served(model: Path, max_model_len: int, log: Path) -> Iterator[str]:
+def served(model: Path, max_model_len: int, log: Path, *options: str) -> Iterator[str]:
     """The base URL of a server of `model` under the name `NAME`; it is stopped at the end. Fails with its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -34,6 +34,7 @@ def served(model: Path, max_model_len: int, log: Path) -> Iterator[str]:
     command += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port), "--api-key", KEY]
     command += ["--dtype", "float32", "--max-model-len", str(max_model_len), "--generation-config", "vllm"]
     command += ["--enforce-eager", "--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096"]
+    command += options
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=out, stderr=subprocess.STDOUT)
     try:

@@ -203,6 +203,70 @@ def test_one_refused_call_is_found_in_its_batch_and_the_rest_is_answered(store: 
     assert store.get_many(["key of c"]) == {}
 
 
+def test_where_the_first_ones_are_all_refused_it_is_not_the_prompts(store: Store) -> None:
+    provider = Provider([Refused("HTTP 400 odd", "no such thing")] * 100)
+    with a_runner(store, provider) as runner:
+        with pytest.raises(AugenError, match="first 10 requests were all refused, the last one: HTTP 400 odd: no such"):
+            runner.fetch(singles(50))
+        assert runner.account.requests == 10
+    with a_runner(store, Provider([None] + [Refused("HTTP 400 odd")] * 20)) as runner:
+        runner.fetch(singles(50))
+        assert (len(runner.answers), len(runner.refused)) == (30, 20)
+
+
+@pytest.mark.parametrize(
+    ("refused", "answered", "most", "fails"),
+    [
+        (1, 19, 0.05, False),
+        (2, 18, 0.05, True),
+        (1, 3, 0.0, True),
+        (0, 3, 0.0, False),
+        (3, 0, 1.0, True),
+        (0, 0, 0, False),
+    ],
+)
+def test_more_refusals_than_allowed_are_an_error(
+    store: Store, refused: int, answered: int, most: float, fails: bool
+) -> None:
+    with a_runner(store, Provider([None] * answered + [Refused("odd", "words")] * refused), concurrency=1) as runner:
+        runner.fetch(singles(refused + answered))
+        if not fails:
+            runner.check_refusals(most)
+            return
+        with pytest.raises(AugenError, match=f"{refused} of {refused + answered} prompts were refused .* odd: words"):
+            runner.check_refusals(most)
+
+
+def test_a_subject_that_got_an_answer_at_last_was_not_refused(store: Store) -> None:
+    attempts = [Call(f"key {n}", {"text": str(n)}, subject="question") for n in range(3)]
+    with a_runner(store, Provider([Refused("odd")] * 2)) as runner:
+        runner.fetch([[call] for call in attempts])
+        assert len(runner.refused) == 2
+        runner.check_refusals(0.0)
+
+
+def test_what_was_billed_and_cannot_be_used_is_in_the_account(store: Store) -> None:
+    billed = {"author": "m", "prompt_tokens": 7, "tokens": 2, "characters": 0}
+    script = [Unusable("empty reply", billed=billed), None, Refused("content_filter", billed=billed)]
+    with a_runner(store, Provider(script), concurrency=1) as runner:
+        runner.fetch(singles(2))
+        wasted = runner.account.unusable
+        assert (wasted.answers, wasted.prompt_tokens, wasted.tokens) == (2, 14, 4)
+        assert "billed, but unusable: 2 replies, 14 + 4 tokens" in str(runner.account)
+
+
+def test_pauses_are_bounded_one_by_one_and_together(store: Store) -> None:
+    provider = Provider([None, SlowDown("HTTP 429", "per day", retry_after_s=3600)])
+    too_long = pytest.raises(AugenError, match=r"HTTP 429: per day: to wait until .* longer than providers\.max_wait_s")
+    with a_runner(store, provider, max_wait_s=60) as runner, too_long:
+        runner.fetch(singles(3))
+    provider = Provider([SlowDown("HTTP 429", "slow", retry_after_s=0.05)] * 100)
+    with a_runner(store, provider, max_wait_s=0.12) as runner:
+        with pytest.raises(AugenError, match=r"to wait 0.15 s in all is longer than providers\.max_wait_s \(0\.12\)"):
+            runner.fetch(singles(8)[5:])
+        assert runner.account.requests == 3
+
+
 def test_quota_stops_at_once_says_how_far_it_got_and_keeps_what_was_in_flight(store: Store) -> None:
     provider = Provider([None] * 7 + [QuotaUsedUp("NoFreeAmount")] + [None] * 100, latency_s=0.05)
     with a_runner(store, provider) as runner, pytest.raises(AugenError, match="the quota is used up") as stopped:

@@ -1,17 +1,18 @@
 """Rewriting by a chat model, and writing reasonings: attempts, and what is said of those that failed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from augen.core import params
 from augen.entries import Entry, QuestionItem
-from augen.generation.base import Completion, IndexedRequest
+from augen.generation.base import Completion, IndexedRequest, Request
 from augen.generation.served.failures import Failure
 from augen.reasoning.write import Writer, explain_right, explain_wrong
 from augen.rewriting import Draft
 from augen.rewriting.llm import LlmRewriter, parse_texts
+from augen.rewriting.round_trip import RoundTrip
 from tests.fakes import a_writer
 
 
@@ -54,13 +55,74 @@ def test_only_a_list_of_as_many_texts_is_taken(reply: str, texts: list[str] | No
     assert parse_texts(reply, 2) == texts
 
 
+LLM = params.Llm(
+    method="paraphrase", translation_prompt="{text} → {language}",
+    provider="openai", models=["writer-7b"], attempts=2, temperature=0.7, max_tokens=64,
+)  # fmt: skip
+
+
 def test_a_reply_that_cannot_be_used_is_asked_for_again_and_then_given_up() -> None:
     script = Script("no", json.dumps(["one", "two"]))
     drafts = [Draft("p~1", ("a", "b")), Draft("q~1", ("c",))]
-    settings = params.Llm(provider="openai", models=["writer-7b"], attempts=2, temperature=0.7, max_tokens=64)
-    rewriter = LlmRewriter(script, settings, seed=1)
+    rewriter = LlmRewriter(script, LLM, seed=1)
     assert [list(texts) for texts in rewriter(drafts)] == [["one", "two"], ["c"]]
     assert rewriter.failures == [Failure("q~1", "no list of as many texts", 2)]
+
+
+class Translators:
+    """Answers `texts`, a list for each prompt, one after the other, and notes what was asked."""
+
+    def __init__(self, texts: Mapping[str, list[str | Completion]]) -> None:
+        self.texts, self.asked = texts, list[Request]()
+
+    def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
+        drawn = []
+        for request, index in requests:
+            self.asked.append(request)
+            text = self.texts[request.prompt][index["attempt"]]
+            drawn.append(text if isinstance(text, Completion) else Completion(text, 5, "stop"))
+        return drawn
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_round_trip_translates_every_text_once_there_and_back() -> None:
+    there: dict[str, list[str | Completion]] = {"{甲}高 → 日语": ["高いのは甲 "], "是 → 日语": ["はい"]}
+    back: dict[str, list[str | Completion]] = {"高いのは甲 → 中文": ["\n高的是甲"], "はい → 中文": ["对"]}
+    translators = Translators({**there, **back})
+    rewriter = RoundTrip(translators, LLM, "ja", seed=1)
+    drafts = [Draft("p~1", ("{甲}高", "是")), Draft("q~1", ("是", " "))]
+    assert [list(texts) for texts in rewriter(drafts)] == [["高的是甲", "对"], ["对", " "]]
+    assert [request.prompt for request in translators.asked] == [*there, *back]
+    assert rewriter.failures == []
+
+
+def test_every_round_of_copies_has_its_own_seed_and_a_problem_does_not_change_with_the_others() -> None:
+    translators = Translators({"是 → eo": ["jes"], "jes → 中文": ["对"]})
+    list(RoundTrip(translators, LLM, "eo", seed=1)([Draft("p~1", ("是",)), Draft("p~2", ("是",))]))
+    first, second = (request.seed for request in translators.asked[:2])
+    assert first != second
+    translators.asked.clear()
+    list(RoundTrip(translators, LLM, "eo", seed=1)([Draft("q~2", ("是",))]))
+    assert translators.asked[0].seed == second
+
+
+def test_what_nobody_translates_leaves_its_problem_alone_and_is_listed() -> None:
+    refused = Completion("", 0, "stop", refused="HTTP 400: taboo")
+    cut = Completion("長い", 64, "length")
+    translators = Translators({
+        "a → 日语": [refused, refused], "b → 日语": ["", "ビー"], "c → 日语": ["シー"], "d → 日语": [cut, cut],
+        "ビー → 中文": ["乙"], "シー → 中文": ["", ""],
+    })  # fmt: skip
+    rewriter = RoundTrip(translators, LLM, "ja", seed=1)
+    drafts = [Draft("p~1", ("a", "b")), Draft("q~1", ("b",)), Draft("r~1", ("c", "b")), Draft("s~1", ("d",))]
+    assert [list(texts) for texts in rewriter(drafts)] == [["a", "b"], ["乙"], ["c", "b"], ["d"]]
+    assert rewriter.failures == [
+        Failure("p~1", "refused: HTTP 400: taboo", 2),
+        Failure("r~1", "empty translation", 2),
+        Failure("s~1", "translation cut off at max_tokens", 2),
+    ]
 
 
 def writer(attempts: int) -> Writer:

@@ -3,6 +3,7 @@
 What holds for the repository's two files holds for any valid values; faults are made in the tests' own params.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -302,3 +303,49 @@ def test_a_served_model_has_a_name_and_its_own_adapter() -> None:
         check(params, "p.yaml")
     params["infer"] |= {"adapter": False}
     assert check(params, "p.yaml").infer.models == ["qwen"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra_body": {"model": "m"}}, "model cannot be set here"),
+        ({"extra_body": {"max_tokens": 5, "logprobs": True}}, "max_tokens, logprobs cannot be set here"),
+        ({"models": [{"model": "m", "extra_body": {"messages": []}}]}, "messages cannot be set here"),
+        ({"models": [{"seed": True}]}, "missing"),
+        ({"models": [{"model": "m", "sed": True}]}, "did you mean 'seed'"),
+        ({"tokens_as": "tokens"}, "max_completion_tokens"),
+    ],
+)
+def test_what_a_request_cannot_carry_is_named(change: dict[str, Any], message: str) -> None:
+    params = raw_params()
+    params["providers"]["openai"] |= change
+    with pytest.raises(AugenError, match=r"providers\.openai") as raised:
+        check(params, "p.yaml")
+    assert message in str(raised.value)
+
+
+def test_qianfan_does_not_stream() -> None:
+    params = raw_params({"providers.qianfan.models": [{"model": "m", "extra_body": {"stream": True}}]})
+    with pytest.raises(AugenError, match="leave stream out"):
+        check(params, "p.yaml")
+
+
+def test_a_translation_prompt_has_both_of_its_places() -> None:
+    with pytest.raises(AugenError, match=r"translate\.llm\.translation_prompt"):
+        check(raw_params({"translate.llm.translation_prompt": "翻译：{text}"}), "p.yaml")
+    assert check(raw_params({"translate.llm.translation_prompt": "{text}\n译成{language}"}), "p.yaml")
+
+
+SET_UPS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/SERVED.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [block for block in SET_UPS if "providers:" in block or "qianfan" in block])
+def test_the_set_ups_of_the_docs_can_be_used(block: str) -> None:
+    def merged(into: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        for name, value in changes.items():
+            if name != "…":
+                nested = isinstance(value, dict) and isinstance(into.get(name), dict)
+                into[name] = merged(into[name], value) if nested else value
+        return into
+
+    assert check(merged(raw_params(), YAML(typ="safe").load(block)), "docs/SERVED.md")

@@ -9,6 +9,8 @@
 ``secrets``   keys come from the environment and appear nowhere else
 ``opening``   a runner with store and account, as stages use it
 ``sampler``   a `Sampler` whose completions are written by chat models
-``chat``      what the two chat providers share
+``chat``      what the two chat providers share: what is kept of an answer, wherever its text stands
+``replies``   the table of what they reply instead of an answer, and what is done
+``network``   faults of proxies and addresses, named before anything is sent
 ``openai``, ``qianfan``, ``tencent``   the providers, each through its own SDK
 """

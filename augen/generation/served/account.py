@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from augen.core.files import write_json
 
 USAGE = Path("reports/usage.json")
 Answer = dict[str, Any]  # as it is stored; its fields characters, prompt_tokens and tokens are what was billed
-Cost = Callable[[Answer], float | None]  # None: params.yaml has no price for it
+Cost = Callable[[Mapping[str, Any]], float | None]  # None: params.yaml has no price for it
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Bill:
     cost: float = 0.0
     unpriced: int = 0  # answers without a price
 
-    def add(self, answer: Answer, cost: float | None) -> None:
+    def add(self, answer: Mapping[str, Any], cost: float | None) -> None:
         self.answers += 1
         self.characters += answer.get("characters", 0)
         self.prompt_tokens += answer.get("prompt_tokens", 0)
@@ -59,9 +59,13 @@ class Account:
     refused: Counter[str] = field(default_factory=Counter)  # calls that will never be answered, by cause
     paid: Bill = field(default_factory=Bill)  # answers that arrived in this run
     stored: Bill = field(default_factory=Bill)  # answers that an earlier run, or another process, paid for
+    unusable: Bill = field(default_factory=Bill)  # replies that were billed and are no answers
 
     def arrived(self, answer: Answer) -> None:
         self.paid.add(answer, self.cost(answer))
+
+    def wasted(self, billed: Mapping[str, Any]) -> None:
+        self.unusable.add(billed, self.cost(billed))
 
     def found(self, answer: Answer) -> None:
         self.stored.add(answer, self.cost(answer))
@@ -74,10 +78,13 @@ class Account:
             "refused": dict(sorted(self.refused.items())),
             "paid": self.paid.as_dict(),
             "from_store": self.stored.as_dict(),
+            "unusable": self.unusable.as_dict(),
         }
 
     def __str__(self) -> str:
         lines = [f"{self.provider}: {self.requests:,} requests; paid: {self.paid}; from the store: {self.stored}"]
+        if self.unusable.answers:
+            lines.append(f"{self.provider}: billed, but unusable: {self.unusable}".replace(" answers", " replies"))
         for name, counts in (("sent again", self.retries), ("refused", self.refused)):
             if counts:
                 causes = ", ".join(f"{count} {cause}" for cause, count in sorted(counts.items()))

@@ -1,106 +1,176 @@
 """What chat providers share: a payload is the body of an OpenAI-like request; of the reply, the answer is kept.
 
 The answer to ``{"model": "m", "messages": […], "temperature": 0.3, …}`` is
-``{"text": "…", "tokens": 57, "finish": "stop", "author": "m", "prompt_tokens": 180}``.
+``{"text": "…", "tokens": 57, "finish": "stop", "author": "m", "prompt_tokens": 180}``. It has ``thinking`` too where
+the server keeps that apart from the text, and ``logprob``, the mean over all tokens, where that is asked for and given.
 """
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from augen.generation.served.account import Answer
-from augen.generation.served.errors import (
-    CallError,
-    Misconfigured,
-    QuotaUsedUp,
-    Refused,
-    SlowDown,
-    Transient,
-    Unusable,
+from augen.generation.served.errors import Misconfigured, Refused, Transient, Unusable
+from augen.generation.served.replies import (
+    BROKEN_OFF,
+    CUT_OFF,
+    FILTERED,
+    MOST_WORDS,
+    Endpoint,
+    classified,
+    page_title,
+    read_error,
 )
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import scrubbed
 
-# Qianfan's numbers: 17 is its daily limit, 18 per second, 19 the account's, 336501 requests and 336502 tokens a minute.
-_QUOTA = {"insufficient_quota", "insufficient_balance", "account_overdue", "17", "19"}
-_SLOW_DOWN = {"rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded", "rate_limit_exceeded", "18", "336501", "336502"}
-# Faults of this one request: its content, or its length.
-_REFUSED = {
-    "content_filter",
-    "content_policy_violation",
-    "data_inspection_failed",
-    "unsafe_request",
-    "system_unsafe",
-    "user_setting_unsafe",
-    "context_length_exceeded",
-    "tokens_too_long",
-    "characters_too_long",
-    "string_above_max_length",
-}
-_TOO_LONG = "maximum context length"  # vLLM gives no code for it
+THINKING = ("reasoning_content", "reasoning", "thinking")  # where servers put it beside the text
 
 
-@dataclass(frozen=True)
-class ErrorReply:
-    """What a provider replied to a request for `model` instead of an answer."""
+def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
+    """What is kept of a completion. Raises the error that the reply holds, or Unusable where there is no text at all.
 
-    model: str
-    status: int | None  # of HTTP; None: 200, with an error in the body
-    code: str  # from the body, as is the message
-    message: str
-    retry_after_s: float | None = None
-
-
-def classified(provider: str, variables: str, reply: ErrorReply) -> CallError | Misconfigured:
-    """The error for `reply`. `variables` names the environment variables that hold the key."""
-    status, code = reply.status, reply.code
-    message = scrubbed(reply.message)
-    cause = f"HTTP {status}" if status else "error"
-    cause = f"{cause} {code}".strip()
-    if code in _QUOTA or status == 402:
-        return QuotaUsedUp(cause, message)
-    if code in _SLOW_DOWN or status == 429:
-        return SlowDown(cause, message, reply.retry_after_s)
-    if code in _REFUSED or (status == 400 and _TOO_LONG in message):
-        return Refused(cause, message)
-    if code == "invalid_model" or status == 404:
-        question = f"is {reply.model!r} one of its models (models in params.yaml)?"
-        return Misconfigured(f"{provider}: {cause}: {message}; {question}")
-    if status in (401, 403):
-        return Misconfigured(f"{provider}: {cause}: {message}; check {variables}")
-    if status is None or status >= 500 or status in (408, 409):
-        return Transient(cause)
-    return Misconfigured(f"{provider}: {cause}: {message}")
-
-
-def answer(payload: Payload, reply: Any) -> Answer:
-    """What is kept of a completion. Raises Unusable where a chat model wrote no text.
-
-    Where a prompt is continued as it stands, an empty text is a valid answer: the model saw nothing to add.
+    A reply with nothing but thinking is an answer without text: asked again, the model would think again. Where a
+    prompt is continued as it stands, an empty text is a valid answer too: the model saw nothing to add.
     """
-    continued = "prompt" in payload
+    model = payload["model"]
+    if error := read_error(model, None, reply):
+        raise classified(endpoint, error)
+    billed = _billed(model, reply)
     try:
         choice = reply["choices"][0]
-        text = (choice["text"] if continued else choice["message"].get("content")) or ""
-        usage = reply.get("usage") or {}
-        finish = choice.get("finish_reason") or "stop"
+        message = {"content": choice["text"]} if "prompt" in payload else choice["message"]
+        text, thinking = _texts(message)
+        finish = str(choice.get("finish_reason") or "stop").lower()
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise Unusable("no text in the reply") from None
-    if finish == "content_filter":
-        raise Refused("content_filter")
-    if not text.strip() and finish != "length" and not continued:
-        raise Unusable("empty reply")
-    return {
-        "text": text,
-        "tokens": int(usage.get("completion_tokens") or 0),
-        "finish": "length" if finish == "length" else "stop",
-        "author": payload["model"],
-        "prompt_tokens": int(usage.get("prompt_tokens") or 0),
-    }
+        shown = json.dumps(reply, ensure_ascii=False)[:MOST_WORDS]
+        raise Unusable("no text in the reply", scrubbed(shown), billed) from None
+    if finish in FILTERED or message.get("refusal"):
+        raise Refused(finish if finish in FILTERED else "refusal", str(message.get("refusal") or ""), billed)
+    if finish in BROKEN_OFF:
+        raise Transient(f"broken off ({finish})", billed=billed)
+    if not (text.strip() or thinking.strip()) and finish not in CUT_OFF and "prompt" not in payload:
+        raise Unusable("empty reply", billed=billed)
+    found: Answer = {"text": text, "finish": "length" if finish in CUT_OFF else "stop", **billed}
+    if thinking:
+        found["thinking"] = thinking
+    if (logprob := _mean_logprob(choice.get("logprobs"))) is not None:
+        found["logprob"] = logprob
+    return found
+
+
+def body_of(endpoint: Endpoint, text: str) -> Any:
+    """The JSON of a reply with status 200, which may be streamed.
+
+    Raises Misconfigured for a web page, and Transient for what is cut off.
+    """
+    if text.lstrip().startswith(("data:", "event:", "id:", ":")):
+        return _assembled(text)
+    try:
+        return json.loads(text)
+    except ValueError:
+        if title := page_title(text):
+            raise Misconfigured(
+                f"{endpoint.provider}: the reply is a web page ({title}), not JSON; check "
+                f"providers.{endpoint.provider}.base_url ({endpoint.base_url}): that of most servers ends in /v1; or a "
+                "proxy or a gateway stands between"
+            ) from None
+        raise Transient("broken reply", scrubbed(text.strip()[:MOST_WORDS])) from None
+
+
+def json_or_text(text: str) -> Any:
+    """What the body of a failed request holds."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def retry_after(headers: Any) -> float | None:
-    """How many seconds to wait, where the provider's headers say it in seconds."""
+    """How many seconds to wait, where the provider's headers say it in seconds or as a date."""
+    value: Any = (headers or {}).get("retry-after")
     try:
-        return float(headers["retry-after"])
-    except (KeyError, TypeError, ValueError):
+        seconds = float(value)
+    except (TypeError, ValueError):
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _billed(model: str, reply: Any) -> dict[str, Any]:
+    """The author and the tokens of a reply; those of its thinking are among ``tokens``."""
+    usage = reply.get("usage") if isinstance(reply, Mapping) else None
+    counts = usage if isinstance(usage, Mapping) else {}
+    return {
+        "author": model,
+        "prompt_tokens": int(counts.get("prompt_tokens") or 0),
+        "tokens": int(counts.get("completion_tokens") or 0),
+    }
+
+
+def _texts(message: Mapping[str, Any]) -> tuple[str, str]:
+    """The text of a message and the thinking beside it."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    thinking = [next((message[name] for name in THINKING if message.get(name)), None)]
+    text: list[Any] = []
+    for part in parts:
+        kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
+        (thinking if kind in THINKING else text).append(part)
+    return "".join(map(_plain, text)), "\n".join(filter(None, map(_plain, thinking)))
+
+
+def _plain(part: Any) -> str:
+    """The text of one part of a message's content, whose parts may hold parts (Mistral)."""
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Sequence):
+        return "".join(map(_plain, part))
+    if isinstance(part, Mapping):
+        return "".join(_plain(part[name]) for name in ("text", *THINKING, "content") if part.get(name))
+    return ""
+
+
+def _mean_logprob(logprobs: Any) -> float | None:
+    """The mean log-probability of the tokens, in the form of the chat API or of the older one."""
+    if not isinstance(logprobs, Mapping):
         return None
+    tokens = logprobs.get("content")
+    values = [t.get("logprob") for t in tokens] if isinstance(tokens, list) else logprobs.get("token_logprobs") or []
+    known = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _assembled(text: str) -> Any:
+    """The reply whose parts are the events of a stream. Raises Transient where the stream ends too early."""
+    events = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    whole: dict[str, Any] = {}
+    message: dict[str, str] = {}
+    logprobs: list[Any] = []
+    finish = None
+    for event in events:
+        if event == "[DONE]":
+            continue
+        try:
+            chunk = json.loads(event)
+        except ValueError:
+            raise Transient("broken reply") from None
+        if chunk.get("error") or "choices" not in chunk:
+            return chunk
+        whole["usage"] = chunk.get("usage") or whole.get("usage")
+        for choice in chunk["choices"][:1]:
+            delta = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
+            content, thinking = _texts(delta)
+            message["content"] = message.get("content", "") + content
+            message["reasoning_content"] = message.get("reasoning_content", "") + thinking
+            logprobs += (choice.get("logprobs") or {}).get("content") or []
+            finish = choice.get("finish_reason") or finish
+    if finish is None:
+        raise Transient("broken reply", "the stream ends too early")
+    choice = {"message": message, "text": message["content"], "finish_reason": finish}
+    return whole | {"choices": [choice | ({"logprobs": {"content": logprobs}} if logprobs else {})]}

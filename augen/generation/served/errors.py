@@ -5,15 +5,22 @@ from codes and messages in the provider's replies, never from an SDK's exception
 qianfan's holds the request's headers, and with them the token.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from augen.core.errors import AugenError
 
 
 class CallError(Exception):
-    """`cause` is a short, stable text to count by; `detail` is what the provider said about this one request."""
+    """`cause` is a short, stable text to count by; `detail` is what the provider said about this one request.
 
-    def __init__(self, cause: str, detail: str = "") -> None:
+    `billed` has the tokens of a reply that cannot be used and has to be paid all the same.
+    """
+
+    def __init__(self, cause: str, detail: str = "", billed: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{cause}: {detail}" if detail else cause)
         self.cause = cause
+        self.billed = billed
 
 
 class Transient(CallError):

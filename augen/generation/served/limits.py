@@ -42,6 +42,7 @@ class Pace:
     limits: Sequence[Limit]
     concurrency: int  # requests at once
     retries: int  # of a request after a transient error
+    max_wait_s: float = 600.0  # longest pause, and all pauses in a row together, before the run ends
 
 
 class Grant:

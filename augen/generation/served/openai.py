@@ -1,7 +1,7 @@
 """Any server with an OpenAI-like API: vLLM, DashScope, DeepSeek, Ollama, …, through the openai SDK.
 
 A payload with ``messages`` goes to the chat API; the text of one with ``prompt`` is continued as it stands (vLLM,
-Ollama).
+Ollama). A payload is the request's whole body, whatever fields it has: of the SDK only the connection is used.
 """
 
 import os
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 from augen.core import params
 from augen.generation.served.account import Answer
-from augen.generation.served.chat import ErrorReply, answer, classified, retry_after
-from augen.generation.served.errors import Transient
+from augen.generation.served.chat import answer, body_of, json_or_text, retry_after
+from augen.generation.served.errors import Misconfigured, Transient
+from augen.generation.served.network import check_base_url, check_proxies
+from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
-from augen.generation.served.secrets import required
+from augen.generation.served.secrets import required, scrubbed
 
 NAME = "openai"
 KEY = "OPENAI_API_KEY"
@@ -24,32 +26,41 @@ def base_url(settings: params.Chat) -> str:
 
 class OpenAI:
     def __init__(self, settings: params.Chat) -> None:
-        """Raises Misconfigured where no key is set."""
+        """Raises Misconfigured where no key is set, or where the address or a proxy is none."""
         key = required(NAME, [KEY])[KEY]
+        self._endpoint = Endpoint(NAME, KEY, base_url(settings))
+        check_base_url(NAME, self._endpoint.base_url)
+        check_proxies(NAME, "socksio")
+        import httpx2
         import openai
 
         # max_retries: the runner retries, and counts. Threads may share the client.
-        self._client = openai.OpenAI(
-            api_key=key, base_url=base_url(settings), timeout=settings.timeout_s, max_retries=0
-        )
+        try:
+            self._client = openai.OpenAI(
+                api_key=key, base_url=self._endpoint.base_url, timeout=settings.timeout_s, max_retries=0
+            )
+        except (ValueError, OSError, httpx2.InvalidURL) as error:  # a proxy without an address, no such certificates
+            raise Misconfigured(
+                f"{NAME}: no connection can be made: {scrubbed(str(error))}; look at HTTP_PROXY, HTTPS_PROXY, "
+                "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+            ) from None
 
     def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+        import httpx2
         import openai
 
         (payload,) = payloads
+        path = "/chat/completions" if "messages" in payload else "/completions"
         try:
-            endpoint = self._client.chat.completions if "messages" in payload else self._client.completions
-            reply = endpoint.with_raw_response.create(**payload)
-            return [answer(payload, reply.http_response.json())]
+            reply = self._client.post(path, cast_to=httpx2.Response, body=dict(payload))
         except openai.APITimeoutError:
             raise Transient("timeout") from None
         except openai.APIStatusError as error:
-            body = error.body if isinstance(error.body, dict) else {}
-            code, message = str(error.code or body.get("code") or ""), str(body.get("message") or "")
-            wait_s = retry_after(error.response.headers)
-            fault = ErrorReply(payload["model"], error.status_code, code, message, wait_s)
-            raise classified(NAME, KEY, fault) from None
-        except openai.APIConnectionError:
-            raise Transient("connection") from None
-        except ValueError:  # JSON that is cut off, or no JSON at all
-            raise Transient("broken reply") from None
+            response = error.response
+            body, wait_s = json_or_text(response.text), retry_after(response.headers)
+            fault = read_error(payload["model"], error.status_code, body, wait_s)
+            assert fault  # since the status is given
+            raise classified(self._endpoint, fault) from None
+        except openai.APIConnectionError as error:
+            raise Transient("connection", scrubbed(str(error.__cause__ or ""))) from None
+        return [answer(self._endpoint, payload, body_of(self._endpoint, reply.text))]

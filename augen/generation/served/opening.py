@@ -13,18 +13,25 @@ from augen.store.responses import Store, default_path
 
 @contextmanager
 def open_runner(
-    stage: str, provider: str, open_provider: Callable[[], Provider], settings: params.ProviderLimits, cost: Cost
+    stage: str, provider: str, open_provider: Callable[[], Provider], providers: params.Providers, cost: Cost
 ) -> Iterator[Runner]:
-    """A `Runner` at the pace of `settings`. Its account is printed and kept as that of `stage`, however it ends."""
+    """A `Runner` at the pace of `provider`. Its account is printed and kept as that of `stage`, however it ends.
+
+    Raises AugenError at the end where nothing usable arrived, or more than ``max_refused`` was refused. Before that end
+    the stage itself keeps its failures, under the ids of its questions.
+    """
+    settings: params.ProviderLimits = getattr(providers, provider)
     account = Account(provider, cost)
-    pace = Pace(_limits(settings), settings.concurrency, settings.retries)
+    pace = Pace(_limits(settings), settings.concurrency, settings.retries, providers.max_wait_s)
     with Store(default_path()) as store, Runner(open_provider, store, account, pace, label=stage) as runner:
         try:
             yield runner
         finally:
             print(account)
             account.keep(stage)
-            keep_failures(stage, runner.failures)
+            if runner.failures:
+                keep_failures(stage, runner.failures)
+        runner.check_refusals(providers.max_refused)
 
 
 def _limits(settings: params.ProviderLimits) -> list[Limit]:

@@ -5,16 +5,18 @@ names), its retries (which leave out 429 and 5xx), its cache, and its log, which
 and with them the token. Its calls block, in threads: its asynchronous ones lose the status code of errors.
 """
 
+import ast
 import logging
 import os
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from augen.core import params
 from augen.generation.served.account import Answer
-from augen.generation.served.chat import ErrorReply, answer, classified, retry_after
-from augen.generation.served.errors import CallError, Misconfigured, Transient
+from augen.generation.served.chat import answer, json_or_text, retry_after
+from augen.generation.served.errors import Misconfigured, Transient
+from augen.generation.served.network import check_base_url, check_proxies
+from augen.generation.served.replies import Endpoint, ErrorReply, classified, read_error
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import required
 
@@ -31,12 +33,15 @@ class Qianfan:
     def __init__(self, settings: params.Qianfan) -> None:
         """Raises Misconfigured where no key is set."""
         required(NAME, *CHOICES)  # the SDK reads them itself
+        self._endpoint = Endpoint(NAME, VARIABLES, base_url(settings))
+        check_base_url(NAME, self._endpoint.base_url)
+        check_proxies(NAME, "socks")
         os.environ["QIANFAN_DISABLE_CACHE"] = "1"
         logging.getLogger("qianfan").disabled = True
         import qianfan
 
         config = qianfan.get_config()
-        config.CONSOLE_API_BASE_URL = base_url(settings)
+        config.CONSOLE_API_BASE_URL = self._endpoint.base_url
         if settings.iam_url:
             config.IAM_BASE_URL = settings.iam_url
         self._timeout_s = settings.timeout_s
@@ -51,9 +56,15 @@ class Qianfan:
         try:
             reply: Any = self._chat.do(**payload, retry_count=1, request_timeout=self._timeout_s)
         except errors.APIError as error:  # HTTP 200 with an error in its body
-            raise _classified(ErrorReply(model, None, str(error.error_code), error.error_msg)) from None
+            raise classified(
+                self._endpoint, ErrorReply(model, None, (str(error.error_code),), str(error.error_msg))
+            ) from None
         except errors.RequestError as error:
-            raise _of_status(model, error) from None
+            if error.status_code is None:
+                raise Transient("broken reply") from None
+            fault = read_error(model, error.status_code, *_failed(error))
+            assert fault  # since the status is given
+            raise classified(self._endpoint, fault) from None
         except (errors.AuthError, errors.AccessTokenExpiredError, errors.BearerTokenExpiredError) as error:
             raise Misconfigured(f"{NAME}: {type(error).__name__}; check {VARIABLES}") from None
         except requests.Timeout:
@@ -62,30 +73,18 @@ class Qianfan:
             raise Transient("connection", type(error).__name__) from None
         except (ValueError, KeyError, TypeError, AttributeError):  # JSON, but not what the SDK expects
             raise Transient("broken reply") from None
-        body = reply.body
-        if "error_code" in body:  # V1's form of an error, which the SDK's V2 takes for an answer
-            raise _classified(ErrorReply(model, None, str(body["error_code"]), str(body.get("error_msg", ""))))
-        return [answer(payload, body)]
+        return [answer(self._endpoint, payload, reply.body)]
 
 
-def _classified(reply: ErrorReply) -> CallError | Misconfigured:
-    return classified(NAME, VARIABLES, reply)
+def _failed(error: Any) -> tuple[Any, float | None]:
+    """The body of a reply whose status is not 200, and how long it says to wait.
 
-
-def _of_status(model: str, error: Any) -> CallError | Misconfigured:
-    """The error for a reply whose status is not 200, or whose body is not JSON.
-
-    The SDK gives its code only within the exception's text. Nothing but the reply's body is taken from that text: the
-    part before the body holds the request with its token.
+    The SDK gives the body only within the exception's text, as Python writes a text. Nothing else is taken from there:
+    the part before the body holds the request with its token.
     """
-    if error.status_code is None:
-        return Transient("broken reply")
-    body = str(error).rpartition("response body: ")[2]
-    found = {
-        name: match[1]
-        for name in ("code", "error_code", "message", "error_msg")
-        if (match := re.search(rf'"{name}"\s*:\s*"?([^",}}]*)', body))
-    }
-    code = found.get("code") or found.get("error_code") or ""
-    message = found.get("message") or found.get("error_msg") or ""
-    return _classified(ErrorReply(model, error.status_code, code, message, retry_after(error.headers)))
+    quoted = str(error).rpartition("response body: ")[2].partition("\n")[0]
+    try:
+        body = ast.literal_eval(quoted)
+    except (ValueError, SyntaxError):
+        body = ""
+    return json_or_text(body), retry_after(error.headers)

@@ -14,11 +14,13 @@ committed before anything else is done with them. Errors of `augen.generation.se
                  gets no answer, the other batches go on, but the run ends with an error: otherwise the outs would
                  depend on how the network was doing. As many failures in a row as there are slots count as
                  ``SlowDown``.
-``SlowDown``     All batches pause, longer each time in a row, and the batch is sent again, as often as it takes. After
-                 `MAX_COOL_DOWNS` pauses without an answer in between the run ends.
+``SlowDown``     All batches pause, longer each time in a row, and the batch is sent again. A pause of some seconds is
+                 announced. After `MAX_COOL_DOWNS` pauses without an answer in between, or where they would take longer
+                 than `max_wait_s` together, the run ends.
 ``Unusable``     A ``Transient`` that the content may have caused. After a few retries the batch is halved, and a
                  single call that still fails is refused.
-``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on.
+``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on, unless
+                 `MOST_REFUSED_FIRST` were refused and none answered.
 ``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends.
 
 Requests are sent from a pool of threads, because the providers' SDKs block (two of the three can do nothing else).
@@ -32,6 +34,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -41,7 +44,7 @@ from augen.core.errors import AugenError
 from augen.core.progress import progress
 from augen.generation.served.account import Account, Answer
 from augen.generation.served.claims import CLAIM_S, Claims
-from augen.generation.served.errors import NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
+from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
 from augen.generation.served.failures import Failure
 from augen.generation.served.limits import Grant, Kind, Limiter, Pace, settle
 from augen.store.responses import Store
@@ -49,7 +52,9 @@ from augen.store.responses import Store
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a batch is sent again; random below these bounds
 COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses of all batches, where the provider names none
 MAX_COOL_DOWNS = 17
+SAID_FROM_S = 5.0  # shorter waits are not announced
 UNUSABLE_RETRIES = 3
+MOST_REFUSED_FIRST = 10  # calls, before the first answer: it is not the prompts then
 POLL_S = 0.25  # how often to look whether another process has its answer
 GO_ON = "what arrived is stored; run `dvc repro` again to go on"
 
@@ -72,13 +77,14 @@ class Call:
     payload: Payload
     characters: int = 0
     tokens: int = 0  # at most; corrected when the answer says how many it took
+    subject: str = ""  # what it is about: calls with the same one count as one where refusals are counted
 
 
 class Runner:
     """Asks one provider, and keeps its pace from one `fetch` to the next. Use it from one thread only.
 
-    `answers` holds every answer, by key; `refused` the cause where there will be none. `failures` lists the calls
-    that got no answer in spite of all retries; if there are any, `fetch` has raised.
+    `answers` holds every answer, by key; `refused` the provider's words where there will be none. `failures` lists the
+    calls that got no answer in spite of all retries; if there are any, `fetch` has raised.
     """
 
     def __init__(
@@ -100,7 +106,9 @@ class Runner:
         self._limiter = Limiter(pace.limits)
         self._loop = asyncio.Runner()
         self._bar: tqdm[Any] | None = None
+        self._subjects: dict[str, str] = {}  # of the calls that were answered or refused, by key
         self._cool_downs = 0  # in a row, without an answer in between
+        self._paused_s = 0.0  # by these together
         self._cooled_at = float("-inf")
         self._failed_in_a_row = 0  # requests
         self._asking: set[str] = set()  # keys claimed now: a second batch with one of them waits
@@ -109,6 +117,7 @@ class Runner:
 
     def fetch(self, batches: Sequence[Sequence[Call]]) -> None:
         """Get an answer to every call into `answers`. Raises AugenError when the run has to end before."""
+        self._subjects |= {call.key: call.subject for batch in batches for call in batch if call.subject}
 
         async def all_batches() -> None:
             self.look_up(call for batch in batches for call in batch)
@@ -131,6 +140,27 @@ class Runner:
     def start(self, batch: Sequence[Call]) -> "asyncio.Task[None]":
         """Inside a pipeline: ask for `batch`; the task ends when its answers are in `answers`."""
         return self._tasks.create_task(self._answer(list(batch)))
+
+    def check_refusals(self, most: float) -> None:
+        """Raise AugenError where no call got a text, or more than the share `most` of what was asked about got none."""
+        answered = {self._subjects.get(key, key) for key in self.answers}
+        refused = {self._subjects.get(key, key): words for key, words in self.refused.items()}
+        refused = {subject: words for subject, words in refused.items() if subject not in answered}
+        asked = len(answered) + len(refused)
+        if refused and (not answered or len(refused) > most * asked):
+            words = next(iter(refused.values()))
+            raise AugenError(
+                f"{self.name}: {len(refused):,} of {asked:,} prompts were refused (providers.max_refused is {most:g}), "
+                f"the first: {words}; reports/failed.jsonl lists them; what arrived is stored"
+            )
+        if answered and not any(answer["text"].strip() for answer in self.answers.values()):
+            thought = any(answer.get("thinking") for answer in self.answers.values())
+            why = (
+                "; they hold nothing but thinking: raise max_tokens, or turn thinking off (extra_body)"
+                if thought
+                else ""
+            )
+            raise AugenError(f"{self.name}: none of {len(self.answers):,} replies holds a text{why}")
 
     def look_up(self, calls: Iterable[Call]) -> None:
         """Take what the store holds of `calls` into `answers`."""
@@ -201,7 +231,12 @@ class Runner:
                     await asyncio.wait(halves)
                     return
                 self.account.refused[error.cause] += 1
-                self.refused[calls[0].key] = error.cause
+                self.refused[calls[0].key] = str(error)
+                if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
+                    self._over = True
+                    raise AugenError(
+                        f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
+                    ) from None
                 self._show(1)
                 return
             except Transient as error:
@@ -267,7 +302,11 @@ class Runner:
         except SlowDown as error:
             self._cool_down(error, sent_at)
             raise
+        except Refused as error:
+            self._bill(error)
+            raise
         except Transient as error:
+            self._bill(error)
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self._pace.concurrency:  # the provider has a problem, not this request
                 self._cool_down(error, sent_at)
@@ -282,6 +321,7 @@ class Runner:
             self.account.arrived(answer)
         settle(grants, "tokens", sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
         self._cool_downs = self._failed_in_a_row = 0
+        self._paused_s = 0.0
         if not self._proven:
             self._proven = True
             for _ in range(self._pace.concurrency - 1):
@@ -313,10 +353,31 @@ class Runner:
         self._cool_downs += 1
         if self._cool_downs > MAX_COOL_DOWNS:
             self._over = True
-            raise NoAnswer(error.cause, f"{self._cool_downs} times in a row") from None
+            raise NoAnswer(str(error), f"{self._cool_downs} times in a row") from None
         growing = min(COOL_DOWN_S * 2 ** (self._cool_downs - 1), LONGEST_COOL_DOWN_S)
         asked_for = error.retry_after_s if isinstance(error, SlowDown) else None
-        self._limiter.pause(max(growing, asked_for or 0.0))
+        seconds = max(growing, asked_for or 0.0)
+        self._paused_s += seconds
+        if self._paused_s > self._pace.max_wait_s:
+            self._over = True
+            until = (
+                f"to wait until {_clock(seconds)}"
+                if (asked_for or 0) > self._pace.max_wait_s
+                else f"to wait {self._paused_s:.3g} s in all"
+            )
+            raise NoAnswer(
+                str(error), f"{until} is longer than providers.max_wait_s ({self._pace.max_wait_s:g})"
+            ) from None
+        self._say_wait(error, seconds, "all requests wait")
+        self._limiter.pause(seconds)
+
+    def _bill(self, error: CallError) -> None:
+        if error.billed is not None:
+            self.account.wasted(error.billed)
+
+    def _say_wait(self, error: CallError, seconds: float, who: str) -> None:
+        if seconds >= SAID_FROM_S:
+            tqdm.write(f"{self.name}: {error}; {who} {seconds:.0f} s, until {_clock(seconds)}", file=sys.stderr)
 
     def _enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -326,6 +387,7 @@ class Runner:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, Transient):
             self.account.retries[error.cause] += 1
+            self._say_wait(error, state.upcoming_sleep, "this request waits")
 
     def _show(self, count: int) -> None:
         if self._bar is None:
@@ -333,6 +395,13 @@ class Runner:
         retries = self.account.retries.total()
         self._bar.set_postfix_str(f"cost {self.account.paid.cost:.2f}, {retries} sent again", refresh=False)
         self._bar.update(count)
+
+
+def _clock(seconds: float) -> str:
+    """The time of day in so many `seconds`, with the date where that is another one."""
+    now = datetime.now()
+    then = now + timedelta(seconds=seconds)
+    return then.strftime("%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

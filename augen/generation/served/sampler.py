@@ -3,13 +3,19 @@
 Where there are several models, the prompts are spread over them, and the next attempt at a prompt goes to the next
 model. Of a question's slots the first goes to the first model, the second to the second, and so on; a redraw goes to
 the model after the last one. ``Completion.author`` names the model that wrote. A sample's key is made of provider, base
-URL, model, prompt, every sampling parameter, seed and index; like the samples of local engines it is drawn once and
-kept.
+URL, model, prompt, every other field of the request, seed and index; like the samples of local engines it is drawn once
+and kept. Only whether log-probabilities are asked for is no part of the key, because that does not change what is
+written: what was paid for without them stays valid.
+
+What a model thinks is kept as the server sends it, beside the text or in it, and is taken off when a sample is read.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from augen.answers import split_thinking
+from augen.answers.thinking import begun
+from augen.core import params
 from augen.core.seeds import seed_of
 from augen.generation.base import Completion, IndexedRequest, Request
 from augen.generation.served.runner import Call, Runner
@@ -24,9 +30,12 @@ class ChatSampler:
     continues it as it stands.
     """
 
-    def __init__(self, runner: Runner, endpoint: Mapping[str, str], models: Sequence[str], chat: bool = True) -> None:
+    def __init__(
+        self, runner: Runner, endpoint: Mapping[str, str], settings: params.Chat, models: Sequence[str], chat: bool
+    ) -> None:
         self._runner = runner
         self._endpoint = endpoint
+        self._fields = {model: settings.fields(model) for model in models}
         self._models = models
         self._chat = chat
 
@@ -38,7 +47,7 @@ class ChatSampler:
         calls = [self._call(request, index) for request, index in requests]
         self._runner.label = label
         self._runner.fetch([[call] for call in calls])
-        return [self._completion(call.key) for call in calls]
+        return [self._completion(call.key, request) for call, (request, _) in zip(calls, requests, strict=True)]
 
     def close(self) -> None:
         """Nothing is loaded here that could be freed."""
@@ -48,25 +57,43 @@ class ChatSampler:
             turn = int(index["slot"]) - 1 + int(index["round"])
         else:
             turn = seed_of(request.prompt) + int(index.get("attempt", 0))
-        prompt = (
-            {"messages": [{"role": "user", "content": user_message(request.prompt)}]}
-            if self._chat
-            else {"prompt": request.prompt}
-        )
+        model = self._models[turn % len(self._models)]
+        payload = self._payload(request, model)
+        key = {"kind": "chat", **self._endpoint, "payload": payload, "seed": request.seed, "index": dict(index)}
+        if self._fields[model].logprobs:
+            payload = payload | {"logprobs": True if self._chat else 1}
+        # A token is hardly ever less than a character, so this is the most that the call can take.
+        most = len(request.prompt) + request.max_tokens
+        return Call(request_key(key), payload, tokens=most, subject=f"prompt {seed_of(request.prompt)}")
+
+    def _payload(self, request: Request, model: str) -> dict[str, Any]:
+        """The body of a request to `model`, as far as it can change the answer."""
+        fields = self._fields[model]
+        chat = {"messages": [{"role": "user", "content": user_message(request.prompt)}]}
         payload = {
-            "model": self._models[turn % len(self._models)],
-            **prompt,
+            "model": model,
+            **(chat if self._chat else {"prompt": request.prompt}),
             "temperature": request.temperature,
             "top_p": request.top_p,
-            "max_tokens": request.max_tokens,
+            fields.tokens_as: request.max_tokens,
         }
-        if self._endpoint["provider"] == "openai":  # of Qianfan's models only some take a seed
+        if fields.seed:
             payload["seed"] = request.seed
-        key = {"kind": "chat", **self._endpoint, "payload": payload, "seed": request.seed, "index": dict(index)}
-        # A token is hardly ever less than a character, so this is the most that the call can take.
-        return Call(request_key(key), payload, tokens=len(request.prompt) + request.max_tokens)
+        if fields.reasoning_effort:
+            payload["reasoning_effort"] = fields.reasoning_effort
+        return {name: value for name, value in (payload | fields.extra_body).items() if value is not None}
 
-    def _completion(self, key: str) -> Completion:
-        if answer := self._runner.answers.get(key):
-            return Completion(answer["text"], answer["tokens"], answer["finish"], answer["author"])
-        return Completion("", 0, "stop", refused=self._runner.refused[key])
+    def _completion(self, key: str, request: Request) -> Completion:
+        if (answer := self._runner.answers.get(key)) is None:
+            return Completion("", 0, "stop", refused=self._runner.refused[key])
+        opening = "" if self._chat else begun(request.prompt)
+        thinking, text = split_thinking(opening + answer["text"])
+        return Completion(
+            text,
+            answer["tokens"],
+            answer["finish"],
+            answer["author"],
+            # Log-probabilities of different models do not compare. Every question's first sample is by the first one.
+            logprob=answer.get("logprob") if answer["author"] == self._models[0] else None,
+            thinking="\n".join(filter(None, (answer.get("thinking"), thinking))),
+        )

@@ -24,6 +24,7 @@ from augen.generation.served.errors import (
     Transient,
     Unusable,
 )
+from augen.generation.served.network import check_proxies
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import required, scrubbed
 
@@ -50,8 +51,9 @@ _THIS_TEXT = ("FailedOperation.LanguageRecognitionErr",)
 
 class Tencent:
     def __init__(self, settings: params.Tencent) -> None:
-        """Raises Misconfigured where a key is not set."""
+        """Raises Misconfigured where a key is not set, or a proxy cannot be used."""
         self._secrets = required(NAME, KEYS)
+        check_proxies(NAME, "socks")
         self._settings = settings
         self._of_thread = threading.local()  # the SDK's session must not be shared
         self._client()  # loads the SDK now: if the first request waited for that, the next would come too soon

@@ -1,0 +1,49 @@
+"""Faults of the way to a server that no further try can mend: a proxy variable, a URL."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from augen.generation.served.errors import Misconfigured
+
+PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
+FINAL_PATHS = ("/chat/completions", "/completions")  # which are not part of a base URL
+
+
+def check_base_url(provider: str, url: str) -> None:
+    """Raise Misconfigured where `url` cannot be the address of a server."""
+    param = f"{provider}: providers.{provider}.base_url: {url!r}"
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise Misconfigured(f"{param} is no URL of a server; it has to look like http://127.0.0.1:8000/v1")
+    if any(parts.path.rstrip("/").endswith(path) for path in FINAL_PATHS):
+        raise Misconfigured(f"{param} must end before /chat/completions, which is added for every request")
+
+
+def check_proxies(provider: str, socks: str) -> None:
+    """Raise Misconfigured, which names the variable, where a proxy cannot be used.
+
+    `socks` is the module that the provider's SDK needs for SOCKS proxies.
+    """
+    for name, scheme in _proxies():
+        if scheme in ("socks5", "socks5h") and importlib.util.find_spec(socks):
+            continue
+        if scheme not in ("http", "https"):
+            raise Misconfigured(
+                f"{provider}: the environment variable {name} names a proxy of the kind {scheme}://, which cannot be "
+                f"used here; unset it, or name the http:// address of the same proxy"
+                + (f" (or install {socks})" if scheme.startswith("socks5") else "")
+            )
+
+
+def _proxies() -> Iterator[tuple[str, str]]:
+    """Variables that name a proxy, and its scheme; the value itself may hold a password."""
+    for name in PROXIES:
+        for spelling in (name, name.lower()):
+            if value := os.environ.get(spelling, "").strip():
+                yield spelling, value.split("://")[0].lower() if "://" in value else "http"
