@@ -28,9 +28,8 @@ history:
 	"with git; or, if it is a download, run: git init && git add --all && git commit --message start" >&2; exit 1; }
 
 repro: history $(INSTALLED)
-	dvc repro
-	@echo
-	@cat reports/gains.md
+	@began=$$(date +%s) && echo dvc repro && dvc repro && \
+	echo && cat reports/gains.md && echo && python -m tools.times $$began
 
 # The last two have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
 test: check

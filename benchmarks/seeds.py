@@ -43,22 +43,32 @@ def page(seeds: Sequence[int], metrics: Sequence[dict[str, Any]]) -> str:
     rows = []
     for step in (key for key in metrics[0]["steps"] if all(key in m["steps"] for m in metrics)):
         found = [m["steps"][step] for m in metrics]
-        gains = [row["gain"] for row in found if "gain" in row]
-        rows.append((step, over([row["accuracy"] for row in found]), over(gains, "+") if gains else ""))
-    rows.append(("all together", over([m["accuracy"] for m in metrics]), over([m["gain"] for m in metrics], "+")))
+        rows.append((step, over([row["accuracy"] for row in found]), *gained(found)))
+    rows.append(("all together", over([m["accuracy"] for m in metrics]), *gained(metrics)))
     for name, value in metrics[0].get("programs", {}).items():
         if isinstance(value, float) and not name.endswith("_se"):
             values = [m["programs"][name] for m in metrics if name in m["programs"]]
-            rows.append((f"programs: {name.replace('_', ' ')}", over(values), ""))
-    table = tabulate(rows, ("step", "accuracy", "gain"), tablefmt="github", disable_numparse=True)
+            rows.append((f"programs: {name.replace('_', ' ')}", over(values), "", ""))
+    table = tabulate(rows, ("step", "accuracy", "gain", "shown"), tablefmt="github", disable_numparse=True)
     questions = metrics[0]["questions"]
     return f"""# Over seeds
 
 Seeds {", ".join(map(str, seeds))}, about {questions:,} dev questions each: mean, and in brackets the lowest and the
-highest. The gain of a step is over the step before it.
+highest. The gain of a step is over the step before it, and *shown* if it is at least two standard errors in every seed.
 
 {table}
 """
+
+
+def gained(found: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """
+    >>> gained([{"gain": 0.25, "gain_se": 0.1}, {"gain": 0.75, "gain_se": 0.1}])
+    ('+0.500 (+0.250 … +0.750)', 'yes')
+    """
+    if not all("gain" in each for each in found):
+        return "", ""
+    shown = all(each["gain"] >= 2 * each["gain_se"] > 0 for each in found)
+    return over([each["gain"] for each in found], "+"), "yes" if shown else "no"
 
 
 def over(values: Sequence[float], sign: str = "") -> str:

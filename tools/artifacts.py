@@ -1,21 +1,29 @@
 """Compares the outs in the working tree with dvc.lock by hashing every file again.
 
-    python -m tools.artifacts    names each altered file, and ends with status 1 if there is one
+    python -m tools.artifacts                names each altered file, and ends with status 1 if there is one
+    python -m tools.artifacts --published    says of each out whether it is the one of the run that README shows
+
+The published run is the dvc.lock of the last commit. On any machine the outs of `SAME_EVERYWHERE` are the same to the
+byte. What a model was trained on or drew depends on the machine: the order in which its cores add up numbers.
 
 Without ``verify true`` on the remote (docs/SHARING.md), DVC does not check what it fetches: a file that somebody
 altered there is checked out without a warning, and `dvc status` calls it up to date.
 """
 
+import argparse
 import hashlib
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from tabulate import tabulate
 
 from augen.core.errors import AugenError
-from augen.core.run import no_arguments
+
+SAME_EVERYWHERE = ("prepare", "translate")  # stages
 
 
 def altered(root: Path) -> tuple[list[str], list[str]]:
@@ -36,9 +44,39 @@ def altered(root: Path) -> tuple[list[str], list[str]]:
     return changed, absent
 
 
+def published(root: Path) -> list[tuple[str, str]]:
+    """Each out of the dvc.lock under `root` and what it is beside the published one.
+
+    Raises AugenError if there is no readable dvc.lock, or none in the last commit.
+    """
+    shown = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, check=False)
+    if shown.returncode:
+        raise AugenError("the last commit has no dvc.lock: no run is published there")
+    _outs(root / "dvc.lock")  # is it one?
+    ours, theirs = stages_of((root / "dvc.lock").read_bytes()), stages_of(shown.stdout)
+    rows = []
+    for stage, content in ours.items():
+        before = {out["path"]: out.get("md5") for out in theirs.get(stage, {}).get("outs", [])}
+        for out in content.get("outs", []):
+            if before.get(out["path"]) == out.get("md5"):
+                meaning = "the published one"
+            elif content.get("params") != theirs.get(stage, {}).get("params"):
+                meaning = "another one: params differ"
+            elif stage in SAME_EVERYWHERE:
+                meaning = "another one: its code or its inputs were changed"
+            else:
+                meaning = "another one, as expected: it depends on this machine's arithmetic"
+            rows.append((out["path"], meaning))
+    return rows
+
+
+def stages_of(lock: bytes) -> dict[str, dict[str, Any]]:
+    return dict(YAML(typ="safe").load(lock.decode("utf-8"))["stages"])
+
+
 def _outs(lock: Path) -> list[dict[str, Any]]:
     try:
-        stages = YAML(typ="safe").load(lock.read_text(encoding="utf-8"))["stages"]
+        stages = stages_of(lock.read_bytes())
         return [out for stage in stages.values() for out in stage.get("outs", []) if "md5" in out]
     except FileNotFoundError:
         raise AugenError(f"{lock}: not found; dvc repro or dvc pull makes something that can be checked") from None
@@ -71,8 +109,11 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def main() -> None:
+def main(against_published: bool) -> None:
     try:
+        if against_published:
+            print(tabulate(published(Path.cwd()), tablefmt="plain"))
+            return
         changed, absent = altered(Path.cwd())
     except AugenError as error:
         sys.exit(str(error))
@@ -84,5 +125,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    no_arguments(main)
-    main()
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.artifacts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--published", action="store_true", help="compare with the run of the last commit")
+    main(parser.parse_args().published)

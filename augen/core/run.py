@@ -4,6 +4,7 @@ import argparse
 import errno
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ QUIET = {
     "DO_NOT_TRACK": "1",
 }
 
+TIMES = Path(".augen/times")  # a file per stage
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
 # Advice for errors of the operating system. Any other error is a defect of this program and gets a traceback.
@@ -48,6 +50,12 @@ def no_arguments(main: Callable[[], object], instead: str = "") -> None:
         parser.error(f"takes no arguments, found {' '.join(unknown)}" + (f"; {instead}" if instead else ""))
 
 
+def note_time(stage: str, seconds: float) -> None:
+    """Remember how long a stage took, for `python -m tools.times`."""
+    TIMES.mkdir(parents=True, exist_ok=True)
+    (TIMES / stage).write_text(f"{seconds:.1f}\n", encoding="utf-8")
+
+
 def run(main: Callable[[], None]) -> None:
     """Run the stage `main`. On an AugenError, a full disk or denied access, print the error and exit with 1.
 
@@ -58,9 +66,10 @@ def run(main: Callable[[], None]) -> None:
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    stage = Path(sys.argv[0]).stem
+    stage, began = Path(sys.argv[0]).stem, time.monotonic()
     try:
         main()
+        note_time(stage, time.monotonic() - began)
     except AugenError as error:
         sys.exit(f"{stage}: {error}")
     except OSError as error:

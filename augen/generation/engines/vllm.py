@@ -145,11 +145,12 @@ class VllmEngine:
 
         disable_progress_bar()
         plain: Any = AutoModelForCausalLM.from_pretrained(
-            self._settings.generator, revision=self._settings.revision, dtype=torch.float32, use_safetensors=True
+            self._settings.generator, revision=self._settings.revision, dtype="auto", use_safetensors=True
         )
-        merged: Any = PeftModel.from_pretrained(plain, str(self._settings.adapter)).merge_and_unload()
+        dtype = plain.dtype if self._settings.dtype == "auto" else getattr(torch, self._settings.dtype)
+        merged: Any = PeftModel.from_pretrained(plain.float(), str(self._settings.adapter)).merge_and_unload()
         with TemporaryDirectory(prefix="augen-merged-") as directory:
-            merged.to(getattr(torch, self._settings.dtype)).save_pretrained(directory)
+            merged.to(dtype).save_pretrained(directory)
             del plain, merged
             return self._load(directory, revision=None)
 
