@@ -36,6 +36,7 @@ from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import Method, VotingSettings
 from augen.voting.vote import handed_in, pass_at_k, vote_at_k, winners
 
+CLAIMED = 2  # standard errors
 FAMILY = re.compile(r"[a-z]+_\d+_(.+)")
 
 
@@ -50,13 +51,13 @@ class Step:
 
 
 def verdict_of(difference: Estimate) -> str:
-    """`gained`, `not shown` (less than one standard error), `no change` (in no problem) or `lost`."""
+    """`gained`, `not shown` (less than `CLAIMED` standard errors), `no change` (in no problem) or `lost`."""
     value, se = difference
     if value == 0 and not se > 0:
         return "no change"
     if value < 0:
         return "lost"
-    return "gained" if value > 0 and value >= se else "not shown"
+    return "gained" if value > 0 and value >= CLAIMED * se else "not shown"
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,7 @@ def gains_page(report: Report) -> str:
 {gains_table(report.gains, "github")}
 
 ± is one standard error, clustered by problem; that of a difference is paired by question. *not shown*: the
-gain is smaller than its standard error; *no change*: in no problem; *lost*: the step made it worse here. One sample
+gain is smaller than two standard errors; *no change*: in no problem; *lost*: the step made it worse here. One sample
 stands for the mean over all samples of round 0 (with infer.adaptive: of the slots that every question has). The best
 constant was chosen on these same questions.
 
