@@ -20,6 +20,7 @@ CLONED = (
     "dvc plots diff",
     "python -m augen.entries show data/filtered/entries.pkl --limit 3",
     "python -m tools.picture docs/result.svg",
+    "python -m tools.artifacts --published",
     "python -m augen.puzzles --count 1000 --seed 7 --out more.jsonl",
 )
 EXPERIMENTS = (  # there too, in this order

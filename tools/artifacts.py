@@ -58,7 +58,9 @@ def published(root: Path) -> list[tuple[str, str]]:
     for stage, content in ours.items():
         before = {out["path"]: out.get("md5") for out in theirs.get(stage, {}).get("outs", [])}
         for out in content.get("outs", []):
-            if before.get(out["path"]) == out.get("md5"):
+            if not (root / out["path"]).exists():
+                meaning = "not there yet"
+            elif before.get(out["path"]) == out.get("md5"):
                 meaning = "the published one"
             elif content.get("params") != theirs.get(stage, {}).get("params"):
                 meaning = "another one: params differ"

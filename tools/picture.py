@@ -29,7 +29,7 @@ STEPS = {  # keys of "steps" in reports/metrics.json in words; others stand as t
     "plain": "plain model, one sample",
     "single": "+ {setup}",
     "voting": "+ majority vote",
-    "scorer": "+ scorer",
+    "scorer": "+ weighted vote",
     "redraw": "+ redraw",
     "solver": "+ solver",
     "fallback": "+ fallback letter",
