@@ -32,11 +32,12 @@ def main() -> None:
     author = author_of(p.reason_true, p.model)
     texts = "right reasonings and programs" if p.reason_true.programs else "right reasonings"
     print(f"{texts} by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
+    hinted, choose, only_uncertain = p.reason_true.hinted, p.reason_true.choose, p.reason_true.only_uncertain
     with open_writer("reason_true", p.reason_true, p) as (writer, sampler), Store(default_path()) as store:
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
-            written[name], failed = explain_right(entries, writer, sampler, p.reason_true.hinted)
+            written[name], failed = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
             failures += failed
             if p.reason_true.programs:
                 examples = worked_programs(lacking_program(entries), p)

@@ -288,8 +288,18 @@ class Reason(Section):
 
 class ReasonTrue(Reason):
     hinted: bool
+    choose: Literal["first", "likeliest"]
+    only_uncertain: bool
     programs: bool
     program_examples: Count
+
+    @model_validator(mode="after")
+    def _tells_certainty(self) -> "ReasonTrue":
+        if self.only_uncertain and self.hinted:
+            raise ValueError("only_uncertain needs attempts without the answer: set hinted or only_uncertain to false")
+        if self.only_uncertain and self.attempts == 1:
+            raise ValueError("only_uncertain needs at least 2 attempts: one is always right or always wrong")
+        return self
 
 
 class ReasonFalse(Reason):
