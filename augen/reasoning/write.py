@@ -45,6 +45,7 @@ class Writer:
     window: Window | None  # of the generator; None: a provider wraps prompts itself, and says what is too long
     author: str  # of completions that do not name their own
     seed: int
+    adapter: bool = False  # the generator writes with the adapter that its sampler was opened with
 
     def request(self, prompt: str, purpose: str, question: str, attempt: int) -> Request:
         return Request(
@@ -53,6 +54,7 @@ class Writer:
             temperature=self.settings.temperature,
             top_p=1.0,
             max_tokens=self.settings.max_tokens,
+            adapter=self.adapter,
         )
 
     def prompt_of(self, task: "Task") -> str | None:

@@ -1,17 +1,23 @@
-"""Which reasonings of the real generator become lessons: the tiny model on a few of the default questions."""
+"""Which reasonings of the real generator become lessons: the tiny model on a few of the default questions.
 
-from collections.abc import Iterator
+And one more round: lessons that a generator writes with the adapter of an earlier run.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from augen.answers import parse_answer
+from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, questions
 from augen.entries.jsonl import read_jsonl
 from augen.generation.base import Completion, IndexedRequest, Sampler
 from augen.generation.open import Generator, open_sampler
+from augen.generation.sampler import EngineSampler
 from augen.reasoning.write import Writer, explain_right
+from augen.reasoning.writer import open_writer
 from tests.params import params
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +36,7 @@ class Watched:
         self.sampler = sampler
         self.drawn: dict[str, list[Completion]] = {}
 
-    def draw(self, requests: list[IndexedRequest], label: str) -> list[Completion]:
+    def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
         completions = self.sampler.draw(requests, label)
         for (request, _), completion in zip(requests, completions, strict=True):
             self.drawn.setdefault(request.prompt, []).append(completion)
@@ -95,3 +101,44 @@ def test_the_default_stops_at_the_first_right_one(entries: list[Entry], sampler:
         assert [right(item, [attempt]) != [] for attempt in attempts[:-1]] == [False] * (len(attempts) - 1)
         assert item.reasoning == (attempts[-1].text.strip() if right(item, attempts) else None)
     assert sum(map(len, drawn)) < ATTEMPTS * len(items)
+
+
+# --- with the adapter of an earlier run
+
+
+def test_the_generator_writes_with_the_adapter(
+    tiny_model: Path, tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
+    p = params({"model.generator": str(tiny_model), "engine.max_model_len": 512, "prompt.solve": "解答。"})
+    settings = p.reason_true.model_copy(update={"attempts": 2, "max_tokens": 12})
+    question = [Entry("甲比乙高。", [QuestionItem("谁最高？", ["乙", "甲"], answer="B")], "p")]
+    texts = []
+    for adapter in (None, tiny_adapter, tiny_adapter):
+        generator = Generator(p.model, p.engine, p.prompt, adapter)
+        writer = Writer(p.prompt, settings, generator.window("local"), "tiny", p.seed, adapter is not None)
+        with open_sampler("reason_true", "transformers", generator) as sampler:
+            watched = Watched(sampler)
+            explain_right(question, writer, watched, hinted=False)
+            assert isinstance(sampler, EngineSampler)
+            texts.append(([c.text for c in watched.drawn[next(iter(watched.drawn))]], sampler.usage.drawn))
+    (plain, first), (tuned, second), (again, third) = texts
+    assert plain != tuned and tuned == again
+    assert (first, second, third) == (2, 2, 0), "its samples are stored, apart from those of the plain generator"
+
+
+def test_open_writer_names_the_adapter_as_part_of_the_author(
+    tiny_model: Path, tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
+    p = params({"model.generator": str(tiny_model)})
+    with open_writer("reason_true", p.reason_true, p, str(tiny_adapter)) as (writer, sampler):
+        assert (writer.author, writer.adapter) == (f"{tiny_model} with {tiny_adapter}", True)
+        assert isinstance(sampler, EngineSampler) and (sampler.identity.adapter or "").startswith("sha256:")
+    with open_writer("reason_true", p.reason_true, p) as (writer, _):
+        assert (writer.author, writer.adapter) == (str(tiny_model), False)
+    with (
+        pytest.raises(AugenError, match=r"params.yaml: reason_true.adapter: no adapter in models/none; keep one of"),
+        open_writer("reason_true", p.reason_true, p, "models/none"),
+    ):
+        raise AssertionError("opened")

@@ -179,6 +179,14 @@ def test_a_faulty_value_is_named_with_its_key(key: str, value: Any, message: str
             "reason_true: only_uncertain needs attempts without the answer: set hinted or only_uncertain to false",
         ),
         (
+            {"reason_true": {"backend": "openai", "models": ["m"], "adapter": "models/adapter_1"}},
+            "reason_true: backend openai cannot load an adapter: set adapter to null",
+        ),
+        (
+            {"reason_true": {"adapter": "./models/adapter/"}},
+            "reason_true: adapter models/adapter is what this run will train: name a copy of an earlier one",
+        ),
+        (
             {"reason_true": {"attempts": 1, "only_uncertain": True}},
             "reason_true: only_uncertain needs at least 2 attempts: one is always right or always wrong",
         ),
