@@ -3,6 +3,8 @@
 And one more round: lessons that a generator writes with the adapter of an earlier run.
 """
 
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from augen.generation.open import Generator, open_sampler
 from augen.generation.sampler import EngineSampler
 from augen.reasoning.write import Writer, explain_right
 from augen.reasoning.writer import open_writer
+from augen.store.identity import content_hash
+from tests.integration.paid import Repository
 from tests.params import params
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +146,19 @@ def test_open_writer_names_the_adapter_as_part_of_the_author(
         open_writer("reason_true", p.reason_true, p, "models/none"),
     ):
         raise AssertionError("opened")
+
+
+def test_an_adapter_is_kept_and_versioned_by_the_commands_of_the_readme(tiny_adapter: Path, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository", [], {})
+    folder = repository.path
+    for name in ("dvc.yaml", ".dvcignore", ".dvc/config"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    shutil.copytree(tiny_adapter, folder / "models/adapter")
+    for command in (("cp", "-rL", "models/adapter", "models/adapter_1"), ("dvc", "add", "models/adapter_1")):
+        done = repository.run(*command, timeout_s=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "models/adapter_1.dvc").is_file()
+    assert content_hash(folder / "models/adapter_1") == content_hash(tiny_adapter)
+    assert "/adapter_1" in (folder / "models/.gitignore").read_text(encoding="utf-8").splitlines()
