@@ -29,14 +29,16 @@ PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken: each family
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "rag", "reason_true")
     written, failures = {}, list[Failure]()
-    author = author_of(p.reason_true, p.model)
+    adapter = p.reason_true.adapter
+    author = author_of(p.reason_true, p.model, adapter)
     texts = "right reasonings and programs" if p.reason_true.programs else "right reasonings"
     print(f"{texts} by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
-    with open_writer("reason_true", p.reason_true, p) as (writer, sampler), Store(default_path()) as store:
+    hinted, choose, only_uncertain = p.reason_true.hinted, p.reason_true.choose, p.reason_true.only_uncertain
+    with open_writer("reason_true", p.reason_true, p, adapter) as (writer, sampler), Store(default_path()) as store:
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
-            written[name], failed = explain_right(entries, writer, sampler, p.reason_true.hinted)
+            written[name], failed = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
             failures += failed
             if p.reason_true.programs:
                 examples = worked_programs(lacking_program(entries), p)

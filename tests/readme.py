@@ -44,6 +44,8 @@ ELSEWHERE = {
     "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),
     "dvc push --run-cache": ("tests/e2e/test_sharing.py", 'run("dvc", "push", "--run-cache")'),
     "python -m tools.artifacts": ("tests/e2e/test_sharing.py", 'run("python", "-m", "tools.artifacts")'),
+    "cp -rL models/adapter models/adapter_1": ("tests/integration/test_lessons.py", '"cp", "-rL"'),
+    "dvc add models/adapter_1": ("tests/integration/test_lessons.py", '"dvc", "add", "models/adapter_1"'),
     ". .venv/bin/activate": ("tests/unit/test_readme.py", "activate"),
     "python3 -m venv .venv": ("tests/unit/test_readme.py", "-m venv"),
     "cp params.production.yaml params.yaml": ("tests/unit/test_readme.py", "cp params.production.yaml"),

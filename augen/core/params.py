@@ -287,9 +287,28 @@ class Reason(Section):
 
 
 class ReasonTrue(Reason):
+    adapter: Text | None
     hinted: bool
+    choose: Literal["first", "likeliest"]
+    only_uncertain: bool
     programs: bool
     program_examples: Count
+
+    @model_validator(mode="after")
+    def _tells_certainty(self) -> "ReasonTrue":
+        if self.only_uncertain and self.hinted:
+            raise ValueError("only_uncertain needs attempts without the answer: set hinted or only_uncertain to false")
+        if self.only_uncertain and self.attempts == 1:
+            raise ValueError("only_uncertain needs at least 2 attempts: one is always right or always wrong")
+        return self
+
+    @model_validator(mode="after")
+    def _earlier_adapter(self) -> "ReasonTrue":
+        if self.adapter and self.backend != "local":
+            raise ValueError(f"backend {self.backend} cannot load an adapter: set adapter to null")
+        if self.adapter and Path(self.adapter) == Path("models/adapter"):
+            raise ValueError("adapter models/adapter is what this run will train: name a copy of an earlier one")
+        return self
 
 
 class ReasonFalse(Reason):

@@ -15,7 +15,7 @@ from augen.generation.served.failures import Failure
 from augen.programs.language import program_of
 from augen.programs.verdicts import SolveMany
 from augen.prompts.sections import Example, program_prompt
-from augen.reasoning.write import TOO_LONG, Reading, Task, Writer, write_texts
+from augen.reasoning.write import TOO_LONG, Reading, Task, Writer, chosen, write_texts
 
 
 def lacking_program(entries: Sequence[Entry]) -> list[Question]:
@@ -41,7 +41,7 @@ def write_programs(
         )
         for question, own in zip(lacking_program(entries), examples, strict=True)
     ]
-    (written, *_), wrong = write_texts(tasks, writer, sampler, "programs", partial(_read, solve))
+    (right, *_), wrong = write_texts(tasks, writer, sampler, "programs", partial(_read, solve))
     last = {id: readings[-1] if readings else Reading(None, TOO_LONG) for id, readings in wrong.items()}
     if last:
         counts = Counter(reading.cause for reading in last.values()).most_common()
@@ -52,8 +52,8 @@ def write_programs(
     ]
 
     def programmed(question: Question) -> QuestionItem:
-        completion = written.get(question.id)
-        return replace(question.item, program=program_of(completion.text)) if completion else question.item
+        texts = right.get(question.id)
+        return replace(question.item, program=program_of(chosen(texts).text)) if texts else question.item
 
     return with_items(entries, programmed), failures
 

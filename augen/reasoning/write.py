@@ -3,7 +3,8 @@
 Right, hinted: the model is given the right answer and explains it, until its text ends in that answer.
 Right, not hinted: it solves the question until it finds the right answer (rejection sampling, as in STaR, Zelikman
 et al. 2022, https://arxiv.org/abs/2203.14465). A model that was told the answer can end in it by steps that do not
-lead there.
+lead there. Of several right texts the ``first`` is kept, or the ``likeliest``; questions whose attempts were all right
+can be left out, as there is little to learn from them.
 Wrong, ``hinted``: it is given a wrong answer, drawn by seed from all the others, and explains that.
 Wrong, ``sampled``: it solves the question without any hint, and a text that ends in a wrong answer is kept. From the
 same draws a right text of each question is kept too. So right and wrong texts have one author, and a scorer cannot
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from random import Random
 from typing import Literal, NamedTuple
 
@@ -30,6 +32,7 @@ from augen.prompts.sections import Example, explain_prompt, solve_prompt
 from augen.prompts.window import Window
 
 Negatives = Literal["hinted", "sampled"]
+Choose = Literal["first", "likeliest"]
 TOO_LONG = "too long for engine.max_model_len"
 
 
@@ -42,6 +45,7 @@ class Writer:
     window: Window | None  # of the generator; None: a provider wraps prompts itself, and says what is too long
     author: str  # of completions that do not name their own
     seed: int
+    adapter: bool = False  # the generator writes with the adapter that its sampler was opened with
 
     def request(self, prompt: str, purpose: str, question: str, attempt: int) -> Request:
         return Request(
@@ -50,6 +54,7 @@ class Writer:
             temperature=self.settings.temperature,
             top_p=1.0,
             max_tokens=self.settings.max_tokens,
+            adapter=self.adapter,
         )
 
     def prompt_of(self, task: "Task") -> str | None:
@@ -82,11 +87,17 @@ Read = Callable[[Sequence[Task], Sequence[Completion]], Sequence[Reading]]
 
 
 def explain_right(
-    entries: Sequence[Entry], writer: Writer, sampler: Sampler, hinted: bool
+    entries: Sequence[Entry],
+    writer: Writer,
+    sampler: Sampler,
+    hinted: bool,
+    choose: Choose = "first",
+    only_uncertain: bool = False,
 ) -> tuple[list[Entry], list[Failure]]:
     """Every question with a reasoning that ends in its own answer, if one of the attempts gave it.
 
-    Questions that already have a reasoning (solver-verified puzzles) keep it.
+    Of several the one that `choose` names (see ``chosen``). With `only_uncertain`, questions that all attempts
+    answered right get none. Questions that already have a reasoning (solver-verified puzzles) keep it.
     """
     tasks = []
     for question in questions(entries):
@@ -94,8 +105,14 @@ def explain_right(
         if item.answer and not item.reasoning:
             prompt = _explaining(writer, question, item.answer) if hinted else _solving(writer, question)
             tasks.append(Task(question.id, item, prompt, ({item.answer},)))
-    (written, *_), wrong = write_texts(tasks, writer, sampler, "right reasonings", _read_reasonings)
+    every = choose == "likeliest" or only_uncertain
+    (right, *_), wrong = write_texts(tasks, writer, sampler, "right reasonings", _read_reasonings, every)
     failures = _failures(wrong)
+    if only_uncertain:
+        uncertain = {id: texts for id, texts in right.items() if len(texts) < writer.settings.attempts}
+        print(f"{len(right) - len(uncertain):,} of these were right in every attempt and are left out")
+        right = uncertain
+    written = {id: chosen(texts, choose) for id, texts in right.items()}
 
     def explained(question: Question) -> QuestionItem:
         return question.item if question.item.reasoning else _with_text(question, written, writer)
@@ -122,7 +139,8 @@ def explain_wrong(
             tasks.append(Task(question.id, item, _explaining(writer, question, letter), ({letter},)))
         else:
             tasks.append(Task(question.id, item, _solving(writer, question), (set(wrong), {item.answer})))
-    (written, *right), failed = write_texts(tasks, writer, sampler, "wrong reasonings", _read_reasonings)
+    drawn, failed = write_texts(tasks, writer, sampler, "wrong reasonings", _read_reasonings)
+    written, *right = [{id: chosen(texts) for id, texts in found.items()} for found in drawn]
     failures = _failures(failed)
 
     def argued(question: Question) -> QuestionItem:
@@ -131,6 +149,20 @@ def explain_wrong(
 
     own = with_items(entries, lambda question: _with_text(question, right[0], writer)) if right else []
     return with_items(entries, argued), own, failures
+
+
+def chosen(texts: Sequence[Completion], choose: Choose = "first") -> Completion:
+    """The first of `texts`, or the one whose tokens have the highest mean log-probability.
+
+    Of equally likely ones that is the first. A text whose log-probability is not known yields to any where it is.
+
+    >>> texts = [Completion("答案是：B", 3, "stop", logprob=mean) for mean in (-2.0, None, -0.5)]
+    >>> chosen(texts).logprob, chosen(texts, "likeliest").logprob
+    (-2.0, -0.5)
+    """
+    if choose == "first":
+        return texts[0]
+    return max(texts, key=lambda text: -inf if text.logprob is None else text.logprob)
 
 
 def wrong_letters(item: QuestionItem) -> list[str]:
@@ -155,16 +187,17 @@ def _solving(writer: Writer, question: Question) -> Callable[[Sequence[Example]]
 
 
 def write_texts(
-    tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str, read: Read
-) -> tuple[list[dict[str, Completion]], dict[str, list[Reading]]]:
-    """For each of the sets of answers that tasks accept: the first text of each task that ends in one, by task id.
+    tasks: Sequence[Task], writer: Writer, sampler: Sampler, label: str, read: Read, every: bool = False
+) -> tuple[list[dict[str, list[Completion]]], dict[str, list[Reading]]]:
+    """For each of the sets of answers that tasks accept: the texts of each task that end in one, by task id.
 
-    A task that lacks a text is tried again, up to `attempts` times in all. Beside these, for tasks that lack a text of
-    the first set: what `read` found in each attempt, nothing if the prompt is too long.
+    A task that lacks a text is tried again, up to `attempts` times in all; with `every`, each task is tried that many
+    times. Texts are in the order of their attempts, at least one for each id. Beside these, for tasks that lack a text
+    of the first set: what `read` found in each attempt, nothing if the prompt is too long.
     """
     attempts = writer.settings.attempts
     sets = max((len(task.accepted) for task in tasks), default=1)
-    written: list[dict[str, Completion]] = [{} for _ in range(sets)]
+    written: list[dict[str, list[Completion]]] = [{} for _ in range(sets)]
     readings: dict[str, list[Reading]] = {task.id: [] for task in tasks}
     prompts = {task.id: prompt for task in tasks if (prompt := writer.prompt_of(task)) is not None}
     open_tasks = [task for task in tasks if task.id in prompts]
@@ -178,9 +211,10 @@ def write_texts(
         for task, completion, reading in zip(open_tasks, completions, read(open_tasks, completions), strict=True):
             for found, answers in zip(written, task.accepted, strict=False):
                 if reading.answer in answers:
-                    found.setdefault(task.id, completion)
+                    found.setdefault(task.id, []).append(completion)
             readings[task.id].append(reading)
-        open_tasks = [t for t in open_tasks if any(t.id not in found for found in written[: len(t.accepted)])]
+        if not every:
+            open_tasks = [t for t in open_tasks if any(t.id not in found for found in written[: len(t.accepted)])]
     print(f"{label}: for {len(written[0]):,} of the {len(tasks):,} questions that needed one")
     return written, {id: found for id, found in readings.items() if id not in written[0]}
 

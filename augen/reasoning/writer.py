@@ -2,23 +2,39 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from augen.core import params
+from augen.core.errors import AugenError
 from augen.generation.base import Sampler
 from augen.generation.open import Generator, open_sampler
 from augen.reasoning.write import Writer
 
 
-def author_of(settings: params.Reason, model: params.Model) -> str:
+def author_of(settings: params.Reason, model: params.Model, adapter: str | None = None) -> str:
     """Who writes, to be printed."""
-    return model.generator if settings.backend == "local" else f"{', '.join(settings.models)} ({settings.backend})"
+    if settings.backend != "local":
+        return f"{', '.join(settings.models)} ({settings.backend})"
+    return f"{model.generator} with {adapter}" if adapter else model.generator
 
 
 @contextmanager
-def open_writer(stage: str, settings: params.Reason, p: params.Params) -> Iterator[tuple[Writer, Sampler]]:
-    """How `stage` asks for texts, and what it draws them from."""
-    generator = Generator(p.model, p.engine, p.prompt) if settings.backend == "local" else None
+def open_writer(
+    stage: str, settings: params.Reason, p: params.Params, adapter: str | None = None
+) -> Iterator[tuple[Writer, Sampler]]:
+    """How `stage` asks for texts, and what it draws them from: the local generator with the folder `adapter`, if any.
+
+    Raises AugenError if there is no adapter in that folder.
+    """
+    folder = Path(adapter) if adapter else None
+    if folder and not (folder / "adapter_config.json").is_file():
+        raise AugenError(
+            f"params.yaml: {stage}.adapter: no adapter in {folder}; keep one of an earlier run there "
+            f"(cp -rL models/adapter {folder}), or set it to null"
+        )
+    generator = Generator(p.model, p.engine, p.prompt, folder) if settings.backend == "local" else None
     window = generator.window("local") if generator else None
-    author = p.model.generator if generator else ""  # paid completions name the model that wrote them
+    # Paid completions name the model that wrote them.
+    author = author_of(settings, p.model, adapter) if generator else ""
     with open_sampler(stage, settings.backend, generator, p.providers, settings.models) as sampler:
-        yield Writer(p.prompt, settings, window, author, p.seed), sampler
+        yield Writer(p.prompt, settings, window, author, p.seed, adapter is not None), sampler

@@ -175,6 +175,22 @@ def test_a_faulty_value_is_named_with_its_key(key: str, value: Any, message: str
             "translate: min_length_ratio must be below max_length_ratio",
         ),
         (
+            {"reason_true": {"hinted": True, "only_uncertain": True}},
+            "reason_true: only_uncertain needs attempts without the answer: set hinted or only_uncertain to false",
+        ),
+        (
+            {"reason_true": {"backend": "openai", "models": ["m"], "adapter": "models/adapter_1"}},
+            "reason_true: backend openai cannot load an adapter: set adapter to null",
+        ),
+        (
+            {"reason_true": {"adapter": "./models/adapter/"}},
+            "reason_true: adapter models/adapter is what this run will train: name a copy of an earlier one",
+        ),
+        (
+            {"reason_true": {"attempts": 1, "only_uncertain": True}},
+            "reason_true: only_uncertain needs at least 2 attempts: one is always right or always wrong",
+        ),
+        (
             {"scorer": {"optimizer": "lomo", "gradient_accumulation": 2}},
             "scorer: optimizer lomo updates during backward: set gradient_accumulation to 1",
         ),

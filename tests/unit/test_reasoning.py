@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from augen.entries import Entry, QuestionItem, question_id
-from augen.generation.base import Request
+from augen.generation.base import Completion, Request
+from augen.generation.served.failures import Failure
 from augen.prompts.sections import explain_prompt, solve_prompt
-from augen.reasoning.write import Negatives, Writer, explain_right, explain_wrong, wrong_letters
+from augen.reasoning.write import Negatives, Writer, chosen, explain_right, explain_wrong, wrong_letters
 from tests.fakes import FakeEngine, FakeWindow, a_writer, sampler_of
 
 
@@ -167,6 +168,87 @@ def test_more_attempts_ask_only_for_the_new_ones(tmp_path: Path) -> None:
     engine = FakeEngine(obedient)
     [done] = right([entry("B")], engine, tmp_path, attempts=3)
     assert len(engine.asked) == 1 and done.questions[0].reasoning
+
+
+# --- right, several to choose from
+
+
+def told(*attempts: tuple[str, float | None]) -> FakeEngine:
+    """Writes these answers with these log-probabilities, one attempt after the other, to each question alike."""
+    seeds: dict[str, list[int]] = {}
+
+    def attempt(request: Request) -> tuple[str, float | None]:
+        asked = seeds.setdefault(request.prompt, [])
+        if request.seed not in asked:
+            asked.append(request.seed)
+        return attempts[asked.index(request.seed)]
+
+    return FakeEngine(
+        lambda request: f"{attempt(request)[1]}\n答案是：{attempt(request)[0]}", lambda request: attempt(request)[1]
+    )
+
+
+def lesson(engine: FakeEngine, folder: Path, **how: Any) -> tuple[str | None, list[Failure]]:
+    """The first line of the reasoning kept for a question whose answer is B, and the failures."""
+    with sampler_of(engine, folder) as sampler:
+        [done], failures = explain_right([entry("B")], writer(attempts=4), sampler, hinted=False, **how)
+    text = done.questions[0].reasoning
+    assert (done.questions[0].author is None) == (text is None)
+    return text and text.splitlines()[0], failures
+
+
+def test_the_likeliest_of_the_right_ones_is_kept_and_every_attempt_drawn(tmp_path: Path) -> None:
+    engine = told(("B", -0.4), ("A", -0.1), ("B", -0.2), ("B", -0.3))
+    assert lesson(engine, tmp_path, choose="likeliest") == ("-0.2", [])
+    assert len(engine.asked) == 4
+
+
+def test_the_first_asks_no_more_and_likeliest_takes_over_what_it_drew(tmp_path: Path) -> None:
+    engine = told(("A", -0.1), ("B", -0.4), ("B", -0.3), ("B", -0.2))
+    assert lesson(engine, tmp_path) == ("-0.4", []) and len(engine.asked) == 2
+    assert lesson(engine, tmp_path, choose="likeliest") == ("-0.2", []) and len(engine.asked) == 4
+    assert lesson(engine, tmp_path) == ("-0.4", []) and len(engine.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("attempts", "kept"),
+    [
+        ([("A", -0.1), ("B", None), ("B", None), ("A", None)], 1),  # none known: the first
+        ([("B", None), ("B", -2.0), ("B", -3.0), ("B", None)], 1),  # known ones go before unknown ones
+        ([("A", None), ("B", -1.0), ("B", -1.0), ("B", -1.0)], 1),  # equals: the first
+    ],
+)
+def test_where_the_log_probability_says_nothing_the_first_is_kept(
+    attempts: list[tuple[str, float | None]], kept: int, tmp_path: Path
+) -> None:
+    texts = [Completion(f"{place}", 1, "stop", logprob=mean) for place, (_, mean) in enumerate(attempts)]
+    right = [text for text, (letter, _) in zip(texts, attempts, strict=True) if letter == "B"]
+    assert chosen(right, "likeliest").text == str(kept)
+    assert chosen(right).text == right[0].text
+
+
+@pytest.mark.parametrize(
+    ("letters", "first", "likeliest", "failures"),
+    [
+        ("BBBB", None, None, 0),  # always right
+        ("ABAB", "-0.3", "-0.1", 0),
+        ("BBBA", "-0.4", "-0.2", 0),
+        ("AAAC", None, None, 1),  # never right
+    ],
+)
+def test_only_questions_that_are_sometimes_right_give_lessons(
+    letters: str, first: str | None, likeliest: str | None, failures: int, tmp_path: Path
+) -> None:
+    engine = told(*zip(letters, (-0.4, -0.3, -0.2, -0.1), strict=True))
+    text, failed = lesson(engine, tmp_path, only_uncertain=True)
+    assert (text, len(failed), len(engine.asked)) == (first, failures, 4)
+    assert lesson(engine, tmp_path, only_uncertain=True, choose="likeliest")[0] == likeliest
+
+
+def test_a_reasoning_that_was_there_is_kept_however_certain_the_question_is(tmp_path: Path) -> None:
+    before = Entry("题目。", [QuestionItem("问？", ["1", "2"], "旧。\n答案是：A", "A", "solver")], "p")
+    with sampler_of(FakeEngine(obedient), tmp_path) as sampler:
+        assert explain_right([before], writer(), sampler, False, "likeliest", only_uncertain=True) == ([before], [])
 
 
 # --- wrong, hinted
