@@ -24,6 +24,9 @@ BUSY_TIMEOUT_S = 60.0  # how long a writer waits for another one; a commit takes
 
 _CREATE = "CREATE TABLE responses (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER)"
 
+# Key and value of a row as bytes, whatever damage makes of their types.
+BYTES = "ifnull(CAST(key AS BLOB), x''), ifnull(CAST(value AS BLOB), x'')"
+
 _REPAIR = "`python -m augen.store repair {path}` saves what is sound"
 _NOT_A_STORE = (
     "move it away (its responses will then be asked for again), restore a copy of it, "
@@ -49,6 +52,10 @@ _ADVICE = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_IOERR: _DISK,
 }
+
+
+class NewerStore(AugenError):
+    """The store is of a version that this program does not know."""
 
 
 @contextmanager
@@ -161,12 +168,12 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
     columns = [row[1] for row in connection.execute("PRAGMA table_info(responses)")]
     if owner != APPLICATION_ID:
         raise AugenError(f"{path}: a SQLite file, but not a response store; {_NOT_A_STORE.format(path=path)}")
-    if not 0 <= version <= VERSION:
-        raise AugenError(
+    if VERSION < version <= VERSION + 1000:  # beyond that it is damage
+        raise NewerStore(
             f"{path}: a response store of version {version}, and this program knows versions up to {VERSION}; "
             "update the program, or name another place in AUGEN_CACHE"
         )
-    if columns != (COLUMNS if version else COLUMNS[:2]):
+    if version not in (0, VERSION) or columns != (COLUMNS if version else COLUMNS[:2]):
         raise AugenError(
             f"{path}: its table of responses is not that of version {version}; {_DAMAGED.format(path=path)}"
         )
@@ -180,7 +187,7 @@ def _add_checksums(connection: sqlite3.Connection, path: Path) -> None:
         print(f"{path}: {rows:,} responses of an older version get checksums, once", file=sys.stderr)
     connection.create_function("checksum_of", 2, _first_checksum, deterministic=True)
     connection.execute("ALTER TABLE responses ADD COLUMN checksum INTEGER")
-    connection.execute("UPDATE responses SET checksum = checksum_of(CAST(key AS BLOB), CAST(value AS BLOB))")
+    connection.execute(f"UPDATE responses SET checksum = checksum_of({BYTES})")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -214,10 +221,10 @@ def read(connection: sqlite3.Connection, path: Path, keys: Sequence[str]) -> dic
     Raises AugenError for a damaged row: were it absent instead, it would be paid for again without a word.
     """
     marks = ",".join("?" * len(keys))
-    select = f"SELECT key, CAST(value AS BLOB), checksum FROM responses WHERE key IN ({marks})"
+    select = f"SELECT key, {BYTES}, checksum FROM responses WHERE key IN ({marks})"
     found = {}
-    for key, value, checksum in connection.execute(select, keys).fetchall():
-        if (parsed := sound(key.encode(), value, checksum)) is None:
+    for key, *row in connection.execute(select, keys).fetchall():
+        if (parsed := sound(*row)) is None:
             raise AugenError(
                 f"{path}: the response {key} is damaged (it is not what was stored); "
                 f"{_REPAIR.format(path=path)}, and only damaged ones will be asked for again"
