@@ -236,3 +236,47 @@ def test_a_slow_writer_loses_nothing_with_the_log(path: Path, monkeypatch: pytes
     with Store(copy) as other:
         assert len(other.get_many(f"k{i}" for i in range(5))) == 5
     store.close()
+
+
+# --- the disk
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from augen.core.errors import AugenError
+from augen.store.responses import Store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Store(Path(sys.argv[1])) as store:
+    store.put_many({"before": {"text": "kept"}})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    try:
+        for i in range(100):
+            store.put_many({f"k{i}": {"text": "x" * 5_000}})
+    except AugenError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    store.put_many({"after": {}})
+"""
+
+
+def test_a_disk_that_takes_no_more(path: Path) -> None:
+    """No file may grow beyond 100 kB: the operating system then refuses to write, in the midst of a commit."""
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{path}: disk I/O error; look for a full or failing disk, or a limit"), done.stdout
+    with Store(path) as store:
+        assert store.get_many(["before", "after"]).keys() == {"before", "after"}
+
+
+def test_a_full_disk(path: Path) -> None:
+    with Store(path) as store:
+        store.put_many({"before": {}})
+        [[pages]] = store._connection.execute("PRAGMA page_count")
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(AugenError) as said:
+            store.put_many({f"k{i}": {"text": "x" * 5_000} for i in range(100)})
+        assert store.get_many(["before", "k0"]) == {"before": {}}
+        store._connection.execute("PRAGMA max_page_count = 1000000")
+        store.put_many({"after": {}})
+    assert str(said.value).startswith(f"{path}: database or disk is full; make room on its disk and run again")
