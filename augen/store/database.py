@@ -65,9 +65,12 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise AugenError(f"{path}: {error.strerror}; {_NO_ACCESS}") from error
+    except UnicodeDecodeError as error:  # in what SQLite says of a damaged file
+        raise AugenError(f"{path}: {_DAMAGED.format(path=path)}") from error
     except sqlite3.Error as error:
         # The low byte is the primary code; the rest gives details.
-        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        # Without one, Python could not decode a name or text of the file.
+        advice = _ADVICE.get(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF)
         if advice is None:
             raise
         raise AugenError(f"{path}: {error}; {advice.format(path=path)}") from error
@@ -168,7 +171,7 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
     columns = [row[1] for row in connection.execute("PRAGMA table_info(responses)")]
     if owner != APPLICATION_ID:
         raise AugenError(f"{path}: a SQLite file, but not a response store; {_NOT_A_STORE.format(path=path)}")
-    if VERSION < version <= VERSION + 1000:  # beyond that it is damage
+    if VERSION < version <= VERSION + 10:  # beyond that it is damage
         raise NewerStore(
             f"{path}: a response store of version {version}, and this program knows versions up to {VERSION}; "
             "update the program, or name another place in AUGEN_CACHE"
@@ -221,10 +224,12 @@ def read(connection: sqlite3.Connection, path: Path, keys: Sequence[str]) -> dic
     Raises AugenError for a damaged row: were it absent instead, it would be paid for again without a word.
     """
     marks = ",".join("?" * len(keys))
-    select = f"SELECT key, {BYTES}, checksum FROM responses WHERE key IN ({marks})"
-    found = {}
-    for key, *row in connection.execute(select, keys).fetchall():
-        if (parsed := sound(*row)) is None:
+    select = f"SELECT {BYTES}, checksum FROM responses WHERE key IN ({marks})"
+    found, asked = {}, set(keys)
+    for *row, checksum in connection.execute(select, keys).fetchall():
+        key = row[0].decode(errors="replace")
+        # Where the index is damaged, it may lead to the row of another key.
+        if (parsed := sound(*row, checksum)) is None or key not in asked:
             raise AugenError(
                 f"{path}: the response {key} is damaged (it is not what was stored); "
                 f"{_REPAIR.format(path=path)}, and only damaged ones will be asked for again"
