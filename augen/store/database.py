@@ -226,10 +226,10 @@ def read(connection: sqlite3.Connection, path: Path, keys: Sequence[str]) -> dic
     marks = ",".join("?" * len(keys))
     select = f"SELECT {BYTES}, checksum FROM responses WHERE key IN ({marks})"
     found, asked = {}, set(keys)
-    for *row, checksum in connection.execute(select, keys).fetchall():
-        key = row[0].decode(errors="replace")
+    for stored, value, checksum in connection.execute(select, keys).fetchall():
+        key = stored.decode(errors="replace")
         # Where the index is damaged, it may lead to the row of another key.
-        if (parsed := sound(*row, checksum)) is None or key not in asked:
+        if (parsed := sound(stored, value, checksum)) is None or key not in asked:
             raise AugenError(
                 f"{path}: the response {key} is damaged (it is not what was stored); "
                 f"{_REPAIR.format(path=path)}, and only damaged ones will be asked for again"

@@ -114,7 +114,8 @@ def test_a_process_of_another_machine_holds_its_claim_until_it_runs_out(store: S
 
 
 def test_a_wait_for_another_machine_is_said_once_and_has_a_bound(store: Store) -> None:
-    clock, said = Clock(), []
+    clock = Clock()
+    said: list[str] = []
     other = Claims(store, clock)
     other.owner = "elsewhere/17/00000000/0"
     mine = Claims(store, clock, max_wait_s=300, say=said.append)
@@ -134,7 +135,8 @@ def test_a_wait_for_another_machine_is_said_once_and_has_a_bound(store: Store) -
 
 
 def test_a_short_wait_is_not_said_and_its_time_starts_anew(store: Store) -> None:
-    clock, said = Clock(), []
+    clock = Clock()
+    said: list[str] = []
     other, mine = Claims(store, clock), Claims(store, clock, max_wait_s=9, say=said.append)
     other.owner = "elsewhere/17/00000000/0"
     for _ in range(5):
