@@ -39,6 +39,8 @@ DRY = {
 }
 # Run by other tests: the file, and the parts of its text that have the words of the command.
 ELSEWHERE = {
+    "python -m augen.store check": ("tests/unit/test_store_repair.py", 'main(["check"])'),
+    "python -m augen.store repair": ("tests/unit/test_store_repair.py", 'main(["repair", str(path)])'),
     "dvc repro": ("tests/e2e/test_fresh_clone.py", 'run("dvc", "repro")'),
     "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
     "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),

@@ -1,8 +1,8 @@
 """The response store: what cost money or device time is kept here, outside the outs that DVC deletes.
 
-One SQLite file, one row per response: ``key`` is the hash of the whole request (``request_key``), ``value``
-the response as JSON text. Several processes and threads may use it at once. Once ``put_many`` has returned, its rows
-survive kill -9 of the process. To look into it::
+One SQLite file (`augen.store.database`), one row per response: ``key`` is the hash of the whole request
+(``request_key``), ``value`` the response as JSON text. Several processes and threads may use it at once. Once
+``put_many`` has returned, its rows survive kill -9 of the process. To look into it::
 
     sqlite3 .augen/responses.sqlite "select key, json_extract(value, '$.text') from responses limit 3"
 """
@@ -12,46 +12,22 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from augen.core.errors import AugenError
+from augen.store.database import checksum_of, connect, create, explained, read, transaction
 
 T = TypeVar("T")
 
 FILE_NAME = "responses.sqlite"
-APPLICATION_ID = 0x41554745  # "AUGE", in the file's header: tells a response store from any other database
 KEYS_PER_QUERY = 900  # SQLite built before 3.32 allows 999 variables in one statement
-BUSY_TIMEOUT_S = 60.0  # how long a writer waits for another one; a commit takes about a millisecond
+CHECKPOINT_S = 2.0  # how much work is lost at most where the log (-wal) of a killed process is lost
 
-_CREATE = "CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
 # The first response under a key stands: another process may have acted on it already.
-_INSERT = "INSERT INTO responses (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING"
-
-_NOT_A_STORE = (
-    "move it away (its responses will then be asked for again), restore a copy of it, "
-    "or name another place in AUGEN_CACHE"
-)
-_NO_ACCESS = "make it and its directory writable, or name another place in AUGEN_CACHE"
-_BUSY = f"another process has kept it locked for {BUSY_TIMEOUT_S:.0f} seconds; wait for that one and try again"
-_DISK = (
-    "look for a full or failing disk; on a network file system, where SQLite's locks do not work, "
-    "name a local place in AUGEN_CACHE"
-)
-# What to do, by SQLite's primary result code. Any other code is a defect of this program and is raised as it is.
-_ADVICE = {
-    sqlite3.SQLITE_NOTADB: _NOT_A_STORE,
-    sqlite3.SQLITE_CORRUPT: _NOT_A_STORE,
-    sqlite3.SQLITE_READONLY: _NO_ACCESS,
-    sqlite3.SQLITE_CANTOPEN: _NO_ACCESS,
-    sqlite3.SQLITE_PERM: _NO_ACCESS,
-    sqlite3.SQLITE_BUSY: _BUSY,
-    sqlite3.SQLITE_LOCKED: _BUSY,
-    sqlite3.SQLITE_FULL: _DISK,
-    sqlite3.SQLITE_IOERR: _DISK,
-}
+_INSERT = "INSERT INTO responses (key, value, checksum) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
 
 
 def request_key(request: Mapping[str, Any]) -> str:
@@ -105,20 +81,18 @@ class Store:
         self.path = path
         self._local = threading.local()
         self._connections: list[tuple[int, sqlite3.Connection]] = []  # each with the process it belongs to
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self._checkpointed = float("-inf")
+        with explained(path):
+            create(path)
         self.get_many([""])  # an unusable store fails now, not after the first paid response
 
     def get_many(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of `keys` that are stored, with their values; the rest is absent from the result."""
         distinct = list(dict.fromkeys(keys))
         found: dict[str, dict[str, Any]] = {}
-        with self._explained():
+        with explained(self.path):
             for start in range(0, len(distinct), KEYS_PER_QUERY):
-                chunk = distinct[start : start + KEYS_PER_QUERY]
-                marks = ",".join("?" * len(chunk))
-                rows = self._connection.execute(f"SELECT key, value FROM responses WHERE key IN ({marks})", chunk)
-                found.update((key, json.loads(value)) for key, value in rows)
+                found.update(read(self._connection, self.path, distinct[start : start + KEYS_PER_QUERY]))
         return found
 
     def put_many(self, responses: Mapping[str, Mapping[str, Any]]) -> None:
@@ -126,9 +100,13 @@ class Store:
 
         A key that is stored already keeps its value.
         """
-        rows = [(key, _text(value)) for key, value in responses.items()]
-        with self._explained(), _transaction(self._connection) as connection:
-            connection.executemany(_INSERT, rows)
+        texts = {key: _text(value) for key, value in responses.items()}
+        rows = [(key, text, checksum_of(key.encode(), text.encode())) for key, text in texts.items()]
+        with explained(self.path):
+            with transaction(self._connection) as connection:
+                connection.executemany(_INSERT, rows)
+            if time.monotonic() - self._checkpointed >= CHECKPOINT_S:
+                self._checkpoint()
 
     def fill(
         self, items: Mapping[str, T], compute: Callable[[dict[str, T]], Iterable[Mapping[str, dict[str, Any]]]]
@@ -147,11 +125,16 @@ class Store:
 
     def close(self) -> None:
         """Close this process's connections of all threads. No other thread may be using the store."""
-        for pid, connection in self._connections:
-            if pid == os.getpid():  # to close a connection inherited by a fork would release the parent's locks
-                connection.close()
-        self._connections.clear()
-        self._local = threading.local()
+        try:
+            if getattr(self._local, "pid", None) == os.getpid():
+                with explained(self.path):
+                    self._checkpoint()
+        finally:
+            for pid, connection in self._connections:
+                if pid == os.getpid():  # to close a connection inherited by a fork would release the parent's locks
+                    connection.close()
+            self._connections.clear()
+            self._local = threading.local()
 
     def __enter__(self) -> "Store":
         return self
@@ -159,68 +142,20 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _checkpoint(self) -> None:
+        """Move commits from the log (-wal) into the file itself, without waiting for other processes."""
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._checkpointed = time.monotonic()
+
     @property
     def _connection(self) -> sqlite3.Connection:
         """This thread's own connection: a connection must not be shared by threads, nor across a fork."""
         if getattr(self._local, "pid", None) != os.getpid():
-            with self._explained():
-                self._local.connection = self._connect()
+            with explained(self.path):
+                self._local.connection = connect(self.path)
             self._local.pid = os.getpid()
             self._connections.append((os.getpid(), self._local.connection))
         return self._local.connection
-
-    def _connect(self) -> sqlite3.Connection:
-        # isolation_level None: no hidden BEGIN. check_same_thread False: only so that close() may close the
-        # connections of other threads.
-        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        # Where two processes open a new file at the same moment, the second waits here and finds it prepared.
-        with _transaction(connection):
-            owner = connection.execute("PRAGMA application_id").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if owner != APPLICATION_ID and (owner or tables):
-                raise AugenError(f"{self.path}: a SQLite file, but not a response store; {_NOT_A_STORE}")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(_CREATE)
-        # Readers do not wait for the writer, and a commit only appends to the log.
-        connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL hands every commit to the operating system, which writes it to disk even if this process is killed
-        # right afterwards (kill -9 included). Only a crash of the whole machine can lose the last commits, and even
-        # that does not damage the file. FULL would wait for the disk at each of thousands of commits, only to save
-        # a few seconds of sampling from a power cut.
-        connection.execute("PRAGMA synchronous = NORMAL")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what SQLite or the file system says into a message for the person who must act."""
-        try:
-            yield
-        except OSError as error:
-            raise AugenError(f"{self.path}: {error.strerror}; {_NO_ACCESS}") from error
-        except sqlite3.Error as error:
-            # The low byte is the primary code; the rest gives details.
-            advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-            if advice is None:
-                raise
-            raise AugenError(f"{self.path}: {error}; {advice}") from error
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")  # take the write lock at once: SQLite waits for it only here
-    try:
-        yield connection
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
 
 
 def _text(value: Mapping[str, Any]) -> str:

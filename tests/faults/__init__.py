@@ -150,6 +150,10 @@ MACHINE = """
 | fault | command | message |
 |---|---|---|
 | the disk is full | prepare, filter | `…: data/entries_raw.pkl: cannot be written: …`; no part of a file is left |
+| the disk of the store is full | all that sample | `…responses.sqlite: database or disk is full; make room on its \
+disk and run again…`; what was stored stays |
+| another machine asks for the same answer and never gets it | all that ask providers | `…: process … on … has been \
+asking for the same answer for … s, longer than providers.max_wait_s …` |
 | Ctrl-C | translate | `translate: interrupted; what was drawn is stored, …` and exit status 130; no out is left |
 | a port is in use | make demo-apis | `a port of … is in use (Address already in use): end what listens there` |"""
 

@@ -11,7 +11,8 @@ import numpy as np
 from augen.entries import QuestionItem
 from augen.entries.pickles import dump_pickle
 from augen.retrieval.index import rows_of, write_index
-from tests.faults import Fault, both, change, in_the_way, lines, param, problem, remove, write
+from augen.store.responses import Store
+from tests.faults import Arrange, Fault, both, change, in_the_way, lines, param, problem, remove, write
 
 PKL = "data/entries_raw.pkl"
 
@@ -165,6 +166,27 @@ def unsolved(folder: Path) -> None:
     dump_pickle(folder / PKL, [replace(e, questions=[replace(q, reasoning=None) for q in e.questions]) for e in [ONE]])
 
 
+def stored(*statements: str) -> Arrange:
+    """A store with two responses, then changed by `statements` as no run would."""
+
+    def arrange(folder: Path) -> None:
+        with Store(folder / RESPONSES) as store:
+            store.put_many({"one": {"text": "yes"}, "two": {"text": "no"}})
+        connection = sqlite3.connect(folder / RESPONSES, isolation_level=None)
+        for statement in statements:
+            connection.execute(statement)
+        connection.close()
+
+    return arrange
+
+
+def cut_off(folder: Path) -> None:
+    stored()(folder)
+    write(RESPONSES, (folder / RESPONSES).read_bytes()[:5000])(folder)
+
+
+RESPONSES = ".augen/responses.sqlite"
+FLIPPED = "UPDATE responses SET value = replace(value, 'yes', 'yet') WHERE key = 'one'"
 OPENAI = {"reason_true.backend": "openai", "reason_true.models": ["m"], "reason_true.hinted": True}
 STORE = [
     Fault(
@@ -175,6 +197,42 @@ STORE = [
     ),
     Fault(
         "another database", "reason_true", foreign_database, "reason_true: …: a SQLite file, but not a response store…"
+    ),
+    Fault(
+        "a store of 0 bytes",
+        "reason_true",
+        write(RESPONSES, ""),
+        "reason_true: …responses.sqlite: is empty (0 bytes), so what it held is lost; restore a copy of it, or …",
+    ),
+    Fault(
+        "its log without the store",
+        "reason_true",
+        write(f"{RESPONSES}-wal", "commits"),
+        "reason_true: …responses.sqlite: is gone, but its log responses.sqlite-wal is there; put the file back …",
+    ),
+    Fault(
+        "a store of a newer version",
+        "reason_true",
+        stored("PRAGMA user_version = 2"),
+        "reason_true: …: a response store of version 2, and this program knows versions up to 1; update the program…",
+    ),
+    Fault(
+        "a store cut off",
+        "reason_true",
+        cut_off,
+        "reason_true: …: database disk image is malformed; the file is damaged; `python -m augen.store repair …",
+    ),
+    Fault(
+        "a flipped bit in a response",
+        f"augen.store check {RESPONSES}",
+        stored(FLIPPED),
+        f"{RESPONSES}: 1 responses are sound; not sound:\n  the response one is damaged\n`python -m augen.store …",
+    ),
+    Fault(
+        "nothing left to repair",
+        f"augen.store repair {RESPONSES}",
+        write(RESPONSES, ""),
+        f"{RESPONSES}: is empty (0 bytes)…holds no response that can be saved, nothing was changed; restore a copy …",
     ),
     Fault(
         "a file instead of its folder", "reason_true", in_the_way(".augen"), "reason_true: …: File exists; make it …"

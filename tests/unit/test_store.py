@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
-from augen.store import responses as store_module
+from augen.store import database
 from augen.store.responses import KEYS_PER_QUERY, Store, default_path, request_key
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +238,9 @@ def test_damage_in_the_middle_is_named_when_it_is_read(path: Path) -> None:
     content[4096 * 2 :] = b"\xff" * (len(content) - 4096 * 2)
     path.write_bytes(content)
     with (
-        pytest.raises(AugenError, match=r"responses\.sqlite: .*malformed.*; move it away"),
+        pytest.raises(
+            AugenError, match=r"responses\.sqlite: .*malformed.*`python -m augen.store repair /.*responses\.sqlite`"
+        ),
         Store(path) as store,
     ):
         store.get_many(f"k{i}" for i in range(1000))
@@ -295,7 +297,7 @@ def not_root() -> Iterator[None]:
 
 
 def test_a_store_that_stays_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
     with Store(path) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -99,7 +99,11 @@ class Runner:
         self._open = open_provider
         self._provider: Provider | None = None
         self._store = store
-        self._claims = Claims(store)
+        self._claims = Claims(
+            store,
+            max_wait_s=pace.max_wait_s,
+            say=lambda words: tqdm.write(f"{self.name}: {words}", file=sys.stderr),
+        )
         self._pace = pace
         self._pool = ThreadPoolExecutor(pace.concurrency, thread_name_prefix=self.name)
         self._proven = False  # the provider has answered once
