@@ -19,6 +19,7 @@ from augen.generation.served.secrets import VARIABLES
 from demo.__main__ import PORTS
 from tests.dependencies import ROOT
 from tests.faults import Fault, page, param, table, workplace
+from tests.faults.models import with_code
 
 ALL = [(area, fault) for area, faults in table().items() for fault in faults]
 KEPT = (".augen/", "reports/usage.json")  # the response store and the account are no outs
@@ -191,6 +192,21 @@ def test_a_full_disk(stage: str, out: str, folder: Path) -> None:
     assert re.search(rf"^{stage}: {out}.*: cannot be written: File too large$", message, re.MULTILINE), message
     assert "Traceback" not in message
     assert snapshot(folder) == before
+
+
+def test_a_yes_on_the_terminal_runs_no_code_of_a_model(folder: Path) -> None:
+    with_code(folder)
+    param({"model.generator": "models/generator"})(folder)
+    load = "from augen.core.params import load; p = load('model'); from augen.prompts.window import Window; "
+    load += "print(Window(p.model, True, 1024).length('甲'))"
+    command = [sys.executable, "-c", load]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "hub")}
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, input="y\n" * 9, capture_output=True, text=True, timeout=120
+    )
+    assert not (folder / "made").exists()
+    assert "auto_map names code of its own" in ended.stderr
+    assert "[y/N]" not in ended.stdout + ended.stderr
 
 
 def test_ctrl_c_leaves_no_out(folder: Path) -> None:
