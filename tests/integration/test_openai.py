@@ -14,7 +14,7 @@ from augen.generation.open import open_sampler
 from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, Refused, SlowDown
 from augen.generation.served.openai import OpenAI
 from augen.store.responses import Store, request_key
-from demo.base import Settings
+from demo.base import Reply, Settings
 from demo.chat import MODELS, OpenAIServer
 from tests.integration.paid import CHAT_FAULTS, KEYS, Repository, assert_no_secrets, chat_changes, problems
 from tests.params import params
@@ -181,3 +181,26 @@ def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path, method:
     assert [copy.id for copy in copies] == [f"train_{n:03d}~1" for n in range(5)]
     assert all("假如" in copy.problem and "如果" not in copy.problem for copy in copies)
     assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == answers
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(400, {"error": {"code": KEYS["OPENAI_API_KEY"], "message": "no"}}),
+        Reply(401, {"error": {"type": KEYS["OPENAI_API_KEY"], "message": "no"}}),
+        Reply(429, {"code": f"limit of {KEYS['OPENAI_API_KEY']}"}),
+        Reply(500, {"error": {"status": KEYS["OPENAI_API_KEY"], "message": KEYS["OPENAI_API_KEY"]}}),
+        Reply(200, f"<html><title>{KEYS['OPENAI_API_KEY']}</title></html>".encode()),
+    ],
+    ids=["code", "type", "code beside", "status", "title"],
+)
+def test_a_key_that_a_server_quotes_is_neither_shown_nor_kept(
+    server: OpenAIServer, tmp_path: Path, reply: Reply
+) -> None:
+    server.settings.replies = {"": reply}
+    quick = {"providers.openai.retries": 0, "providers.openai.concurrency": 1, "providers.max_wait_s": 0.5}
+    repository = Repository(tmp_path / "repo", problems(2), chat_changes("openai", server.url) | quick)
+    ended = repository.stage("reason_true")
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr, ended.stderr
+    assert "$OPENAI_API_KEY" in ended.stdout + ended.stderr
+    assert_no_secrets(repository.path, ended.stdout, ended.stderr, secrets=KEYS.values())

@@ -46,8 +46,8 @@ def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
         text, thinking = _texts(message)
         finish = str(choice.get("finish_reason") or "stop").lower()
     except (KeyError, IndexError, TypeError, AttributeError):
-        shown = json.dumps(reply, ensure_ascii=False)[:MOST_WORDS]
-        raise Unusable("no text in the reply", scrubbed(shown), billed) from None
+        shown = scrubbed(json.dumps(reply, ensure_ascii=False))[:MOST_WORDS]
+        raise Unusable("no text in the reply", shown, billed) from None
     if finish in FILTERED or message.get("refusal"):
         raise Refused(finish if finish in FILTERED else "refusal", str(message.get("refusal") or ""), billed)
     if finish in BROKEN_OFF:
@@ -78,7 +78,7 @@ def body_of(endpoint: Endpoint, text: str) -> Any:
                 f"providers.{endpoint.provider}.base_url ({endpoint.base_url}): that of most servers ends in /v1; or a "
                 "proxy or a gateway stands between"
             ) from None
-        raise Transient("broken reply", scrubbed(text.strip()[:MOST_WORDS])) from None
+        raise Transient("broken reply", scrubbed(text.strip())[:MOST_WORDS]) from None
 
 
 def json_or_text(text: str) -> Any:
