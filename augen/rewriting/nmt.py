@@ -19,6 +19,7 @@ from augen.rewriting import Draft
 from augen.rewriting.packing import is_blank, parts
 from augen.store.identity import model_identity
 from augen.store.responses import Store, request_key
+from augen.store.texts import storable
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Nmt:
                     **forced,
                 )
                 texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
-                yield {key: {"text": text} for key, text in zip(keys, texts, strict=True)}
+                yield {key: {"text": storable(text)} for key, text in zip(keys, texts, strict=True)}
                 bar.update(len(batch))
 
     def _keys(self, texts: Sequence[str], direction: Direction) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from augen.core.errors import AugenError
 from augen.generation.served.secrets import scrubbed
+from augen.store.texts import storable
 
 
 class CallError(Exception):
@@ -20,8 +21,8 @@ class CallError(Exception):
     """
 
     def __init__(self, cause: str, detail: str = "", billed: Mapping[str, Any] | None = None) -> None:
-        cause = scrubbed(cause)
-        super().__init__(scrubbed(f"{cause}: {detail}" if detail else cause))
+        cause = storable(scrubbed(cause))
+        super().__init__(storable(scrubbed(f"{cause}: {detail}" if detail else cause)))
         self.cause = cause
         self.billed = billed
 
@@ -58,4 +59,4 @@ class Misconfigured(AugenError):
     """No request can be answered with these settings: a wrong key, an unknown model. The message says what to set."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(scrubbed(message))
+        super().__init__(storable(scrubbed(message)))

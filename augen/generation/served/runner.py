@@ -48,6 +48,7 @@ from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Ref
 from augen.generation.served.failures import Failure
 from augen.generation.served.limits import Grant, Kind, Limiter, Pace, settle
 from augen.store.responses import Store
+from augen.store.texts import storable
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a batch is sent again; random below these bounds
 COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses of all batches, where the provider names none
@@ -294,7 +295,7 @@ class Runner:
         sent_at = time.monotonic()
         self.account.requests += 1
         try:
-            sent_back = await asyncio.get_running_loop().run_in_executor(self._pool, send)
+            sent_back = storable(list(await asyncio.get_running_loop().run_in_executor(self._pool, send)))
             if len(sent_back) != len(calls):
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
@@ -339,7 +340,8 @@ class Runner:
         self._claims.release(keys)
 
     def _found(self, stored: Mapping[str, Answer]) -> None:
-        new = {key: answer for key, answer in stored.items() if key not in self.answers}
+        # An earlier version stored what arrived as it was.
+        new = {key: storable(answer) for key, answer in stored.items() if key not in self.answers}
         self.answers.update(new)
         for answer in new.values():
             self.account.found(answer)
