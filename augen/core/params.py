@@ -244,6 +244,7 @@ class Qianfan(Chat):
 class Providers(Section):
     max_refused: Share
     max_wait_s: Amount
+    max_request_s: Rate
     tencent: Tencent
     qianfan: Qianfan
     openai: Chat
