@@ -23,9 +23,10 @@ committed before anything else is done with them. Errors of `augen.generation.se
                  `MOST_REFUSED_FIRST` were refused and none answered.
 ``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends.
 
-Ctrl-C waits `ENDING_S` seconds for what is in flight, and stores it. Requests are sent from threads, because the providers' SDKs block (two of the three can do nothing else).
-Everything that must be in order (store, claims, limits, account) happens in one asyncio loop, without locks. The
-first request goes alone, so that a wrong key costs one request, not `concurrency`.
+Ctrl-C waits `ENDING_S` seconds for what is in flight, and stores it. Requests are sent from threads, because the
+providers' SDKs block (two of the three can do nothing else). Everything that must be in order (store, claims, limits,
+account) happens in one asyncio loop, without locks. The first request goes alone, so that a wrong key costs one
+request, not `concurrency`.
 """
 
 import asyncio
