@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from trl import SFTConfig, SFTTrainer
 
 from augen.adapter.lessons import Lesson
 from augen.core import params
 from augen.core.files import whole_folder, write_json
+from augen.core.models import load_model, load_tokenizer
 from augen.prompts.sections import completion
-from augen.store.identity import refuse_pickled_weights
 from augen.training.launch import processes
 from augen.training.trainer import (
     History,
@@ -72,13 +72,13 @@ def finetune(
     quiet_libraries()
     check_names(section)
     torch.manual_seed(seed)
-    refuse_pickled_weights(model.generator, "model.generator")
-    tokenizer = AutoTokenizer.from_pretrained(model.generator, revision=model.revision)
-    base = AutoModelForCausalLM.from_pretrained(
+    tokenizer = load_tokenizer(model.generator, "model.generator", revision=model.revision)
+    base = load_model(
+        AutoModelForCausalLM,
         model.generator,
+        "model.generator",
         revision=model.revision,
         dtype=torch.bfloat16 if section.bf16 and torch.cuda.is_available() else torch.float32,
-        use_safetensors=True,
     )
     train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
     arguments = training_arguments(section, seed, scratch, len(train), processes())

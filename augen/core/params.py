@@ -11,8 +11,9 @@
 """
 
 import difflib
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -55,6 +56,11 @@ SET_ELSEWHERE = (
     "logprobs",
     "reasoning_effort",
 )
+
+
+def holds_password(url: str) -> bool:
+    """Whether a URL has ``user@`` or ``user:password@`` before its host."""
+    return re.match(r"(\w+:)?(//)?[^/?#]*@", url.strip()) is not None
 
 
 def _no_field_twice(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -153,6 +159,7 @@ class Baseline(Section):
 class ProviderLimits(Section):
     """What all providers share: address, rates, concurrency, patience."""
 
+    keys: ClassVar[str]  # the environment variables for them
     base_url: str | None
     requests_per_second: Rate | None
     requests_per_minute: Rate | None
@@ -160,8 +167,19 @@ class ProviderLimits(Section):
     timeout_s: Rate
     retries: Count
 
+    @model_validator(mode="after")
+    def _no_password(self) -> "ProviderLimits":
+        for name in ("base_url", "iam_url"):
+            if holds_password(getattr(self, name, None) or ""):
+                raise ValueError(
+                    f"{name} holds a user name or a password, which dvc.lock and the run cache would keep: "
+                    f"take it out and set {self.keys} in the environment instead"
+                )
+        return self
+
 
 class Tencent(ProviderLimits):
+    keys = "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY"
     base_url: Text
     region: Text
     characters_per_request: Positive
@@ -196,6 +214,7 @@ class OwnFields(Section):
 
 
 class Chat(ProviderLimits, Fields):
+    keys = "OPENAI_API_KEY"
     tokens_per_minute: Rate | None
     prices: list[Price]
     models: list[OwnFields]
@@ -211,6 +230,7 @@ class Chat(ProviderLimits, Fields):
 
 
 class Qianfan(Chat):
+    keys = "QIANFAN_BEARER_TOKEN"
     iam_url: str | None
 
     @model_validator(mode="after")
@@ -224,6 +244,7 @@ class Qianfan(Chat):
 class Providers(Section):
     max_refused: Share
     max_wait_s: Amount
+    max_request_s: Rate
     tencent: Tencent
     qianfan: Qianfan
     openai: Chat

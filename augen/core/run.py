@@ -3,10 +3,13 @@
 import argparse
 import errno
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from augen.core.errors import AugenError
@@ -56,16 +59,30 @@ def note_time(stage: str, seconds: float) -> None:
     (TIMES / stage).write_text(f"{seconds:.1f}\n", encoding="utf-8")
 
 
+def _end_like_ctrl_c() -> None:
+    """Make SIGTERM and SIGHUP do what Ctrl-C does, whoever handles that at the moment (asyncio does, while it runs)."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) is signal.SIG_DFL:  # not under nohup
+            signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
+            # A child may be stuck in a library, where no handler of Python runs: it has to end at once.
+            os.register_at_fork(after_in_child=partial(signal.signal, ending, signal.SIG_DFL))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background by a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def run(main: Callable[[], None]) -> None:
     """Run the stage `main`. On an AugenError, a full disk or denied access, print the error and exit with 1.
 
-    On Ctrl-C, say that nothing is lost and exit with 130.
+    On Ctrl-C, say that nothing is lost and exit with 130; SIGTERM and SIGHUP do the same.
     """
     no_arguments(main, "params.yaml is where to set things, or for one run `dvc exp run -S voters=7`")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    _end_like_ctrl_c()
     stage, began = Path(sys.argv[0]).stem, time.monotonic()
     try:
         main()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from augen.answers import with_thinking
-from augen.core import params
+from augen.core import models, params
 from augen.core.errors import AugenError
 
 
@@ -101,10 +101,8 @@ class Engine(Protocol):
 
 def load_tokenizer(generator: str, revision: str | None) -> Any:
     """The generator's tokenizer; AugenError where there is no model."""
-    from transformers import AutoTokenizer
-
     try:
-        return AutoTokenizer.from_pretrained(generator, revision=revision)
+        return models.load_tokenizer(generator, "model.generator", revision=revision)
     except (OSError, ValueError) as error:
         raise AugenError(f"model.generator: cannot load the tokenizer of {generator}: {error}") from error
 

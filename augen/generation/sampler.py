@@ -20,6 +20,7 @@ from augen.answers.thinking import begun
 from augen.core.progress import progress
 from augen.generation.base import Completion, Engine, IndexedRequest, Request
 from augen.store.responses import Store, request_key
+from augen.store.texts import storable
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class EngineSampler:
             with progress(label, total, unit="sample", initial=stored) as bar:
                 bar.set_postfix_str(f"{stored} from the store")
                 for index, completion in engine.generate(list(missing.values())):
-                    yield {keys[index]: asdict(completion)}
+                    yield {keys[index]: storable(asdict(completion))}
                     arrived += 1
                     tokens += completion.tokens
                     rate = tokens / (time.perf_counter() - opened)

@@ -15,6 +15,7 @@ from typing import Any
 
 from augen.core import params
 from augen.core.errors import AugenError
+from augen.core.models import load_tokenizer
 from augen.prompts.sections import Example, user_message
 
 
@@ -65,9 +66,7 @@ class Window:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(self.model.generator, revision=self.model.revision)
+        return load_tokenizer(self.model.generator, "model.generator", revision=self.model.revision)
 
 
 class ServedWindow(Window):

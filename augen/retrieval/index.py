@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from augen.core.errors import AugenError
 from augen.core.files import write_bytes
+from augen.core.models import load_embedder
 from augen.entries import Entry, QuestionItem, questions
 from augen.prompts.sections import Example
-from augen.store.identity import refuse_pickled_weights
 
 Vectors = NDArray[np.float32]
 
@@ -58,16 +58,9 @@ class Embedder:
     """
 
     def __init__(self, model: str, query_prompt: str | None = None) -> None:
-        from langchain_huggingface import HuggingFaceEmbeddings
-
         self.name, self._query_prompt = model, query_prompt or ""
-        refuse_pickled_weights(model, "rag.embedder")
         try:
-            self.model = HuggingFaceEmbeddings(
-                model_name=model,
-                model_kwargs={"model_kwargs": {"use_safetensors": True}},
-                encode_kwargs={"normalize_embeddings": True},
-            )
+            self.model = load_embedder(model, "rag.embedder")
         except (OSError, ValueError) as fault:
             raise AugenError(
                 f"rag.embedder: {model} cannot be loaded as a sentence-transformers model ({fault})"

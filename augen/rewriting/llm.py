@@ -12,6 +12,7 @@ from augen.core.seeds import seed_of
 from augen.generation.base import Request, Sampler
 from augen.generation.served.failures import Failure
 from augen.rewriting import Draft
+from augen.store.texts import storable
 
 PROMPT = """\
 下面的 JSON 列表是一道逻辑题的全部文字：先是题目，然后依次是每个问题及其选项。请用不同的说法改写它们，使题意丝毫不变。
@@ -79,5 +80,5 @@ def parse_texts(reply: str, count: int) -> list[str] | None:
     except json.JSONDecodeError:
         return None
     if isinstance(texts, list) and len(texts) == count and all(isinstance(text, str) for text in texts):
-        return texts
+        return storable(texts)  # an escape within the list may stand for anything
     return None

@@ -13,11 +13,13 @@ from typing import Any
 from augen.core import params
 from augen.core.device import device
 from augen.core.errors import AugenError
+from augen.core.models import load_model, load_tokenizer
 from augen.core.progress import progress
 from augen.rewriting import Draft
 from augen.rewriting.packing import is_blank, parts
-from augen.store.identity import model_identity, refuse_pickled_weights
+from augen.store.identity import model_identity
 from augen.store.responses import Store, request_key
+from augen.store.texts import storable
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Nmt:
                     **forced,
                 )
                 texts = tokenizer.batch_decode(outputs, skip_special_tokens=True)
-                yield {key: {"text": text} for key, text in zip(keys, texts, strict=True)}
+                yield {key: {"text": storable(text)} for key, text in zip(keys, texts, strict=True)}
                 bar.update(len(batch))
 
     def _keys(self, texts: Sequence[str], direction: Direction) -> list[str]:
@@ -91,14 +93,13 @@ def _direction(model: str, languages: list[str] | None) -> Direction:
 
 def _load(direction: Direction) -> tuple[Any, Any, dict[str, int]]:
     """Model, tokenizer, and the option of ``generate`` that forces the target language."""
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM
 
     source, target = direction.languages or (None, None)
     languages = {"src_lang": source, "tgt_lang": target} if source else {}
-    refuse_pickled_weights(direction.model, "translate.nmt")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(direction.model, **languages)
-        model = AutoModelForSeq2SeqLM.from_pretrained(direction.model, use_safetensors=True)
+        tokenizer = load_tokenizer(direction.model, "translate.nmt", **languages)
+        model = load_model(AutoModelForSeq2SeqLM, direction.model, "translate.nmt")
     except (OSError, ValueError, KeyError) as error:  # a language that the tokenizer does not know is a KeyError
         raise AugenError(f"translate.nmt: cannot load {direction.model}: {error}") from error
     model.to(device()).eval()

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from augen.core.cores import cores, spread
 from augen.core.device import device
 from augen.core.errors import AugenError
+from augen.core.models import load_model, load_tokenizer
 from augen.core.progress import progress
 from augen.entries import Solution
 from augen.scorer.input_format import read_format
 from augen.scorer.shared_prefix import Group, batches, groups_of
-from augen.store.identity import content_hash, refuse_pickled_weights
+from augen.store.identity import content_hash
 from augen.store.responses import Store, request_key
 
 if TYPE_CHECKING:
@@ -34,13 +35,12 @@ class Scorer:
     """A trained scorer on a GPU, if there is one. A batch has at most `batch_tokens` tokens (default: by device)."""
 
     def __init__(self, folder: Path, batch_tokens: int | None = None) -> None:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoModelForSequenceClassification
 
         self.format = read_format(folder)
-        refuse_pickled_weights(folder, "scorer")
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            self.model: Any = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
+            self.tokenizer = load_tokenizer(folder, "scorer")
+            self.model: Any = load_model(AutoModelForSequenceClassification, folder, "scorer")
         except (OSError, ValueError, RuntimeError) as fault:
             raise AugenError(
                 f"{folder}: cannot be loaded as a scorer ({fault}); run `dvc repro train_scorer`"

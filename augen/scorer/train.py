@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from peft import PeftModel, get_peft_model
+from peft import get_peft_model
 from torch.nn.functional import cross_entropy
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     DataCollatorWithPadding,
     EvalPrediction,
     PreTrainedModel,
@@ -32,12 +31,12 @@ from augen.core import params
 from augen.core.arrays import Floats
 from augen.core.errors import AugenError
 from augen.core.files import whole_folder
+from augen.core.models import load_adapter, load_model, load_tokenizer
 from augen.metrics.quality import scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 from augen.scorer.input_format import InputFormat, write_format
 from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
 from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
-from augen.store.identity import refuse_pickled_weights
 from augen.training.launch import is_first, processes
 from augen.training.trainer import (
     History,
@@ -161,8 +160,7 @@ def _split(
 
 
 def _tokenizer(section: params.Scorer) -> Any:
-    refuse_pickled_weights(section.base, "scorer.base")
-    tokenizer = AutoTokenizer.from_pretrained(section.base)
+    tokenizer = load_tokenizer(section.base, "scorer.base")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -187,8 +185,8 @@ def _pair_rows(items: Sequence[LabelledReasoning], rows: Sequence[dict[str, Any]
 
 
 def _base(section: params.Scorer, tokenizer: Any) -> PreTrainedModel:
-    model = AutoModelForSequenceClassification.from_pretrained(
-        section.base, num_labels=2, dtype=torch.float32, use_safetensors=True
+    model = load_model(
+        AutoModelForSequenceClassification, section.base, "scorer.base", num_labels=2, dtype=torch.float32
     )
     model.config.pad_token_id = tokenizer.pad_token_id
     return one_label(model) if section.objective == "pairwise" else model
@@ -197,9 +195,9 @@ def _base(section: params.Scorer, tokenizer: Any) -> PreTrainedModel:
 def _saved_classifier(section: params.Scorer, tokenizer: Any, folder: Path) -> PreTrainedModel:
     """The two-label classifier that the trainer saved in `folder`, with an adapter merged into its base."""
     if section.tuning == "lora":
-        model = PeftModel.from_pretrained(_base(section, tokenizer), folder).merge_and_unload()
+        model = load_adapter(_base(section, tokenizer), folder, "scorer").merge_and_unload()
     else:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        model = load_model(AutoModelForSequenceClassification, folder, "scorer", dtype=torch.float32)
     return two_labels(model) if section.objective == "pairwise" else model
 
 

@@ -127,6 +127,12 @@ PARAMS = [
         ": translate: min_length_ratio must be below max_length_ratio",
     ),
     knob(
+        "a password in an address",
+        param({"providers.openai.base_url": "https://name:word@127.0.0.1/v1"}),
+        ": providers.openai: base_url holds a user name or a password, which dvc.lock and the run cache would keep: "
+        "take it out and set OPENAI_API_KEY in the environment instead",
+    ),
+    knob(
         "two faults at once",
         both(param({"voters": -1}), param({"seed": -1})),
         ": seed: …\nparams.yaml: voters: …",

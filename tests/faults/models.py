@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from tests.faults import Arrange, Fault
+from tests.faults import Arrange, Fault, both, change, write
 
 
 def copied(part: str, target: str, *leave_out: str) -> Arrange:
@@ -64,6 +64,13 @@ def with_code(folder: Path) -> None:
     (folder / "models/generator/theirs.py").write_text("import os\nos.mkdir('made')\n", encoding="utf-8")
 
 
+def hidden_pickle(folder: Path) -> None:
+    """Weights that peft would read from a pickle, beside a safetensors file of another name."""
+    adapter = folder / "models/adapter"
+    (adapter / "adapter_model.safetensors").rename(adapter / "other.safetensors")
+    (adapter / "adapter_model.bin").write_bytes(b"\x80\x02cposix\nmkdir\nX\x04\x00\x00\x00made\x85R.")
+
+
 PICKLES = "are pickles ({}), which could run code when they are loaded; only safetensors are read…"
 MODELS = [
     Fault(
@@ -82,7 +89,32 @@ MODELS = [
         "generator that brings its own code",
         "generator",
         with_code,
-        "model.generator: …models/generator: …",
+        "model.generator: models/generator/config.json: auto_map names code of its own, and code that comes with a "
+        "model is never run; use another model, or take this field out where the library knows …",
+    ),
+    Fault(
+        "embedder with a module of another type",
+        "embedder",
+        both(copied("embedder", "models/embedder"), change("models/embedder/modules.json", '"sentence_', '"their_')),
+        "rag.embedder: models/embedder/modules.json: the module type 'their_…' is not one of sentence_transformers; …",
+    ),
+    Fault(
+        "adapter: adapter_model.bin beside some safetensors",
+        "adapted",
+        both(adapter_of_another, hidden_pickle),
+        f"infer.adapter: the weights in models/adapter {PICKLES.format('adapter_model.bin')}",
+    ),
+    Fault(
+        "adapter where a model should be",
+        "generator",
+        both(copied("generator", "models/generator"), write("models/generator/adapter_config.json", "{}")),
+        "model.generator: models/generator holds an adapter (adapter_config.json); name the folder of a whole model",
+    ),
+    Fault(
+        "broken config.json",
+        "generator",
+        both(copied("generator", "models/generator"), write("models/generator/config.json", "{")),
+        "model.generator: models/generator/config.json: cannot be read as JSON (…); fetch or make the model again",
     ),
     Fault(
         "adapter of another base model",

@@ -8,7 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from augen.generation.served.secrets import VARIABLES
 from demo.__main__ import PORTS
 from tests.dependencies import ROOT
 from tests.faults import Fault, page, param, table, workplace
+from tests.faults.files import OPENAI, unsolved
+from tests.faults.models import with_code
 
 ALL = [(area, fault) for area, faults in table().items() for fault in faults]
 KEPT = (".augen/", "reports/usage.json")  # the response store and the account are no outs
@@ -168,16 +174,73 @@ def test_there_are_enough_and_the_page_shows_them() -> None:
 # --- what needs a process of its own
 
 
-def process(folder: Path, module: str, **options: Any) -> "subprocess.Popen[str]":
+def process(folder: Path, module: str, key: str = "", **options: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", module],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | ({"OPENAI_API_KEY": key} if key else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         **options,
     )
+
+
+@contextmanager
+def endless(in_header: bool) -> Iterator[tuple[str, threading.Event]]:
+    """A server whose reply to every request comes byte by byte and never ends; its URL, and "a request is here"."""
+    asked, over = threading.Event(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: " if in_header else b"HTTP/1.1 200 OK\r\n\r\n")
+            asked.set()
+            with suppress(OSError):
+                while not over.wait(0.2):
+                    self.wfile.write(b" ")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.daemon_threads = True
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{http.server_address[1]}/v1", asked
+        finally:
+            over.set()
+            http.shutdown()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("in_header", [True, False], ids=["header", "body"])
+def test_a_stage_ends_though_a_reply_does_not(folder: Path, ending: signal.Signals, in_header: bool) -> None:
+    unsolved(folder)
+    with endless(in_header) as (url, asked):
+        param(OPENAI | {"providers.openai.base_url": url})(folder)
+        started = process(folder, "stages.reason_true", key="sk-any")
+        try:
+            assert asked.wait(60)
+            time.sleep(0.5)
+            began = time.monotonic()
+            started.send_signal(ending)
+            message = started.communicate(timeout=30)[0]
+            assert time.monotonic() - began < 5
+        finally:
+            started.kill()
+    assert started.returncode == 130, message
+    assert "reason_true: interrupted; what was drawn is stored" in message and "Traceback" not in message
+
+
+@pytest.mark.parametrize("in_header", [True, False], ids=["header", "body"])
+def test_a_reply_that_does_not_end_fails_at_its_deadline(folder: Path, in_header: bool) -> None:
+    unsolved(folder)
+    with endless(in_header) as (url, _):
+        limits = {"providers.max_request_s": 1.0, "providers.openai.retries": 0, "providers.openai.concurrency": 2}
+        param(OPENAI | limits | {"providers.openai.base_url": url})(folder)
+        message = process(folder, "stages.reason_true", key="sk-any").communicate(timeout=60)[0]
+    assert "timeout: no whole reply in 1 s" in message and "Traceback" not in message
 
 
 @pytest.mark.parametrize(("stage", "out"), [("prepare", "data/entries_raw.pkl"), ("filter", "data/filtered")])
@@ -191,6 +254,21 @@ def test_a_full_disk(stage: str, out: str, folder: Path) -> None:
     assert re.search(rf"^{stage}: {out}.*: cannot be written: File too large$", message, re.MULTILINE), message
     assert "Traceback" not in message
     assert snapshot(folder) == before
+
+
+def test_a_yes_on_the_terminal_runs_no_code_of_a_model(folder: Path) -> None:
+    with_code(folder)
+    param({"model.generator": "models/generator"})(folder)
+    load = "from augen.core.params import load; p = load('model'); from augen.prompts.window import Window; "
+    load += "print(Window(p.model, True, 1024).length('甲'))"
+    command = [sys.executable, "-c", load]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "hub")}
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, input="y\n" * 9, capture_output=True, text=True, timeout=120
+    )
+    assert not (folder / "made").exists()
+    assert "auto_map names code of its own" in ended.stderr
+    assert "[y/N]" not in ended.stdout + ended.stderr
 
 
 def test_ctrl_c_leaves_no_out(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Reasonings and rewriting through the real openai SDK against a compatible server."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from augen.generation.open import open_sampler
 from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, Refused, SlowDown
 from augen.generation.served.openai import OpenAI
 from augen.store.responses import Store, request_key
-from demo.base import Settings
+from demo.base import Reply, Settings
 from demo.chat import MODELS, OpenAIServer
 from tests.integration.paid import CHAT_FAULTS, KEYS, Repository, assert_no_secrets, chat_changes, problems
 from tests.params import params
@@ -181,3 +182,70 @@ def test_rewriting_by_a_chat_model(server: OpenAIServer, tmp_path: Path, method:
     assert [copy.id for copy in copies] == [f"train_{n:03d}~1" for n in range(5)]
     assert all("假如" in copy.problem and "如果" not in copy.problem for copy in copies)
     assert json.loads((repository.path / "reports/usage.json").read_text())["translate"]["paid"]["answers"] == answers
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(400, {"error": {"code": KEYS["OPENAI_API_KEY"], "message": "no"}}),
+        Reply(401, {"error": {"type": KEYS["OPENAI_API_KEY"], "message": "no"}}),
+        Reply(429, {"code": f"limit of {KEYS['OPENAI_API_KEY']}"}),
+        Reply(500, {"error": {"status": KEYS["OPENAI_API_KEY"], "message": KEYS["OPENAI_API_KEY"]}}),
+        Reply(200, f"<html><title>{KEYS['OPENAI_API_KEY']}</title></html>".encode()),
+    ],
+    ids=["code", "type", "code beside", "status", "title"],
+)
+def test_a_key_that_a_server_quotes_is_neither_shown_nor_kept(
+    server: OpenAIServer, tmp_path: Path, reply: Reply
+) -> None:
+    server.settings.replies = {"": reply}
+    quick = {"providers.openai.retries": 0, "providers.openai.concurrency": 1, "providers.max_wait_s": 0.5}
+    repository = Repository(tmp_path / "repo", problems(2), chat_changes("openai", server.url) | quick)
+    ended = repository.stage("reason_true")
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr, ended.stderr
+    assert "$OPENAI_API_KEY" in ended.stdout + ended.stderr
+    assert_no_secrets(repository.path, ended.stdout, ended.stderr, secrets=KEYS.values())
+
+
+HALF, NUL = "\ud800", "\0"
+
+
+def odd_reply(text: str) -> Reply:
+    choices = [{"message": {"content": text}, "finish_reason": "stop"}]
+    body = {"choices": choices, "usage": {"prompt_tokens": "many", "completion_tokens": 1e400}}
+    return Reply(200, json.dumps(body).encode())
+
+
+def test_an_answer_that_no_file_can_hold_is_made_writable_before_it_is_stored(
+    server: OpenAIServer, tmp_path: Path
+) -> None:
+    text = f"逐条排除{HALF}不符合{NUL}条件的选项，剩下的就是所求。" * 3 + "\n答案是：A"
+    server.settings.replies = {"": odd_reply(text)}
+    repository = Repository(tmp_path / "repo", problems(2), chat_changes("openai", server.url))
+    for _ in range(2):  # once from the server, once from the store
+        done = repository.stage("reason_true")
+        assert done.returncode == 0, done.stderr
+        [first, *_] = [i for e in load_pickle(repository.path / "data/reasoned/entries.pkl") for i in e.questions]
+        assert first.reasoning and "逐条排除\ufffd不符合\ufffd条件" in first.reasoning
+    assert len(server.arrivals) == 4
+
+
+def test_what_an_earlier_version_stored_as_it_was_blocks_no_stage(server: OpenAIServer, tmp_path: Path) -> None:
+    asked = request("谁最高？"), {"attempt": 0}
+    [drawn] = draw(server, [asked])
+    with sqlite3.connect(tmp_path / "responses.sqlite") as connection:
+        connection.execute("UPDATE responses SET value = json_set(value, '$.text', 'x') ")
+        [value] = connection.execute("SELECT value FROM responses").fetchone()
+        changed = value.replace('"x"', '"x\\ud800"')
+        connection.execute("UPDATE responses SET value = ?", [changed])
+    [again] = draw(server, [asked])
+    assert (drawn.text != again.text, again.text, len(server.arrivals)) == (True, "x\ufffd", 1)
+
+
+def test_words_of_a_refusal_that_no_file_can_hold_are_written(server: OpenAIServer, tmp_path: Path) -> None:
+    body = json.dumps({"error": {"code": "content_filter", "message": f"no{HALF}{NUL}"}}).encode()
+    server.settings.replies = {"": Reply(400, body)}
+    repository = Repository(tmp_path / "repo", problems(2), chat_changes("openai", server.url))
+    ended = repository.stage("reason_true")
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr, ended.stderr
+    assert "content_filter: no\ufffd\ufffd" in ended.stderr

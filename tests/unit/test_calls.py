@@ -14,6 +14,7 @@ import pytest
 from augen.core.errors import AugenError
 from augen.generation.served import runner as runner_module
 from augen.generation.served.account import Account, Answer
+from augen.generation.served.chat import answer, body_of
 from augen.generation.served.claims import Claims
 from augen.generation.served.errors import (
     CallError,
@@ -26,8 +27,10 @@ from augen.generation.served.errors import (
 )
 from augen.generation.served.failures import Failure, keep_failures
 from augen.generation.served.limits import Limit, Pace
+from augen.generation.served.network import check_base_url, required
+from augen.generation.served.replies import MOST_WORDS, Endpoint
 from augen.generation.served.runner import Call, Payload, Runner
-from augen.generation.served.secrets import required, scrubbed
+from augen.generation.served.secrets import scrubbed
 from augen.store.responses import Store
 
 
@@ -395,3 +398,32 @@ def test_a_missing_key_is_named_with_all_ways_to_give_one(monkeypatch: pytest.Mo
 def test_a_quoted_key_is_cut_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-123456")
     assert scrubbed("Incorrect API key provided: sk-123456.") == "Incorrect API key provided: $OPENAI_API_KEY."
+
+
+@pytest.mark.parametrize("error", [Transient, Refused, SlowDown, QuotaUsedUp])
+def test_no_error_holds_a_key_wherever_the_server_put_it(
+    error: type[CallError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-123456")
+    fault = error("HTTP 400 sk-123456", "for sk-123456")
+    assert (fault.cause, str(fault)) == ("HTTP 400 $OPENAI_API_KEY", "HTTP 400 $OPENAI_API_KEY: for $OPENAI_API_KEY")
+    assert "sk-" not in str(Misconfigured("openai: HTTP 401 sk-123456"))
+
+
+def test_no_beginning_of_a_key_is_left_where_a_message_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-123456")
+    endpoint = Endpoint("openai", "OPENAI_API_KEY", "http://127.0.0.1/v1")
+    for cut in range(MOST_WORDS - 9, MOST_WORDS):
+        with pytest.raises(Transient) as broken:
+            body_of(endpoint, "x" * cut + "sk-123456")
+        with pytest.raises(Unusable) as unusable:
+            answer(endpoint, {"model": "m"}, {"x": "x" * (cut - 7) + "sk-123456"})
+        assert "sk-" not in f"{broken.value}{unusable.value}"
+
+
+@pytest.mark.parametrize("url", ["http://name:word@127.0.0.1/v1", "http://name@127.0.0.1/v1"])
+def test_an_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(Misconfigured, match="base_url holds a user name or a password: set OPENAI_API_KEY") as refused:
+        check_base_url("openai", url, "OPENAI_API_KEY")
+    assert "name:" not in str(refused.value) and "word@" not in str(refused.value)
+    check_base_url("openai", "http://127.0.0.1/v1/a@b", "OPENAI_API_KEY")

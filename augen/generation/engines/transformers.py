@@ -17,8 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from augen.core.device import device
 from augen.core.errors import AugenError
+from augen.core.models import load_adapter, load_model
 from augen.generation.base import Completion, EngineSettings, Request, check_requests, decode, load_tokenizer, tokenize
-from augen.store.identity import refuse_pickled_weights
 
 
 class TransformersEngine:
@@ -36,24 +36,21 @@ class TransformersEngine:
         self._settings = settings
         self._device = device()
         self._tokenizer = load_tokenizer(settings.generator, settings.revision)
-        refuse_pickled_weights(settings.generator, "model.generator")
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(
+            model = load_model(
+                AutoModelForCausalLM,
                 settings.generator,
+                "model.generator",
                 revision=settings.revision,
                 dtype=settings.dtype,
-                use_safetensors=True,
             )
         except (OSError, ValueError) as error:
             raise AugenError(f"model.generator: transformers cannot load {settings.generator}: {error}") from error
         self._end = _end_tokens(self._tokenizer, model)
         self._lora: Any = None
         if settings.adapter is not None:
-            from peft import PeftModel
-
-            refuse_pickled_weights(settings.adapter, "infer.adapter")
             try:
-                model = PeftModel.from_pretrained(model, str(settings.adapter))
+                model = load_adapter(model, settings.adapter, "infer.adapter")
             except (OSError, ValueError, RuntimeError) as error:
                 raise AugenError(f"{settings.adapter}: not a LoRA adapter for {settings.generator}: {error}") from error
             self._lora = model.base_model

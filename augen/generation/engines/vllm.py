@@ -15,8 +15,8 @@ from typing import Any
 
 from augen.core import cores  # noqa: F401  (reads the user's OMP_NUM_THREADS before it is set here)
 from augen.core.errors import AugenError
+from augen.core.models import load_adapter, load_model, refuse_adapter_code, refuse_code
 from augen.generation.base import Completion, EngineSettings, Request, check_requests, decode, load_tokenizer, tokenize
-from augen.store.identity import refuse_pickled_weights
 
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 ON_CPU = {
@@ -74,6 +74,7 @@ class VllmEngine:
             "gpu_memory_utilization": settings.memory_share,
             "enable_prefix_caching": True,
             "load_format": "safetensors",  # "auto" would fall back to pickles
+            "trust_remote_code": False,
             "use_tqdm_on_load": False,
         }
         if CPU:
@@ -87,9 +88,9 @@ class VllmEngine:
                 # as long as a prompt. With 32, the least that the kernels take, samples came 1.4 times as fast.
                 "block_size": 32,
             }
-        refuse_pickled_weights(generator, "model.generator")
+        refuse_code(generator, "model.generator")
         if adapter is not None:
-            refuse_pickled_weights(adapter, "infer.adapter")
+            refuse_adapter_code(adapter, "infer.adapter")
         self._lora: LoRARequest | None = None
         if adapter is not None and not MERGE_ADAPTER:
             self._lora = LoRARequest(adapter.name, 1, str(adapter.resolve()))
@@ -139,16 +140,15 @@ class VllmEngine:
 
     def _load_merged(self) -> Any:
         """The generator with the adapter in its weights: W + scale · BA, added in float32, then rounded."""
-        from peft import PeftModel
         from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        plain: Any = AutoModelForCausalLM.from_pretrained(
-            self._settings.generator, revision=self._settings.revision, dtype="auto", use_safetensors=True
-        )
+        assert self._settings.adapter
+        generator, revision = self._settings.generator, self._settings.revision
+        plain = load_model(AutoModelForCausalLM, generator, "model.generator", revision=revision, dtype="auto")
         dtype = plain.dtype if self._settings.dtype == "auto" else getattr(torch, self._settings.dtype)
-        merged: Any = PeftModel.from_pretrained(plain.float(), str(self._settings.adapter)).merge_and_unload()
+        merged = load_adapter(plain.float(), self._settings.adapter, "infer.adapter").merge_and_unload()
         with TemporaryDirectory(prefix="augen-merged-") as directory:
             merged.to(dtype).save_pretrained(directory)
             del plain, merged

@@ -8,6 +8,7 @@
 ``errors``    what a provider can say instead of an answer
 ``secrets``   keys come from the environment and appear nowhere else
 ``opening``   a runner with store and account, as stages use it
+``threads``   for SDKs that block: nothing waits for them
 ``sampler``   a `Sampler` whose completions are written by chat models
 ``chat``      what the two chat providers share: what is kept of an answer, wherever its text stands
 ``replies``   the table of what they reply instead of an answer, and what is done

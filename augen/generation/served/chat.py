@@ -46,8 +46,8 @@ def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
         text, thinking = _texts(message)
         finish = str(choice.get("finish_reason") or "stop").lower()
     except (KeyError, IndexError, TypeError, AttributeError):
-        shown = json.dumps(reply, ensure_ascii=False)[:MOST_WORDS]
-        raise Unusable("no text in the reply", scrubbed(shown), billed) from None
+        shown = scrubbed(json.dumps(reply, ensure_ascii=False))[:MOST_WORDS]
+        raise Unusable("no text in the reply", shown, billed) from None
     if finish in FILTERED or message.get("refusal"):
         raise Refused(finish if finish in FILTERED else "refusal", str(message.get("refusal") or ""), billed)
     if finish in BROKEN_OFF:
@@ -71,21 +71,21 @@ def body_of(endpoint: Endpoint, text: str) -> Any:
         return _assembled(text)
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if title := page_title(text):
             raise Misconfigured(
                 f"{endpoint.provider}: the reply is a web page ({title}), not JSON; check "
                 f"providers.{endpoint.provider}.base_url ({endpoint.base_url}): that of most servers ends in /v1; or a "
                 "proxy or a gateway stands between"
             ) from None
-        raise Transient("broken reply", scrubbed(text.strip()[:MOST_WORDS])) from None
+        raise Transient("broken reply", scrubbed(text.strip())[:MOST_WORDS]) from None
 
 
 def json_or_text(text: str) -> Any:
     """What the body of a failed request holds."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -108,9 +108,14 @@ def _billed(model: str, reply: Any) -> dict[str, Any]:
     counts = usage if isinstance(usage, Mapping) else {}
     return {
         "author": model,
-        "prompt_tokens": int(counts.get("prompt_tokens") or 0),
-        "tokens": int(counts.get("completion_tokens") or 0),
+        "prompt_tokens": _count(counts.get("prompt_tokens")),
+        "tokens": _count(counts.get("completion_tokens")),
     }
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; 0 where a server sends something else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
 
 
 def _texts(message: Mapping[str, Any]) -> tuple[str, str]:

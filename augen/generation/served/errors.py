@@ -2,13 +2,16 @@
 
 A provider module turns every error of its SDK into one of these; the runner knows no others. Their texts are made
 from codes and messages in the provider's replies, never from an SDK's exception text, which can hold secrets:
-qianfan's holds the request's headers, and with them the token.
+qianfan's holds the request's headers, and with them the token. A server may quote a key in any part of its reply, so
+every error cuts the keys out of its own text.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from augen.core.errors import AugenError
+from augen.generation.served.secrets import scrubbed
+from augen.store.texts import storable
 
 
 class CallError(Exception):
@@ -18,7 +21,8 @@ class CallError(Exception):
     """
 
     def __init__(self, cause: str, detail: str = "", billed: Mapping[str, Any] | None = None) -> None:
-        super().__init__(f"{cause}: {detail}" if detail else cause)
+        cause = storable(scrubbed(cause))
+        super().__init__(storable(scrubbed(f"{cause}: {detail}" if detail else cause)))
         self.cause = cause
         self.billed = billed
 
@@ -53,3 +57,6 @@ class NoAnswer(CallError):
 
 class Misconfigured(AugenError):
     """No request can be answered with these settings: a wrong key, an unknown model. The message says what to set."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(storable(scrubbed(message)))

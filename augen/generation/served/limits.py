@@ -43,6 +43,7 @@ class Pace:
     concurrency: int  # requests at once
     retries: int  # of a request after a transient error
     max_wait_s: float = 600.0  # longest pause, and all pauses in a row together, before the run ends
+    max_request_s: float = 3600.0  # from sending a request to the last byte of its reply
 
 
 class Grant:

@@ -1,18 +1,40 @@
-"""Faults of the way to a server that no further try can mend: a proxy variable, a URL."""
+"""Faults of the way to a server that no further try can mend: a key, a proxy variable, a URL."""
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from augen.core.params import holds_password
 from augen.generation.served.errors import Misconfigured
 
 PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 FINAL_PATHS = ("/chat/completions", "/completions")  # which are not part of a base URL
 
 
-def check_base_url(provider: str, url: str) -> None:
-    """Raise Misconfigured where `url` cannot be the address of a server."""
+def required(provider: str, *choices: Sequence[str]) -> dict[str, str]:
+    """The values, by name, of the first of `choices` whose variables are all set.
+
+    Raises Misconfigured if there is none, or if a value cannot be sent in an HTTP header.
+    """
+    for names in choices:
+        if all(os.environ.get(name) for name in names):
+            values = {name: os.environ[name].strip() for name in names}
+            for name, value in values.items():
+                if not (value.isascii() and value.isprintable()):
+                    raise Misconfigured(
+                        f"{provider}: {name} holds signs that no key has (other than ASCII, or a line break): "
+                        "set it to the key itself"
+                    )
+            return values
+    needed = ", or ".join(" and ".join(names) for names in choices)
+    raise Misconfigured(f"{provider}: no key; set {needed} in the environment")
+
+
+def check_base_url(provider: str, url: str, variables: str) -> None:
+    """Raise Misconfigured where `url` cannot be the address of a server; `variables` are to hold the key."""
+    if holds_password(url):  # such a URL is not shown
+        raise Misconfigured(f"{provider}: base_url holds a user name or a password: set {variables} instead")
     param = f"{provider}: providers.{provider}.base_url: {url!r}"
     try:
         parts = urlsplit(url)

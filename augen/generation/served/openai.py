@@ -11,10 +11,10 @@ from augen.core import params
 from augen.generation.served.account import Answer
 from augen.generation.served.chat import answer, body_of, json_or_text, retry_after
 from augen.generation.served.errors import Misconfigured, Transient
-from augen.generation.served.network import check_base_url, check_proxies
+from augen.generation.served.network import check_base_url, check_proxies, required
 from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
-from augen.generation.served.secrets import required, scrubbed
+from augen.generation.served.secrets import scrubbed
 
 NAME = "openai"
 KEY = "OPENAI_API_KEY"
@@ -29,7 +29,7 @@ class OpenAI:
         """Raises Misconfigured where no key is set, or where the address or a proxy is none."""
         key = required(NAME, [KEY])[KEY]
         self._endpoint = Endpoint(NAME, KEY, base_url(settings))
-        check_base_url(NAME, self._endpoint.base_url)
+        check_base_url(NAME, self._endpoint.base_url, KEY)
         check_proxies(NAME, "socksio")
         import httpx2
         import openai

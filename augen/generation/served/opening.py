@@ -22,7 +22,9 @@ def open_runner(
     """
     settings: params.ProviderLimits = getattr(providers, provider)
     account = Account(provider, cost)
-    pace = Pace(_limits(settings), settings.concurrency, settings.retries, providers.max_wait_s)
+    pace = Pace(
+        _limits(settings), settings.concurrency, settings.retries, providers.max_wait_s, providers.max_request_s
+    )
     with Store(default_path()) as store, Runner(open_provider, store, account, pace, label=stage) as runner:
         try:
             yield runner

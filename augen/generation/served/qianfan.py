@@ -15,10 +15,9 @@ from augen.core import params
 from augen.generation.served.account import Answer
 from augen.generation.served.chat import answer, json_or_text, retry_after
 from augen.generation.served.errors import Misconfigured, Transient
-from augen.generation.served.network import check_base_url, check_proxies
+from augen.generation.served.network import check_base_url, check_proxies, required
 from augen.generation.served.replies import Endpoint, ErrorReply, classified, read_error
 from augen.generation.served.runner import Payload
-from augen.generation.served.secrets import required
 
 NAME = "qianfan"
 CHOICES = (["QIANFAN_BEARER_TOKEN"], ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"])
@@ -34,7 +33,7 @@ class Qianfan:
         """Raises Misconfigured where no key is set."""
         required(NAME, *CHOICES)  # the SDK reads them itself
         self._endpoint = Endpoint(NAME, VARIABLES, base_url(settings))
-        check_base_url(NAME, self._endpoint.base_url)
+        check_base_url(NAME, self._endpoint.base_url, VARIABLES)
         check_proxies(NAME, "socks")
         os.environ["QIANFAN_DISABLE_CACHE"] = "1"
         logging.getLogger("qianfan").disabled = True

@@ -17,6 +17,7 @@ from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp
 from augen.generation.served.secrets import scrubbed
 
 MOST_WORDS = 300  # characters of a server's message that are kept
+MOST_NAME = 80  # characters of a code, or of a page's title
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def classified(endpoint: Endpoint, reply: ErrorReply) -> CallError | Misconfigur
     """The error for `reply`, by the first row that matches."""
     row = next(row for row in ROWS if row.matches(reply))
     cause = f"HTTP {reply.status}" if reply.status else "error"
-    cause = " ".join([cause, *reply.codes[:1]])
+    cause = " ".join([cause, *(scrubbed(code)[:MOST_NAME] for code in reply.codes[:1])])
     message = scrubbed(reply.message)[:MOST_WORDS]
     if issubclass(row.outcome, SlowDown):
         return row.outcome(cause, message, reply.retry_after_s)
@@ -213,7 +214,7 @@ def page_title(text: str) -> str | None:
     if not re.match(r"\s*<(!doctype|html|head|\?xml|body|center|h1)\b", text, re.IGNORECASE):
         return None
     title = re.search(r"<(title|h1)[^>]*>\s*(.*?)\s*</\1", text, re.IGNORECASE | re.DOTALL)
-    return title[2][:80] if title else "without a title"
+    return scrubbed(title[2])[:MOST_NAME] if title else "without a title"
 
 
 def _error_parts(body: Any, failed: bool) -> Iterator[Any]:

@@ -23,16 +23,16 @@ committed before anything else is done with them. Errors of `augen.generation.se
                  `MOST_REFUSED_FIRST` were refused and none answered.
 ``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends.
 
-Requests are sent from a pool of threads, because the providers' SDKs block (two of the three can do nothing else).
-Everything that must be in order (store, claims, limits, account) happens in one asyncio loop, without locks. The
-first request goes alone, so that a wrong key costs one request, not `concurrency`.
+Ctrl-C waits `ENDING_S` seconds for what is in flight, and stores it. Requests are sent from threads, because the
+providers' SDKs block (two of the three can do nothing else). Everything that must be in order (store, claims, limits,
+account) happens in one asyncio loop, without locks. The first request goes alone, so that a wrong key costs one
+request, not `concurrency`.
 """
 
 import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -47,7 +47,9 @@ from augen.generation.served.claims import CLAIM_S, Claims
 from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
 from augen.generation.served.failures import Failure
 from augen.generation.served.limits import Grant, Kind, Limiter, Pace, settle
+from augen.generation.served.threads import Threads
 from augen.store.responses import Store
+from augen.store.texts import storable
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a batch is sent again; random below these bounds
 COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses of all batches, where the provider names none
@@ -55,6 +57,7 @@ MAX_COOL_DOWNS = 17
 SAID_FROM_S = 5.0  # shorter waits are not announced
 UNUSABLE_RETRIES = 3
 MOST_REFUSED_FIRST = 10  # calls, before the first answer: it is not the prompts then
+ENDING_S = 3.0  # how long Ctrl-C waits for what is in flight
 POLL_S = 0.25  # how often to look whether another process has its answer
 GO_ON = "what arrived is stored; run `dvc repro` again to go on"
 
@@ -105,7 +108,7 @@ class Runner:
             say=lambda words: tqdm.write(f"{self.name}: {words}", file=sys.stderr),
         )
         self._pace = pace
-        self._pool = ThreadPoolExecutor(pace.concurrency, thread_name_prefix=self.name)
+        self._pool = Threads(self.name)
         self._proven = False  # the provider has answered once
         self._limiter = Limiter(pace.limits)
         self._loop = asyncio.Runner()
@@ -176,7 +179,7 @@ class Runner:
 
     def __exit__(self, *_: object) -> None:
         self._loop.close()
-        self._pool.shutdown(wait=False)
+        self._pool.shutdown()
         self._claims.close()
 
     # --- one run
@@ -187,16 +190,20 @@ class Runner:
         self._over = False
         heart = asyncio.create_task(self._beat())
         error: BaseException | None = None
+        bound_s = None  # each request has its own deadline
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await pipeline()
         except BaseExceptionGroup as group:
             error = _first(group)
+        except asyncio.CancelledError:  # Ctrl-C
+            bound_s = ENDING_S
+            raise
         finally:
-            # Also after Ctrl-C: these requests are paid for, so their answers are waited for and stored.
+            # These requests are paid for, so their answers are waited for and stored.
             if self._in_flight:
                 print(f"\n{self.name}: {len(self._in_flight)} requests are in flight, waiting", file=sys.stderr)
-                await asyncio.wait(self._in_flight)
+                await asyncio.wait(self._in_flight, timeout=bound_s)
             heart.cancel()
         if error is not None:
             raise self._ending(error) from None
@@ -298,7 +305,8 @@ class Runner:
         sent_at = time.monotonic()
         self.account.requests += 1
         try:
-            sent_back = await asyncio.get_running_loop().run_in_executor(self._pool, send)
+            sending = asyncio.get_running_loop().run_in_executor(self._pool, send)
+            sent_back = storable(list(await self._in_time(sending)))
             if len(sent_back) != len(calls):
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
@@ -332,18 +340,27 @@ class Runner:
                 self._slots.release()
         self._show(len(sent_back))
 
+    async def _in_time(self, sending: "asyncio.Future[Sequence[Answer]]") -> Sequence[Answer]:
+        """What is sent back. A reply that comes byte by byte never is too late for a read, but for this."""
+        try:
+            return await asyncio.wait_for(sending, self._pace.max_request_s)
+        except TimeoutError:
+            raise Transient("timeout", f"no whole reply in {self._pace.max_request_s:g} s") from None
+
     # --- bookkeeping
 
     def _landed(self, sending: "asyncio.Task[None]") -> None:
         self._in_flight.discard(sending)
-        sending.exception()  # asyncio warns of errors that nobody looks at, and nobody else does when the run ends
+        if not sending.cancelled():
+            sending.exception()  # asyncio warns of errors that nobody looks at; nobody else does when the run ends
 
     def _release(self, keys: Sequence[str]) -> None:
         self._asking.difference_update(keys)
         self._claims.release(keys)
 
     def _found(self, stored: Mapping[str, Answer]) -> None:
-        new = {key: answer for key, answer in stored.items() if key not in self.answers}
+        # An earlier version stored what arrived as it was.
+        new = {key: storable(answer) for key, answer in stored.items() if key not in self.answers}
         self.answers.update(new)
         for answer in new.values():
             self.account.found(answer)

@@ -24,9 +24,8 @@ from augen.generation.served.errors import (
     Transient,
     Unusable,
 )
-from augen.generation.served.network import check_proxies
+from augen.generation.served.network import check_proxies, required
 from augen.generation.served.runner import Payload
-from augen.generation.served.secrets import required, scrubbed
 
 NAME = "tencent"
 KEYS = ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY")
@@ -109,7 +108,6 @@ class Tencent:
 
 def classified(code: str, message: str) -> CallError | Misconfigured:
     """The error for one of TMT's codes."""
-    message = scrubbed(message)
     if code.startswith(_QUOTA) or code == "LimitExceeded":
         return QuotaUsedUp(code, message)
     if code.startswith(_SLOW_DOWN):

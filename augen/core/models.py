@@ -1,0 +1,161 @@
+"""Models from elsewhere, loaded without running anything that came with them.
+
+Every tokenizer, model, adapter and embedder is loaded through these functions. They refuse a folder that names code of
+its own, and one whose weights would be read from pickles, by name and before any library opens it; and they tell the
+library not to run code (``trust_remote_code``), so that it does not ask the user either. For a model of the hub, whose
+files are not here yet, the library alone refuses.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augen.core.errors import AugenError
+
+if TYPE_CHECKING:
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+# Weights in these files are or contain pickles, that is programs: they could do anything while they are loaded.
+PICKLED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl"})
+# Files that a trainer leaves beside the weights, with paths and timings in them; no loader opens them.
+LEFTOVERS = frozenset(
+    {
+        "training_args.bin",
+        "optimizer.pt",
+        "scheduler.pt",
+        "scaler.pt",
+        "trainer_state.json",
+        "all_results.json",
+    }
+)
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # what loaders take before any pickle
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def load_tokenizer(model: str | Path, param: str, **options: Any) -> Any:
+    """The tokenizer of `model`, a folder or hub id that the param `param` names; `options` go to the library.
+
+    Raises AugenError for a folder that would run code, and what the library raises (OSError, ValueError, …).
+    """
+    from transformers import AutoTokenizer
+
+    refuse_code(model, param)
+    return AutoTokenizer.from_pretrained(model, trust_remote_code=False, **options)
+
+
+def load_model(kind: Any, model: str | Path, param: str, **options: Any) -> Any:
+    """As `load_tokenizer`, the model itself; `kind` is one of transformers' ``AutoModel…`` classes."""
+    refuse_code(model, param)
+    return kind.from_pretrained(model, use_safetensors=True, trust_remote_code=False, **options)
+
+
+def load_adapter(model: Any, folder: Path, param: str) -> Any:
+    """`model` with the LoRA adapter in `folder` before it. Raises as `load_tokenizer` does."""
+    from peft import PeftModel
+
+    refuse_adapter_code(folder, param)
+    return PeftModel.from_pretrained(model, str(folder))
+
+
+def load_embedder(model: str, param: str) -> "HuggingFaceEmbeddings":
+    """As `load_tokenizer`, a sentence-transformers model; its vectors have length 1."""
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+    refuse_code(model, param)
+    return HuggingFaceEmbeddings(
+        model_name=model,
+        model_kwargs={"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}},
+        encode_kwargs={"normalize_embeddings": True},
+    )
+
+
+def refuse_code(model: str | Path, param: str) -> None:
+    """Raise AugenError if `model` (of the param `param`) is a folder that could run code while it is loaded.
+
+    Such a folder names code of its own, or has pickles where the loader looks for weights: in itself or, for an
+    embedder, in the folder of any of its modules.
+    """
+    for folder in (Path(model), *_modules(Path(model), param)):
+        if not folder.is_dir():
+            continue
+        if (folder / ADAPTER_CONFIG).is_file():  # transformers would load the model that it names instead
+            raise AugenError(f"{param}: {folder} holds an adapter ({ADAPTER_CONFIG}); name the folder of a whole model")
+        _refuse_named_code(folder, param)
+        _refuse_pickles(folder, param, WEIGHTS)
+
+
+def refuse_adapter_code(folder: Path, param: str) -> None:
+    """As `refuse_code`, for the folder of an adapter, which must be a LoRA adapter: other kinds load further models."""
+    _refuse_named_code(folder, param)
+    _refuse_pickles(folder, param, (ADAPTER_WEIGHTS,))
+    config = _read(folder / ADAPTER_CONFIG, param) if (folder / ADAPTER_CONFIG).is_file() else {}
+    kind = config.get("peft_type", "LORA") if isinstance(config, dict) else config
+    if kind != "LORA":
+        raise AugenError(f"{param}: {folder / ADAPTER_CONFIG}: peft_type is {kind!r}, must be LORA")
+
+
+def _modules(folder: Path, param: str) -> Iterator[Path]:
+    """The folders of an embedder's modules. A router has modules of its own, in folders below its own."""
+    if not (folder / "modules.json").is_file():
+        return
+    listed = _read(folder / "modules.json", param)
+    for module in listed if isinstance(listed, list) else [listed]:
+        kind, path = (str(module.get(name, "")) if isinstance(module, dict) else "" for name in ("type", "path"))
+        if not kind.startswith("sentence_transformers."):
+            raise AugenError(
+                f"{param}: {folder / 'modules.json'}: the module type {kind!r} is not one of sentence_transformers; "
+                "code that comes with a model is never run"
+            )
+        yield folder / path
+        if (folder / path / "router_config.json").is_file():
+            yield from sorted(inner for inner in (folder / path).rglob("*") if inner.is_dir())
+
+
+def _refuse_named_code(folder: Path, param: str) -> None:
+    for file in sorted(folder.glob("*config*.json")):
+        if named := next(_named_code(_read(file, param)), None):
+            raise AugenError(
+                f"{param}: {file}: {named}, and code that comes with a model is never run; use another model, or take "
+                "this field out where the library knows the model's type without it"
+            )
+
+
+def _named_code(value: Any) -> Iterator[str]:
+    """What in a configuration, at any depth, names code to be run."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _named_code(part)
+    if not isinstance(value, dict):
+        return
+    for name, part in value.items():
+        if name == "auto_map" and part:
+            yield "auto_map names code of its own"
+        elif name.endswith("attn_implementation") and "/" in str(part):
+            yield f"{name} names a kernel to fetch"
+        yield from _named_code(part)
+
+
+def _refuse_pickles(folder: Path, param: str, taken_first: tuple[str, ...]) -> None:
+    """Raise AugenError where weights of `folder` would be read from a pickle, whatever else lies there."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    pickled = [name for name in names if Path(name).suffix in PICKLED_SUFFIXES and name not in LEFTOVERS]
+    first = next((name for name in taken_first if name in names), None)
+    if first and first.endswith(".index.json"):
+        index = _read(folder / first, param)
+        parts = index.get("weight_map", {}).values() if isinstance(index, dict) else [first]
+        pickled = sorted({str(part) for part in parts if not str(part).endswith(".safetensors")})
+    if pickled and (not first or first.endswith(".index.json")):
+        raise AugenError(
+            f"{param}: the weights in {folder} are pickles ({', '.join(pickled[:3])}), which could run code when they "
+            f"are loaded; only safetensors are read ({taken_first[0]}). Convert them where you trust them: load the "
+            "model there and call its save_pretrained"
+        )
+
+
+def _read(file: Path, param: str) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as fault:
+        raise AugenError(f"{param}: {file}: cannot be read as JSON ({fault}); fetch or make the model again") from None
