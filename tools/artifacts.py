@@ -111,7 +111,7 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def main(against_published: bool) -> None:
+def main(against_published: bool = False) -> None:
     try:
         if against_published:
             print(tabulate(published(Path.cwd()), tablefmt="plain"))
