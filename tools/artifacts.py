@@ -33,7 +33,8 @@ def altered(root: Path) -> tuple[list[str], list[str]]:
     """
     changed: list[str] = []
     absent: list[str] = []
-    for out in _outs(root / "dvc.lock"):
+    outs = [out for stage in read_lock(root / "dvc.lock").values() for out in stage["outs"] if "md5" in out]
+    for out in outs:
         path = root / out["path"]
         if not path.exists():
             absent.append(out["path"])
@@ -52,12 +53,11 @@ def published(root: Path) -> list[tuple[str, str]]:
     shown = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, check=False)
     if shown.returncode:
         raise AugenError("the last commit has no dvc.lock: no run is published there")
-    _outs(root / "dvc.lock")  # is it one?
-    ours, theirs = stages_of((root / "dvc.lock").read_bytes()), stages_of(shown.stdout)
+    ours, theirs = read_lock(root / "dvc.lock"), stages_of(shown.stdout)
     rows = []
     for stage, content in ours.items():
         before = {out["path"]: out.get("md5") for out in theirs.get(stage, {}).get("outs", [])}
-        for out in content.get("outs", []):
+        for out in content["outs"]:
             if not (root / out["path"]).exists():
                 meaning = "not there yet"
             elif before.get(out["path"]) == out.get("md5"):
@@ -73,13 +73,15 @@ def published(root: Path) -> list[tuple[str, str]]:
 
 
 def stages_of(lock: bytes) -> dict[str, dict[str, Any]]:
-    return dict(YAML(typ="safe").load(lock.decode("utf-8"))["stages"])
+    """The stages of a lock file, each with its list of outs."""
+    stages = YAML(typ="safe").load(lock.decode("utf-8"))["stages"]
+    return {name: {**stage, "outs": [dict(out) for out in stage.get("outs", [])]} for name, stage in stages.items()}
 
 
-def _outs(lock: Path) -> list[dict[str, Any]]:
+def read_lock(lock: Path) -> dict[str, dict[str, Any]]:
+    """The stages in the file `lock`. Raises AugenError if it is not there or no lock file."""
     try:
-        stages = stages_of(lock.read_bytes())
-        return [out for stage in stages.values() for out in stage.get("outs", []) if "md5" in out]
+        return stages_of(lock.read_bytes())
     except FileNotFoundError:
         raise AugenError(f"{lock}: not found; dvc repro or dvc pull makes something that can be checked") from None
     except Exception as fault:
