@@ -42,8 +42,8 @@ def main() -> None:
             failures += failed
             if p.reason_true.programs:
                 examples = worked_programs(lacking_program(entries), p)
-                solve = stored_verdicts(store)
-                written[name], failed = write_programs(written[name], examples, writer, sampler, solve)
+                with stored_verdicts(store) as solve:
+                    written[name], failed = write_programs(written[name], examples, writer, sampler, solve)
                 failures += failed
         keep_failures("reason_true", failures)
     for name in ("entries_raw", "entries_aug"):
