@@ -48,6 +48,7 @@ def main() -> None:
     with (
         Store(default_path()) as store,
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
+        stored_verdicts(store) as solve,
     ):
         index, everything = Path("models/index"), first + asked
         examples = stored_examples(index, p.rag, everything, p.rag.k, store)
@@ -55,11 +56,11 @@ def main() -> None:
         worked = stored_examples(index, p.rag, everything, k, store, "program")
         prompting = Prompting.of(p, generator.window(p.infer.engine))
         score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
-        n, by_programs, solve = len(first), prompting.for_programs(p), stored_verdicts(store)
+        n, by_programs = len(first), prompting.for_programs(p)
         programs = Programs(by_programs, solve, worked[:n])
         tried = Rounds(first, examples[:n], prompting, replace(settings, adaptive=False), programs).run(sampler, score)
         weight = weight_of(tried, held_out, p.infer.program_weight)
-        settings = replace(settings, program_weight=weight.program)
+        settings = weight.applied(settings)
         programs = Programs(by_programs, solve, worked[n:])
         found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
         samples = tried.every_sample + found.every_sample
