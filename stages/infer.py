@@ -52,8 +52,7 @@ def main() -> None:
     ):
         index, everything = Path("models/index"), first + asked
         examples = stored_examples(index, p.rag, everything, p.rag.k, store)
-        k = p.rag.k if p.infer.programs else 0
-        worked = stored_examples(index, p.rag, everything, k, store, "program")
+        worked = stored_examples(index, p.rag, everything, p.rag.k if p.infer.programs else 0, store, "program")
         prompting = Prompting.of(p, generator.window(p.infer.engine))
         score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
         n, by_programs = len(first), prompting.for_programs(p)
