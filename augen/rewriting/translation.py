@@ -6,13 +6,13 @@ other requests, but pays only for new texts. The way back begins before the way 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from augen.core import params
 from augen.generation.served.failures import Failure
 from augen.generation.served.opening import open_runner
+from augen.generation.served.prices import by_characters
 from augen.generation.served.runner import Call, Runner
 from augen.rewriting import Draft
 from augen.rewriting.packing import Packer, is_blank, parts
@@ -141,10 +141,6 @@ def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> I
     from augen.generation.served.tencent import NAME, Tencent
 
     settings = providers.tencent
-
-    def cost(answer: Mapping[str, Any]) -> float:
-        return float(answer["characters"]) * settings.price / 1e6
-
-    with open_runner(stage, NAME, lambda: Tencent(settings), providers, cost) as runner:
+    with open_runner(stage, NAME, lambda: Tencent(settings), providers, by_characters(settings.price)) as runner:
         endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
         yield Translator(runner, endpoint, pivot, settings.characters_per_request)
