@@ -145,6 +145,8 @@ def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> I
     def cost(answer: Mapping[str, Any]) -> float:
         return float(answer["characters"]) * settings.price / 1e6
 
-    with open_runner(stage, NAME, lambda: Tencent(settings), providers, cost) as runner:
+    with open_runner(
+        stage, NAME, settings.base_url, lambda: Tencent(settings, providers.max_reply_mib), providers, cost
+    ) as runner:
         endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
         yield Translator(runner, endpoint, pivot, settings.characters_per_request)
