@@ -76,7 +76,7 @@ def rewriting(entries: Sequence[Entry], drafts: Sequence[Draft]) -> None:
     one_by_one = list(batches(entries))
     shown = one_by_one[: max(1, len(one_by_one) // 15)]
     with TencentServer(Settings(latency_s=LATENCY_S, requests_per_second=PER_SECOND)) as server:
-        provider = Tencent(settings(server))
+        provider = Tencent(settings(server), 16)
         started = time.monotonic()
         for batch in shown:
             there = send(provider, batch, "zh", "ja")

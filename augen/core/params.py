@@ -255,6 +255,7 @@ class Providers(Section):
     max_refused: Share
     max_wait_s: Amount
     max_request_s: Rate
+    max_reply_mib: Rate
     tencent: Tencent
     qianfan: Qianfan
     openai: Chat

@@ -92,22 +92,22 @@ def _open_served(
     stage: str, provider: str, providers: params.Providers, models: Sequence[str], chat: bool
 ) -> Iterator[ChatSampler]:
     settings: params.Chat = getattr(providers, provider)
-    open_provider, base_url = _provider(provider, settings)
+    open_provider, base_url = _provider(provider, settings, providers.max_reply_mib)
 
     def opened() -> Provider:
         check_budget(provider, settings, models)
         return open_provider()
 
-    with open_runner(stage, provider, opened, providers, by_tokens(settings.prices)) as runner:
+    with open_runner(stage, provider, base_url, opened, providers, by_tokens(settings.prices)) as runner:
         yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, settings, models, chat)
 
 
-def _provider(name: str, settings: Any) -> tuple[Callable[[], Provider], str]:
+def _provider(name: str, settings: Any, max_reply_mib: float) -> tuple[Callable[[], Provider], str]:
     """How to open the provider when it is needed, and the URL that it has."""
     if name == "qianfan":
         from augen.generation.served import qianfan
 
-        return lambda: qianfan.Qianfan(settings), qianfan.base_url(settings)
+        return lambda: qianfan.Qianfan(settings, max_reply_mib), qianfan.base_url(settings)
     from augen.generation.served import openai
 
-    return lambda: openai.OpenAI(settings), openai.base_url(settings)
+    return lambda: openai.OpenAI(settings, max_reply_mib), openai.base_url(settings)

@@ -141,6 +141,10 @@ def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> I
     from augen.generation.served.tencent import NAME, Tencent
 
     settings = providers.tencent
-    with open_runner(stage, NAME, lambda: Tencent(settings), providers, by_characters(settings.price)) as runner:
+
+    def opened() -> Tencent:
+        return Tencent(settings, providers.max_reply_mib)
+
+    with open_runner(stage, NAME, settings.base_url, opened, providers, by_characters(settings.price)) as runner:
         endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
         yield Translator(runner, endpoint, pivot, settings.characters_per_request)

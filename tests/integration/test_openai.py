@@ -41,7 +41,7 @@ def changes(server: OpenAIServer, **more: Any) -> dict[str, Any]:
 
 def send(server: OpenAIServer, model: str = MODELS[0], text: str = "### 答案\n答案是：C") -> Any:
     payload = {"model": model, "temperature": 0.3, "top_p": 1.0, "max_tokens": 64, "seed": 1}
-    provider = OpenAI(params(changes(server)).providers.openai)
+    provider = OpenAI(params(changes(server)).providers.openai, 1)
     return provider.send([{**payload, "messages": [{"role": "user", "content": text}]}])
 
 

@@ -42,7 +42,7 @@ from tests.params import params
 
 with QianfanServer(Settings(hang_s=5)) as server:
     changes = chat_changes("qianfan", server.url, **{"providers.qianfan.timeout_s": 0.5})
-    provider = Qianfan(params(changes).providers.qianfan)
+    provider = Qianfan(params(changes).providers.qianfan, 1)
     payload = {"model": MODELS[0], "temperature": 0.3, "top_p": 1.0, "max_tokens": 64}
     def ask(model=MODELS[0], text="### 答案\\n答案是：C"):
         try:

@@ -52,7 +52,7 @@ PAYLOADS = [{"text": text, "source": "zh", "target": "ja"} for text in ("如果�
 
 
 def send(server: TencentServer) -> Any:
-    return Tencent(params(changes(server)).providers.tencent).send(PAYLOADS)
+    return Tencent(params(changes(server)).providers.tencent, 1).send(PAYLOADS)
 
 
 def test_the_server_takes_the_sdks_signature(server: TencentServer) -> None:

@@ -1,14 +1,16 @@
-"""Limits: never more than the rate in any window, never much less, first come first served, pauses for all."""
+"""Limits: never more than the rate in any window, never much less, pauses for all, all processes together."""
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.core.errors import AugenError
-from augen.generation.served.limits import APART, MARGIN, Limit, Limiter, SlidingWindow, settle
+from augen.generation.served.limits import APART, MARGIN, Limit, Limiter
+from augen.generation.served.sent import Sent
 
 
 class Clock:
@@ -26,7 +28,7 @@ class Clock:
 
 
 def limiter(clock: Clock, *limits: Limit) -> Limiter:
-    return Limiter(limits, clock=clock, sleep=clock.sleep)
+    return Limiter(limits, Sent(None, "test"), clock=clock, sleep=clock.sleep)
 
 
 def sent_at(limits: Sequence[Limit], amounts: Sequence[float], gaps: Sequence[float], kind: str) -> list[float]:
@@ -96,9 +98,9 @@ def test_a_request_counts_from_when_it_left() -> None:
     gate = limiter(clock, Limit("requests", 1, 1.0))
 
     async def run() -> None:
-        grants = await gate.acquire(requests=1)
+        grant = await gate.acquire(requests=1)
         clock.now += 0.5  # no thread was free
-        gate.left(grants)
+        gate.left(grant)
         await gate.acquire(requests=1)
 
     asyncio.run(run())
@@ -121,17 +123,6 @@ def test_a_leaky_bucket_would_not_do() -> None:
     assert asyncio.run(first_second()) > 60
 
 
-def test_a_window_tells_when_something_fits() -> None:
-    window = SlidingWindow(10, 60.0)
-    window.add(6, 0.0)
-    window.add(3, 20.0)
-    assert window.free_at(1, 30.0) == 30.0
-    assert window.free_at(2, 30.0) == 60.0
-    assert window.free_at(8, 30.0) == 80.0
-    with pytest.raises(ValueError, match="never"):
-        window.free_at(11, 30.0)
-
-
 def test_what_exceeds_a_whole_limit_is_named() -> None:
     gate = limiter(Clock(), Limit("tokens", 1000, 60.0))
     with pytest.raises(AugenError, match="1500 tokens exceeds the limit of 1000"):
@@ -143,8 +134,8 @@ def test_what_was_not_used_is_given_back() -> None:
     gate = limiter(clock, Limit("tokens", 1000, 60.0))
 
     async def run() -> None:
-        grants = await gate.acquire(requests=1, tokens=900)
-        settle(grants, "tokens", 100)
+        grant = await gate.acquire(requests=1, tokens=900)
+        gate.settle(grant, 100)
         await gate.acquire(requests=1, tokens=900)
 
     asyncio.run(run())
@@ -173,3 +164,47 @@ def test_a_pause_that_begins_while_somebody_waits_holds_that_one_too() -> None:
 
     asyncio.run(run())
     assert clock.now >= 110.0
+
+
+def test_those_who_share_a_log_share_limits_and_pauses(tmp_path: Path) -> None:
+    clock = Clock()
+    one, other, elsewhere = (
+        Limiter([Limit("requests", 2, 1.0)], Sent(tmp_path / "log", where), clock=clock, sleep=clock.sleep)
+        for where in ("here", "here", "there")
+    )
+
+    async def run() -> list[float]:
+        times = []
+        for gate in (one, other, one, other):
+            await gate.acquire(requests=1)
+            times.append(clock.now)
+        one.pause(7)
+        await elsewhere.acquire(requests=1)
+        times.append(clock.now)
+        await other.acquire(requests=1)
+        return [*times, clock.now]
+
+    times = asyncio.run(run())
+    assert most_in_a_window(times[:4], [1.0] * 4, 1.0) == 2
+    assert times[4] == times[3] and times[5] == times[3] + 7
+
+
+def test_a_clock_that_was_set_back_holds_nobody_up(tmp_path: Path) -> None:
+    clock = Clock()
+    gate = Limiter([Limit("requests", 1, 1.0)], Sent(tmp_path / "log", "x"), clock=clock, sleep=clock.sleep)
+
+    async def run() -> None:
+        await gate.acquire(requests=1)
+        gate.pause(600)
+        clock.now -= 50
+        await gate.acquire(requests=1)
+
+    asyncio.run(run())
+    assert clock.now == 50.0
+
+
+def test_a_log_that_is_no_database_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "responses.limits.sqlite"
+    log.write_bytes(b"no database" * 100)
+    with pytest.raises(AugenError, match=r"responses\.limits\.sqlite: file is not a database; .* delete this file"):
+        Sent(log, "x")

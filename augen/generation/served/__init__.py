@@ -2,6 +2,7 @@
 
 ``runner``    sends what the store does not hold: bounded, limited, retried; stops cleanly
 ``limits``    how much may be sent in any second or minute, and the one pause for all
+``sent``      what all processes that share a store sent of late, which these limits count
 ``claims``    which process asks for what, so that two of them never pay for the same answer
 ``account``   requests, answers, retries, characters, tokens and cost, for reports/usage.json
 ``failures``  what ended without a usable answer, for reports/failed.jsonl
@@ -13,5 +14,6 @@
 ``chat``      what the two chat providers share: what is kept of an answer, wherever its text stands
 ``replies``   the table of what they reply instead of an answer, and what is done
 ``network``   faults of proxies and addresses, named before anything is sent
+``bounded``   how large a reply may be; ``httpx_bound`` and ``requests_bound`` for the SDKs' two HTTP clients
 ``openai``, ``qianfan``, ``tencent``   the providers, each through its own SDK
 """

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from augen.core import params
 from augen.generation.served.account import Answer
+from augen.generation.served.bounded import Bound
 from augen.generation.served.chat import answer, body_of, json_or_text, retry_after
-from augen.generation.served.errors import Misconfigured, Transient
+from augen.generation.served.errors import Misconfigured, Refused, Transient
 from augen.generation.served.network import check_base_url, check_proxies, required
 from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
@@ -25,7 +26,7 @@ def base_url(settings: params.Chat) -> str:
 
 
 class OpenAI:
-    def __init__(self, settings: params.Chat) -> None:
+    def __init__(self, settings: params.Chat, max_reply_mib: float) -> None:
         """Raises Misconfigured where no key is set, or where the address or a proxy is none."""
         key = required(NAME, [KEY])[KEY]
         self._endpoint = Endpoint(NAME, KEY, base_url(settings))
@@ -34,10 +35,16 @@ class OpenAI:
         import httpx2
         import openai
 
+        from augen.generation.served.httpx_bound import BoundedClient
+
         # max_retries: the runner retries, and counts. Threads may share the client.
         try:
             self._client = openai.OpenAI(
-                api_key=key, base_url=self._endpoint.base_url, timeout=settings.timeout_s, max_retries=0
+                api_key=key,
+                base_url=self._endpoint.base_url,
+                timeout=settings.timeout_s,
+                max_retries=0,
+                http_client=BoundedClient(Bound(max_reply_mib)),
             )
         except (ValueError, OSError, httpx2.InvalidURL) as error:  # a proxy without an address, no such certificates
             raise Misconfigured(
@@ -62,5 +69,7 @@ class OpenAI:
             assert fault  # since the status is given
             raise classified(self._endpoint, fault) from None
         except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, Refused):
+                raise error.__cause__ from None
             raise Transient("connection", scrubbed(str(error.__cause__ or ""))) from None
         return [answer(self._endpoint, payload, body_of(self._endpoint, reply.text))]

@@ -6,16 +6,24 @@ from contextlib import contextmanager
 from augen.core import params
 from augen.generation.served.account import Account, Cost
 from augen.generation.served.failures import keep_failures
-from augen.generation.served.limits import Kind, Limit, Pace
+from augen.generation.served.limits import Limit, Pace
 from augen.generation.served.runner import Provider, Runner
+from augen.generation.served.sent import Kind
 from augen.store.responses import Store, default_path
 
 
 @contextmanager
 def open_runner(
-    stage: str, provider: str, open_provider: Callable[[], Provider], providers: params.Providers, cost: Cost
+    stage: str,
+    provider: str,
+    base_url: str,
+    open_provider: Callable[[], Provider],
+    providers: params.Providers,
+    cost: Cost,
 ) -> Iterator[Runner]:
-    """A `Runner` at the pace of `provider`. Its account is printed and kept as that of `stage`, however it ends.
+    """A `Runner` at the pace of `provider` at `base_url`, which all processes that share the store keep together.
+
+    Its account is printed and kept as that of `stage`, however it ends.
 
     Raises AugenError at the end where nothing usable arrived, or more than ``max_refused`` was refused. Before that end
     the stage itself keeps its failures, under the ids of its questions.
@@ -23,7 +31,12 @@ def open_runner(
     settings: params.ProviderLimits = getattr(providers, provider)
     account = Account(provider, cost, stage, settings.currency)
     pace = Pace(
-        _limits(settings), settings.concurrency, settings.retries, providers.max_wait_s, providers.max_request_s
+        _limits(settings),
+        settings.concurrency,
+        settings.retries,
+        providers.max_wait_s,
+        providers.max_request_s,
+        endpoint=f"{provider} {base_url}",
     )
     with (
         Store(default_path()) as store,

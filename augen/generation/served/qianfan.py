@@ -13,6 +13,7 @@ from typing import Any
 
 from augen.core import params
 from augen.generation.served.account import Answer
+from augen.generation.served.bounded import Bound
 from augen.generation.served.chat import answer, json_or_text, retry_after
 from augen.generation.served.errors import Misconfigured, Transient
 from augen.generation.served.network import check_base_url, check_proxies, required
@@ -29,7 +30,7 @@ def base_url(settings: params.Qianfan) -> str:
 
 
 class Qianfan:
-    def __init__(self, settings: params.Qianfan) -> None:
+    def __init__(self, settings: params.Qianfan, max_reply_mib: float) -> None:
         """Raises Misconfigured where no key is set."""
         required(NAME, *CHOICES)  # the SDK reads them itself
         self._endpoint = Endpoint(NAME, VARIABLES, base_url(settings))
@@ -39,12 +40,17 @@ class Qianfan:
         logging.getLogger("qianfan").disabled = True
         import qianfan
 
+        from augen.generation.served.requests_bound import bind
+
         config = qianfan.get_config()
         config.CONSOLE_API_BASE_URL = self._endpoint.base_url
         if settings.iam_url:
             config.IAM_BASE_URL = settings.iam_url
         self._timeout_s = settings.timeout_s
         self._chat = qianfan.ChatCompletion(version="2", forcing_disable=True)
+        bind(
+            self._chat._real._client._client._session, Bound(max_reply_mib)
+        )  # the SDK has no other way to its connection
 
     def send(self, payloads: Sequence[Payload]) -> list[Answer]:
         import requests

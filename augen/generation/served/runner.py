@@ -48,7 +48,8 @@ from augen.generation.served.budget import Budget, BudgetReached
 from augen.generation.served.claims import CLAIM_S, Claims
 from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
 from augen.generation.served.failures import Failure
-from augen.generation.served.limits import Grant, Kind, Limiter, Pace, settle
+from augen.generation.served.limits import Limiter, Pace
+from augen.generation.served.sent import Grant, Sent, beside
 from augen.generation.served.threads import Threads
 from augen.store.responses import Store
 from augen.store.texts import storable
@@ -119,7 +120,7 @@ class Runner:
         self._budget = Budget(store, account.provider, account.currency, budget)
         self._pool = Threads(self.name)
         self._proven = False  # the provider has answered once
-        self._limiter = Limiter(pace.limits)
+        self._limiter = Limiter(pace.limits, Sent(beside(store.path), pace.endpoint))
         self._loop = asyncio.Runner()
         self._bar: tqdm[Any] | None = None
         self._subjects: dict[str, str] = {}  # of the calls that were answered or refused, by key
@@ -190,6 +191,7 @@ class Runner:
         self._loop.close()
         self._pool.shutdown()
         self._claims.close()
+        self._limiter.close()
 
     # --- one run
 
@@ -290,7 +292,7 @@ class Runner:
         try:
             if self._provider is None:
                 self._provider = self._open()
-            grants = await self._limiter.acquire(
+            grant = await self._limiter.acquire(
                 requests=1,
                 characters=sum(call.characters for call in asked),
                 tokens=sum(call.tokens for call in asked),
@@ -303,17 +305,17 @@ class Runner:
             raise
         # From here on it is paid for: even if this batch is cancelled, its answer is waited for.
         self.account.requests += 1
-        sending = asyncio.create_task(self._send(self._provider, asked, grants))
+        sending = asyncio.create_task(self._send(self._provider, asked, grant))
         self._in_flight.add(sending)
         sending.add_done_callback(self._landed)
         await asyncio.shield(sending)
 
-    async def _send(self, provider: Provider, calls: Sequence[Call], grants: dict[Kind, list[Grant]]) -> None:
+    async def _send(self, provider: Provider, calls: Sequence[Call], grant: Grant) -> None:
         keys = [call.key for call in calls]
         payloads = [call.payload for call in calls]
 
         def send() -> Sequence[Answer]:
-            self._limiter.left(grants)
+            self._limiter.left(grant)
             return provider.send(payloads)
 
         sent_at = time.monotonic()
@@ -345,7 +347,7 @@ class Runner:
         self.answers.update(answers)
         for answer in sent_back:
             self.account.arrived(answer)
-        settle(grants, "tokens", sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
+        self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
         self._cool_downs = self._failed_in_a_row = 0
         self._paused_s = 0.0
         if not self._proven:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from augen.core import params
 from augen.generation.served.account import Answer
+from augen.generation.served.bounded import TOO_LARGE, Bound
 from augen.generation.served.errors import (
     CallError,
     Misconfigured,
@@ -49,11 +50,12 @@ _THIS_TEXT = ("FailedOperation.LanguageRecognitionErr",)
 
 
 class Tencent:
-    def __init__(self, settings: params.Tencent) -> None:
+    def __init__(self, settings: params.Tencent, max_reply_mib: float) -> None:
         """Raises Misconfigured where a key is not set, or a proxy cannot be used."""
         self._secrets = required(NAME, KEYS)
         check_proxies(NAME, "socks")
         self._settings = settings
+        self._bound = Bound(max_reply_mib)
         self._of_thread = threading.local()  # the SDK's session must not be shared
         self._client()  # loads the SDK now: if the first request waited for that, the next would come too soon
 
@@ -95,14 +97,18 @@ class Tencent:
             from tencentcloud.common.profile.client_profile import ClientProfile
             from tencentcloud.common.profile.http_profile import HttpProfile
 
+            from augen.generation.served.requests_bound import bind
+
             url = urlsplit(self._settings.base_url)
             http = HttpProfile(
                 protocol=url.scheme, endpoint=url.netloc, reqTimeout=self._settings.timeout_s, keepAlive=True
             )
             credential = Credential(*(self._secrets[name] for name in KEYS))
-            self._of_thread.client = CommonClient(
+            client = CommonClient(
                 "tmt", "2018-03-21", credential, self._settings.region, ClientProfile(httpProfile=http)
             )
+            bind(client.request.conn._session, self._bound)  # the SDK has no other way to its connection
+            self._of_thread.client = client
         return self._of_thread.client
 
 
@@ -116,6 +122,8 @@ def classified(code: str, message: str) -> CallError | Misconfigured:
         return Misconfigured(f"{NAME}: {code}: {message}; check {' and '.join(KEYS)}")
     if code.startswith(_THIS_TEXT):
         return Refused(code, message)
+    if code == "ClientNetworkError" and TOO_LARGE in message:
+        return Refused("too large a reply", message)
     if code == "ClientNetworkError" and "timed out" in message:
         return Transient("timeout")
     if code.startswith(_TRANSIENT):
