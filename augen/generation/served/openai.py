@@ -11,7 +11,7 @@ from augen.core import params
 from augen.generation.served.account import Answer
 from augen.generation.served.chat import answer, body_of, json_or_text, retry_after
 from augen.generation.served.errors import Misconfigured, Transient
-from augen.generation.served.network import check_base_url, check_proxies, required
+from augen.generation.served.network import check_base_url, check_proxies, required, unconnected
 from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import scrubbed
@@ -62,5 +62,6 @@ class OpenAI:
             assert fault  # since the status is given
             raise classified(self._endpoint, fault) from None
         except openai.APIConnectionError as error:
-            raise Transient("connection", scrubbed(str(error.__cause__ or ""))) from None
+            said = str(error.__cause__ or "")
+            raise unconnected(NAME, said, "SSL_CERT_FILE", scrubbed(said)) from None
         return [answer(self._endpoint, payload, body_of(self._endpoint, reply.text))]
