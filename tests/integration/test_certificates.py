@@ -108,8 +108,8 @@ def send(name: str, url: str) -> Any:
     changes = {f"providers.{name}.base_url": url} | ({"providers.qianfan.iam_url": url} if name == "qianfan" else {})
     providers = params(changes).providers
     if name == "tencent":
-        return Tencent(providers.tencent).send([{"text": "甲", "source": "zh", "target": "ja"}])
-    return (OpenAI(providers.openai) if name == "openai" else Qianfan(providers.qianfan)).send(CHAT)
+        return Tencent(providers.tencent, MIB).send([{"text": "甲", "source": "zh", "target": "ja"}])
+    return (OpenAI(providers.openai, MIB) if name == "openai" else Qianfan(providers.qianfan, MIB)).send(CHAT)
 
 
 @pytest.mark.parametrize("name", ["openai", "qianfan", "tencent"])

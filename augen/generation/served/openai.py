@@ -11,7 +11,7 @@ from augen.core import params
 from augen.generation.served.account import Answer
 from augen.generation.served.bounded import Bound
 from augen.generation.served.chat import answer, body_of, json_or_text, retry_after
-from augen.generation.served.errors import Misconfigured, Refused
+from augen.generation.served.errors import Misconfigured, Refused, Transient
 from augen.generation.served.network import check_base_url, check_proxies, required, unconnected
 from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
