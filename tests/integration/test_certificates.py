@@ -24,6 +24,7 @@ from augen.generation.served.tencent import Tencent
 from tests.integration.paid import KEYS, chat_changes
 from tests.params import params
 
+MIB = 1.0  # that a reply may have
 CHAT = [{"model": "m", "messages": [{"role": "user", "content": "甲"}], "max_tokens": 4}]
 
 
