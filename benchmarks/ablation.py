@@ -68,7 +68,12 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
             {"scorer.objective": "pairwise", "infer.vote": "best"},
         ],
         "shuffling": [{"infer.shuffle_options": on} for on in (False, True)],
-        "adaptive stopping": [{"infer.adaptive": on} for on in (False, True)] + [{"voters": 9, "infer.adaptive": True}],
+        "adaptive stopping": [
+            {"infer.adaptive": False},
+            {"infer.adaptive": True},
+            {"infer.adaptive": True, "infer.programs": 0},
+            {"infer.adaptive": True, "infer.programs": 0, "voters": 9},
+        ],
     },
     "data": {
         "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000, 3800)],
@@ -92,9 +97,10 @@ HEADS = ("reasonings alone", "difference", "with programs", "difference")
 
 @dataclass(frozen=True)
 class Result:
-    """The answers of an experiment to Q dev questions, and the mean cost of a question's reasonings.
+    """The answers of an experiment to Q dev questions, and the mean cost of a question, programs included.
 
-    `answers` are by the vote of the reasonings alone, `whole` by that of reasonings and programs. `auc` is that of the
+    `answers` are by the vote of the reasonings alone, None where programs decided how many were drawn; `whole` are by
+    that of reasonings and programs. `auc` is that of the
     scorer on the samples that every question has, `auc_within` that within one question. They are None if all these
     samples are right or all are wrong.
     """
@@ -102,7 +108,7 @@ class Result:
     factor: str
     change: Change
     questions: DevQuestions
-    answers: list[str]
+    answers: list[str] | None
     whole: list[str]
     samples: float
     tokens: float
@@ -110,9 +116,9 @@ class Result:
     auc_within: float | None
 
     @property
-    def right(self) -> Floats:
+    def right(self) -> Floats | None:
         """(Q,) whether the reasonings' answer is right."""
-        return self._right(self.answers)
+        return None if self.answers is None else self._right(self.answers)
 
     @property
     def whole_right(self) -> Floats:
@@ -213,19 +219,22 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
         voted = SampleGrid.of(matched(samples, questions, source), settings).voted(settings)
         return [letter_of(code) for code in handed_in(voted, questions.options, p.infer.fallback)]
 
-    drawn = matched(reasonings(found, source)["dev"], questions, source)
-    judged = drawn.judged
-    scores, right = judged.rows["score"], judged.right(questions.truth)
-    quality = scorer_quality(scores, right)
-    within = auc_within(scores, right, judged.rows["question"].tolist())
+    every = matched(found["dev"], questions, source)
+    answers = quality = within = None
+    if not (p.infer.programs and p.infer.adaptive):
+        steps = matched(reasonings(found, source)["dev"], questions, source)
+        answers = answers_of(steps, replace(source.settings, programs=0))
+        scores, right = steps.judged.rows["score"], steps.judged.right(questions.truth)
+        quality = scorer_quality(scores, right)
+        within = auc_within(scores, right, steps.judged.rows["question"].tolist())
     return Result(
         factor,
         change,
         questions,
-        answers_of(drawn, replace(source.settings, programs=0)),
+        answers,
         answers_of(found["dev"], whole),
-        drawn.per_question,
-        drawn.tokens_per_question,
+        every.per_question,
+        every.tokens_per_question,
         quality.auc if quality else None,
         within[0] if within else None,
     )
@@ -234,34 +243,37 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
 def page(results: Sequence[Result]) -> str:
     """The text of reports/ablation.md: the default first, then every experiment."""
     default = results[0]
-    clusters = np.unique(default.questions.problems, return_inverse=True)[1]
+    clusters = default.questions.clusters
     rows = []
     for result in results:
         if result.questions.ids != default.questions.ids:
             raise AugenError(f"{shown(result.change)}: has other dev questions than params.yaml: nothing to compare")
-        accuracy, whole = (with_error(cluster_mean(right, clusters)) for right in (result.right, result.whole_right))
-        apart, whole_apart = (
-            "" if result is default else with_error(paired_difference(right, before, clusters), "+")
-            for right, before in ((result.right, default.right), (result.whole_right, default.whole_right))
-        )
+        cells = []
+        for right, before in ((result.right, default.right), (result.whole_right, default.whole_right)):
+            if right is None or before is None:
+                cells += ["", ""]
+                continue
+            apart = "" if result is default else with_error(paired_difference(right, before, clusters), "+")
+            cells += [with_error(cluster_mean(right, clusters)), apart]
         cost = f"{result.samples:.2f}", f"{result.tokens:.0f}"
         aucs = ["" if auc is None else f"{auc:.3f}" for auc in (result.auc, result.auc_within)]
-        rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, whole, whole_apart, *cost, *aucs))
+        rows.append((result.factor, f"`{shown(result.change)}`", *cells, *cost, *aucs))
     headers = ("part", "change", *HEADS, "samples", "tokens", "AUC", "AUC within")
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
-    letters = sorted({*"ABCD", *(a for result in results for a in result.answers)})
+    letters = sorted({*"ABCD", *(a for result in results for a in result.whole)})
     gold = [letter_of(code) for code in default.questions.truth]
     given = [("", "right answers", *_shares(gold, letters))]
-    given += [(r.factor, f"`{shown(r.change)}`", *_shares(r.answers, letters)) for r in results]
+    given += [(r.factor, f"`{shown(r.change)}`", *_shares(r.whole, letters)) for r in results]
     return f"""# What each part is worth
 
-One change to params.yaml at a time, on {len(default.answers)} dev questions of {clusters.max() + 1} problems.
+One change to params.yaml at a time, on {len(default.whole)} dev questions of {clusters.max() + 1} problems.
 
 {table}
 
 ± is one standard error, clustered by problem; that of a difference to the first row is paired by question. Samples and
-tokens are those of the reasonings of a question. AUC is how often the scorer puts a right sample above a wrong one, of
-any question and within one.
+tokens are those of a question, programs included. AUC is how often the scorer puts a right sample above a wrong one, of
+any question and within one. With programs, adaptive stopping draws reasonings only where these do not settle a
+question, so there are none to measure alone.
 
 ## Which letters are answered
 

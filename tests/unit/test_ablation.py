@@ -71,6 +71,7 @@ def measured(files: tuple[Path, Path], change: dict[str, Any], fallback: str = "
 def test_samples_are_voted_as_the_experiment_says(files: tuple[Path, Path]) -> None:
     found = measured(files, {})
     assert found.answers == ["A", "B"], "the higher score, and the fallback letter"
+    assert found.right is not None
     assert (list(found.right), found.samples, found.tokens) == ([1.0, 0.0], 2.0, 30.0)
     assert measured(files, {}, fallback="C").answers == ["A", "C"]
 
@@ -83,6 +84,7 @@ def test_programs_vote_beside_the_reasonings(files: tuple[Path, Path]) -> None:
     samples.write_text(samples.read_text(encoding="utf-8") + "\n".join(lines) + "\n", encoding="utf-8")
     found = measured(files, {}, programs=1)
     assert (found.answers, found.whole) == (["A", "B"], ["A", "C"])
+    assert found.right is not None
     assert (found.right.tolist(), found.whole_right.tolist()) == ([1.0, 0.0], [1.0, 1.0])
 
 
