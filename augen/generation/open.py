@@ -1,7 +1,7 @@
 """Where samples come from: the generator on a local engine, or models that a provider serves."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from augen.core import params
 from augen.generation.base import EngineSettings, Sampler
 from augen.generation.engines import open_engine, resolve
 from augen.generation.sampler import EngineSampler, Identity
+from augen.generation.served.batches import Batches
 from augen.generation.served.opening import open_runner
 from augen.generation.served.runner import Provider
 from augen.generation.served.sampler import ChatSampler
@@ -100,7 +101,12 @@ def _open_served(
         return (answer["prompt_tokens"] * price.prompt + answer["tokens"] * price.reply) / 1e6
 
     with open_runner(stage, provider, base_url, open_provider, providers, cost) as runner:
-        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, settings, models, chat)
+        endpoint = {"provider": provider, "base_url": base_url}
+        if not isinstance(settings, params.OpenAI):
+            yield ChatSampler(runner, endpoint, settings, models, chat)
+            return
+        with closing(Batches(runner, settings)) as batches:
+            yield ChatSampler(runner, endpoint, settings, models, chat, batches)
 
 
 def _provider(name: str, settings: Any, max_reply_mib: float) -> tuple[Callable[[], Provider], str]:

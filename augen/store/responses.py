@@ -108,6 +108,20 @@ class Store:
             if time.monotonic() - self._checkpointed >= CHECKPOINT_S:
                 self._checkpoint()
 
+    def under(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """What is stored under keys that begin with `prefix`, in the order of these."""
+        with explained(self.path):
+            keys = self._connection.execute(
+                "SELECT key FROM responses WHERE key >= ? AND key < ? ORDER BY key", (prefix, f"{prefix}\U0010ffff")
+            ).fetchall()
+        found = self.get_many(key for [key] in keys)
+        return dict(sorted(found.items()))
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget what is stored under `keys`, in one commit."""
+        with explained(self.path), transaction(self._connection) as connection:
+            connection.executemany("DELETE FROM responses WHERE key = ?", [(key,) for key in keys])
+
     def fill(
         self, items: Mapping[str, T], compute: Callable[[dict[str, T]], Iterable[Mapping[str, dict[str, Any]]]]
     ) -> dict[str, dict[str, Any]]:

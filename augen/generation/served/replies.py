@@ -110,7 +110,7 @@ ROWS = (
         SlowDown,
         """rpm_rate_limit_exceeded tpm_rate_limit_exceeded *rate_limit* *ratelimitexceeded requestbursttoofast
         *overloaded* server_high_load resource_exhausted too_many_requests 18 336501 336502 1302 1303 1305 1002 1039
-        11202 11203 3505""",
+        11202 11203 3505 token_limit_exceeded""",
         statuses=(429, 529),
     ),
     Row(
@@ -145,6 +145,7 @@ ROWS = (
         advice="check providers.{provider}.base_url ({base_url}): that of most servers ends in /v1; or else the model "
         "{model!r} is none of theirs",
     ),
+    Row("the server has a problem", Transient, "internal_error internal_server_error server_error"),
     Row(
         "the server does not take a field of the request",
         Misconfigured,

@@ -32,7 +32,7 @@ request, not `concurrency`.
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -102,18 +102,19 @@ class Runner:
         self.failures: list[Failure] = []
         self._open = open_provider
         self._provider: Provider | None = None
-        self._store = store
+        self.store = store
         self._claims = Claims(
             store,
             max_wait_s=pace.max_wait_s,
             say=lambda words: tqdm.write(f"{self.name}: {words}", file=sys.stderr),
         )
-        self._pace = pace
+        self.pace = pace
         self._pool = Threads(self.name)
         self._proven = False  # the provider has answered once
         self._limiter = Limiter(pace.limits, Sent(beside(store.path), pace.endpoint))
         self._loop = asyncio.Runner()
         self._bar: tqdm[Any] | None = None
+        self._state = ""  # of what is waited for, in the progress bar
         self._subjects: dict[str, str] = {}  # of the calls that were answered or refused, by key
         self._cool_downs = 0  # in a row, without an answer in between
         self._paused_s = 0.0  # by these together
@@ -149,6 +150,36 @@ class Runner:
         """Inside a pipeline: ask for `batch`; the task ends when its answers are in `answers`."""
         return self._tasks.create_task(self._answer(list(batch)))
 
+    def keep(self, answers: Mapping[str, Answer], needed: Container[str]) -> None:
+        """Store and count what was paid for. Those of `answers` whose key is `needed` are answers to calls."""
+        self.store.put_many(answers)
+        for answer in answers.values():
+            self.account.arrived(answer)
+        new = {key: answer for key, answer in answers.items() if key in needed}
+        self.answers.update(new)
+        self._show(len(new))
+
+    def refuse(self, call: Call, error: CallError) -> None:
+        """There will be no answer to `call`. Raises AugenError where there was none to the first ones either."""
+        self.account.refused[error.cause] += 1
+        self.refused[call.key] = str(error)
+        if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
+            self._over = True
+            raise AugenError(
+                f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
+            ) from None
+        self._show(1)
+
+    def bill(self, error: CallError) -> None:
+        """Count what has to be paid for a reply that is no answer."""
+        if error.billed is not None:
+            self.account.wasted(error.billed)
+
+    def show_state(self, words: str) -> None:
+        """Put `words` at the end of the progress bar."""
+        self._state = words
+        self._show(0)
+
     def check_refusals(self, most: float) -> None:
         """Raise AugenError where no call got a text, or more than the share `most` of what was asked about got none."""
         answered = {self._subjects.get(key, key) for key in self.answers}
@@ -173,7 +204,7 @@ class Runner:
     def look_up(self, calls: Iterable[Call]) -> None:
         """Take what the store holds of `calls` into `answers`."""
         keys = [call.key for call in calls if call.key not in self.answers]
-        self._found(self._store.get_many(keys))
+        self._found(self.store.get_many(keys))
 
     def __enter__(self) -> "Runner":
         return self
@@ -188,7 +219,7 @@ class Runner:
 
     async def _supervise(self, pipeline: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(self._pace.concurrency if self._proven else 1)
+        self._slots = asyncio.Semaphore(self.pace.concurrency if self._proven else 1)
         self._over = False
         heart = asyncio.create_task(self._beat())
         error: BaseException | None = None
@@ -243,17 +274,10 @@ class Runner:
                     halves = [self.start(calls[:middle]), self.start(calls[middle:])]
                     await asyncio.wait(halves)
                     return
-                self.account.refused[error.cause] += 1
-                self.refused[calls[0].key] = str(error)
-                if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
-                    self._over = True
-                    raise AugenError(
-                        f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
-                    ) from None
-                self._show(1)
+                self.refuse(calls[0], error)
                 return
             except Transient as error:
-                self.failures += [Failure(call.key[:16], str(error), self._pace.retries + 1) for call in calls]
+                self.failures += [Failure(call.key[:16], str(error), self.pace.retries + 1) for call in calls]
                 return
             if any(call.key not in self.answers for call in calls):
                 await asyncio.sleep(POLL_S)
@@ -312,17 +336,17 @@ class Runner:
             if len(sent_back) != len(calls):
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
-            self._store.put_many(answers)
+            self.keep(answers, answers)
         except SlowDown as error:
             self._cool_down(error, sent_at)
             raise
         except Refused as error:
-            self._bill(error)
+            self.bill(error)
             raise
         except Transient as error:
-            self._bill(error)
+            self.bill(error)
             self._failed_in_a_row += 1
-            if self._failed_in_a_row >= self._pace.concurrency:  # the provider has a problem, not this request
+            if self._failed_in_a_row >= self.pace.concurrency:  # the provider has a problem, not this request
                 self._cool_down(error, sent_at)
             raise
         except (QuotaUsedUp, AugenError):
@@ -330,24 +354,20 @@ class Runner:
             raise
         finally:
             self._release(keys)
-        self.answers.update(answers)
-        for answer in sent_back:
-            self.account.arrived(answer)
         self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
         self._cool_downs = self._failed_in_a_row = 0
         self._paused_s = 0.0
         if not self._proven:
             self._proven = True
-            for _ in range(self._pace.concurrency - 1):
+            for _ in range(self.pace.concurrency - 1):
                 self._slots.release()
-        self._show(len(sent_back))
 
     async def _in_time(self, sending: "asyncio.Future[Sequence[Answer]]") -> Sequence[Answer]:
         """What is sent back. A reply that comes byte by byte never is too late for a read, but for this."""
         try:
-            return await asyncio.wait_for(sending, self._pace.max_request_s)
+            return await asyncio.wait_for(sending, self.pace.max_request_s)
         except TimeoutError:
-            raise Transient("timeout", f"no whole reply in {self._pace.max_request_s:g} s") from None
+            raise Transient("timeout", f"no whole reply in {self.pace.max_request_s:g} s") from None
 
     # --- bookkeeping
 
@@ -381,22 +401,18 @@ class Runner:
         asked_for = error.retry_after_s if isinstance(error, SlowDown) else None
         seconds = max(growing, asked_for or 0.0)
         self._paused_s += seconds
-        if self._paused_s > self._pace.max_wait_s:
+        if self._paused_s > self.pace.max_wait_s:
             self._over = True
             until = (
                 f"to wait until {_clock(seconds)}"
-                if (asked_for or 0) > self._pace.max_wait_s
+                if (asked_for or 0) > self.pace.max_wait_s
                 else f"to wait {self._paused_s:.3g} s in all"
             )
             raise NoAnswer(
-                str(error), f"{until} is longer than providers.max_wait_s ({self._pace.max_wait_s:g})"
+                str(error), f"{until} is longer than providers.max_wait_s ({self.pace.max_wait_s:g})"
             ) from None
         self._say_wait(error, seconds, "all requests wait")
         self._limiter.pause(seconds)
-
-    def _bill(self, error: CallError) -> None:
-        if error.billed is not None:
-            self.account.wasted(error.billed)
 
     def _say_wait(self, error: CallError, seconds: float, who: str) -> None:
         if seconds >= SAID_FROM_S:
@@ -404,7 +420,7 @@ class Runner:
 
     def _enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self._pace.retries)
+        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self.pace.retries)
 
     def _count_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -416,7 +432,8 @@ class Runner:
         if self._bar is None:
             return
         retries = self.account.retries.total()
-        self._bar.set_postfix_str(f"cost {self.account.paid.cost:.2f}, {retries} sent again", refresh=False)
+        words = [f"cost {self.account.paid.cost:.2f}", f"{retries} sent again", self._state]
+        self._bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
         self._bar.update(count)
 
 
