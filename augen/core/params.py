@@ -39,6 +39,7 @@ Rate = Annotated[float, Field(gt=0)]
 Amount = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Letter = Annotated[str, Field(pattern="^[A-Z]$")]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Text = Annotated[str, Field(min_length=1)]
 # One name or a list of names; always read as a list.
 Names = Annotated[
@@ -166,6 +167,8 @@ class ProviderLimits(Section):
     concurrency: Positive
     timeout_s: Rate
     retries: Count
+    currency: Currency
+    budget: Amount | None
 
     @model_validator(mode="after")
     def _no_password(self) -> "ProviderLimits":
@@ -187,9 +190,16 @@ class Tencent(ProviderLimits):
 
 
 class Price(Section):
+    """Of one model, per million tokens; `cached` for those of a prompt that the provider had cached.
+
+    `batch` is the share of it all that is paid for what is sent in batches. Both are None where there is no such price.
+    """
+
     model: Text
     prompt: Amount
     reply: Amount
+    cached: Amount | None = None
+    batch: Share | None = None
 
 
 class Fields(Section):

@@ -1,6 +1,6 @@
 """Where samples come from: the generator on a local engine, or models that a provider serves."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,10 @@ from augen.core import params
 from augen.generation.base import EngineSettings, Sampler
 from augen.generation.engines import open_engine, resolve
 from augen.generation.sampler import EngineSampler, Identity
+from augen.generation.served.batch_files import BatchFiles
 from augen.generation.served.batches import Batches
 from augen.generation.served.opening import open_runner
+from augen.generation.served.prices import by_tokens, check_budget
 from augen.generation.served.runner import Provider
 from augen.generation.served.sampler import ChatSampler
 from augen.prompts.window import ServedWindow, Window
@@ -93,19 +95,22 @@ def _open_served(
 ) -> Iterator[ChatSampler]:
     settings: params.Chat = getattr(providers, provider)
     open_provider, base_url = _provider(provider, settings, providers.max_reply_mib)
-    prices = {price.model: price for price in settings.prices}
 
-    def cost(answer: Mapping[str, Any]) -> float | None:
-        if (price := prices.get(answer["author"])) is None:
-            return None
-        return (answer["prompt_tokens"] * price.prompt + answer["tokens"] * price.reply) / 1e6
+    def opened() -> Provider:
+        check_budget(provider, settings, models)
+        return open_provider()
 
-    with open_runner(stage, provider, base_url, open_provider, providers, cost) as runner:
+    with open_runner(stage, provider, base_url, opened, providers, by_tokens(settings.prices)) as runner:
         endpoint = {"provider": provider, "base_url": base_url}
         if not isinstance(settings, params.OpenAI):
             yield ChatSampler(runner, endpoint, settings, models, chat)
             return
-        with closing(Batches(runner, settings)) as batches:
+
+        def opened_files() -> BatchFiles:
+            check_budget(provider, settings, models)
+            return BatchFiles(settings)
+
+        with closing(Batches(runner, settings, opened_files)) as batches:
             yield ChatSampler(runner, endpoint, settings, models, chat, batches)
 
 

@@ -6,13 +6,13 @@ other requests, but pays only for new texts. The way back begins before the way 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from augen.core import params
 from augen.generation.served.failures import Failure
 from augen.generation.served.opening import open_runner
+from augen.generation.served.prices import by_characters
 from augen.generation.served.runner import Call, Runner
 from augen.rewriting import Draft
 from augen.rewriting.packing import Packer, is_blank, parts
@@ -142,11 +142,10 @@ def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> I
 
     settings = providers.tencent
 
-    def cost(answer: Mapping[str, Any]) -> float:
-        return float(answer["characters"]) * settings.price / 1e6
+    def open_provider() -> Tencent:
+        return Tencent(settings, providers.max_reply_mib)
 
-    with open_runner(
-        stage, NAME, settings.base_url, lambda: Tencent(settings, providers.max_reply_mib), providers, cost
-    ) as runner:
+    cost = by_characters(settings.price)
+    with open_runner(stage, NAME, settings.base_url, open_provider, providers, cost) as runner:
         endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
         yield Translator(runner, endpoint, pivot, settings.characters_per_request)

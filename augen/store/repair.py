@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from augen.core.errors import AugenError
+from augen.store import spending
 from augen.store.database import (
     BYTES,
     checksum_of,
@@ -25,6 +26,7 @@ from augen.store.database import (
     version_of,
 )
 from augen.store.pages import INDEX_LEAF, TABLE_LEAF, Buffer, Pages, records, states
+from augen.store.spending import Amounts, Heading
 
 # The bytes that SQLite locks (length, start): every process that has a store open shares them.
 SHARED_LOCK = (510, 0x40000000 + 2)
@@ -71,7 +73,15 @@ def check(path: Path) -> Findings:
                         responses += 1
             except sqlite3.DatabaseError as error:
                 unsound.append(f"the responses cannot all be read: {error}")
+            unsound += _unsound_spending(connection)
     return Findings(version, responses, list(dict.fromkeys(unsound)))
+
+
+def _unsound_spending(connection: sqlite3.Connection) -> list[str]:
+    try:
+        return spending.unsound(connection)
+    except sqlite3.DatabaseError as error:
+        return [f"the spending cannot all be read: {error}"]
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -133,6 +143,8 @@ def _save(file: BinaryIO, log: Path, new: Path) -> tuple[list[str], int]:
         with transaction(connection):
             for with_checksum in (True, False):  # a row with its checksum stands above one without
                 connection.executemany(_INSERT, _sound_rows(found, with_checksum, damaged))
+            for heading, amounts in _spending(found).items():
+                spending.put(connection, heading, amounts)
         named = _named(found[0]) | damaged
         saved = {key for [key] in connection.execute("SELECT CAST(key AS BLOB) FROM responses")}
     return sorted(key.decode(errors="replace") for key in named - saved), len(saved)
@@ -160,6 +172,16 @@ def _sound_rows(found: list[Pages], with_checksum: bool, damaged: set[bytes]) ->
                 damaged.add(key)
             elif _is_text(key):
                 yield key.decode(), value, checksum_of(key, value)
+
+
+def _spending(found: list[Pages]) -> dict[Heading, Amounts]:
+    """What is booked under each heading. Pages that are no longer in use may hold earlier, smaller amounts."""
+    booked: dict[Heading, Amounts] = {}
+    for pages in found:
+        for record in records(pages, TABLE_LEAF):
+            if (row := spending.sound(record)) and row[1]["answers"] >= booked.get(row[0], {"answers": 0})["answers"]:
+                booked[row[0]] = row[1]
+    return booked
 
 
 def _is_text(key: bytes) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from augen.core.errors import AugenError
 from augen.store.database import checksum_of, connect, create, explained, read, transaction
+from augen.store.spending import Amounts, Heading, book, booked
 
 T = TypeVar("T")
 
@@ -95,8 +96,10 @@ class Store:
                 found.update(read(self._connection, self.path, distinct[start : start + KEYS_PER_QUERY]))
         return found
 
-    def put_many(self, responses: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep `responses`, by key, in one commit: all of them or, if it fails, none.
+    def put_many(
+        self, responses: Mapping[str, Mapping[str, Any]], spent: Mapping[Heading, Amounts] | None = None
+    ) -> None:
+        """Keep `responses`, by key, and book what was `spent` for them, in one commit: all or, if it fails, nothing.
 
         A key that is stored already keeps its value.
         """
@@ -105,8 +108,15 @@ class Store:
         with explained(self.path):
             with transaction(self._connection) as connection:
                 connection.executemany(_INSERT, rows)
+                if spent:
+                    book(connection, self.path, spent)
             if time.monotonic() - self._checkpointed >= CHECKPOINT_S:
                 self._checkpoint()
+
+    def spending(self, provider: str | None = None) -> dict[Heading, Amounts]:
+        """What was spent so far, by all processes: at one provider, or at all. See `augen.store.spending`."""
+        with explained(self.path):
+            return booked(self._connection, self.path, provider)
 
     def under(self, prefix: str) -> dict[str, dict[str, Any]]:
         """What is stored under keys that begin with `prefix`, in the order of these."""

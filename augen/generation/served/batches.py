@@ -14,7 +14,8 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
+from math import inf
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -27,6 +28,7 @@ from augen.generation.served.account import Answer
 from augen.generation.served.batch_files import ENDED, BatchFiles, Outcome, State, failure, outcome
 from augen.generation.served.batch_records import Record
 from augen.generation.served.bounded import MIB
+from augen.generation.served.budget import BudgetReached
 from augen.generation.served.claims import CLAIM_S, Claims
 from augen.generation.served.errors import (
     CallError,
@@ -54,8 +56,8 @@ FULL_WAIT_S = 60.0  # after a batch that the provider had no room for, where no 
 class Batches:
     """The batches of one runner. Use it from one thread only, within the runner's ``with``."""
 
-    def __init__(self, runner: Runner, settings: params.OpenAI) -> None:
-        self._runner, self._settings = runner, settings
+    def __init__(self, runner: Runner, settings: params.OpenAI, open_files: Callable[[], BatchFiles]) -> None:
+        self._runner, self._settings, self._open_files = runner, settings, open_files
         self._store, self._endpoint = runner.store, runner.pace.endpoint
         self._opened: BatchFiles | None = None
         self._claims = Claims(
@@ -123,8 +125,9 @@ class Batches:
         # Another process may have put some into a batch until they were claimed here.
         held |= {key for record in batch_records.running(self._store, self._endpoint) for key in record.keys}
         mine = set(taken.mine) - held
+        affordable = self._affordable([call for call in calls if call.key in mine], [c for c in calls if c.key in held])
         records = []
-        for pack in self._packs([call for call in calls if call.key in mine]):
+        for pack in self._packs(affordable):
             payload = pack[0].payload
             record = batch_records.new(self._endpoint, payload["model"], _kind(pack[0]), [call.key for call in pack])
             self._fresh[record.name] = pack
@@ -132,6 +135,28 @@ class Batches:
         batch_records.begin(self._store, records)
         self._claims.release(taken.mine)
         return records
+
+    def _affordable(self, calls: Sequence[Call], sent: Iterable[Call]) -> list[Call]:
+        """As many of `calls` as the budget bears at their dearest, beside those that were `sent`.
+
+        Raises BudgetReached where it is none, and nothing was sent.
+        """
+        left = self._runner.budget.left()
+        if left == inf:
+            return list(calls)
+        spent = [self._dearest(call) for call in sent]
+        left -= sum(spent)
+        fitting = [
+            call for call, sum_ in zip(calls, accumulate(map(self._dearest, calls)), strict=True) if sum_ <= left
+        ]
+        if calls and not fitting and not spent:
+            raise BudgetReached("the budget is reached")
+        return fitting
+
+    def _dearest(self, call: Call) -> float:
+        """What `call` costs at most: a token for every character of its prompt, and as many as it may generate."""
+        tokens = {"prompt_tokens": call.characters, "tokens": call.tokens - call.characters, "batch": True}
+        return self._runner.account.cost({"author": call.payload["model"], **tokens}) or 0.0
 
     def _packs(self, calls: Sequence[Call]) -> Iterator[list[Call]]:
         """`calls` by model and kind, in parts within the provider's limits."""
@@ -328,7 +353,7 @@ class Batches:
     @property
     def _files(self) -> BatchFiles:
         if self._opened is None:
-            self._opened = BatchFiles(self._settings)
+            self._opened = self._open_files()
         return self._opened
 
     def _end(self, record: Record) -> None:

@@ -2,7 +2,8 @@
 
 The answer to ``{"model": "m", "messages": […], "temperature": 0.3, …}`` is
 ``{"text": "…", "tokens": 57, "finish": "stop", "author": "m", "prompt_tokens": 180}``. It has ``thinking`` too where
-the server keeps that apart from the text, and ``logprob``, the mean over all tokens, where that is asked for and given.
+the server keeps that apart from the text; ``cached_tokens``, how many of the prompt's tokens the server had cached, if
+any; and ``logprob``, the mean over all tokens, where that is asked for and given.
 """
 
 import json
@@ -106,11 +107,20 @@ def _billed(model: str, reply: Any) -> dict[str, Any]:
     """The author and the tokens of a reply; those of its thinking are among ``tokens``."""
     usage = reply.get("usage") if isinstance(reply, Mapping) else None
     counts = usage if isinstance(usage, Mapping) else {}
-    return {
+    billed = {
         "author": model,
         "prompt_tokens": _count(counts.get("prompt_tokens")),
         "tokens": _count(counts.get("completion_tokens")),
     }
+    cached = _cached(counts)
+    return billed | {"cached_tokens": cached} if cached else billed
+
+
+def _cached(usage: Mapping[str, Any]) -> int:
+    """How many tokens of the prompt the provider had cached: as OpenAI and most others say it, or as DeepSeek does."""
+    details = usage.get("prompt_tokens_details")
+    said = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    return _count(said) or _count(usage.get("prompt_cache_hit_tokens"))
 
 
 def _count(value: Any) -> int:

@@ -29,7 +29,7 @@ def open_runner(
     the stage itself keeps its failures, under the ids of its questions.
     """
     settings: params.ProviderLimits = getattr(providers, provider)
-    account = Account(provider, cost)
+    account = Account(provider, cost, stage, settings.currency)
     pace = Pace(
         _limits(settings),
         settings.concurrency,
@@ -38,12 +38,16 @@ def open_runner(
         providers.max_request_s,
         endpoint=f"{provider} {base_url}",
     )
-    with Store(default_path()) as store, Runner(open_provider, store, account, pace, label=stage) as runner:
+    with (
+        Store(default_path()) as store,
+        Runner(open_provider, store, account, pace, label=stage, budget=settings.budget) as runner,
+    ):
         try:
             yield runner
         finally:
             print(account)
             account.keep(stage)
+            store.put_many({}, {heading: vars(bill) for heading, bill in account.saved.items()})
             if runner.failures:
                 keep_failures(stage, runner.failures)
         runner.check_refusals(providers.max_refused)

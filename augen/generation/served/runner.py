@@ -21,7 +21,8 @@ committed before anything else is done with them. Errors of `augen.generation.se
                  single call that still fails is refused.
 ``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on, unless
                  `MOST_REFUSED_FIRST` were refused and none answered.
-``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends.
+``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends. So
+                 it does where the next request might spend more than the budget (`budget`).
 
 Ctrl-C waits `ENDING_S` seconds for what is in flight, and stores it. Requests are sent from threads, because the
 providers' SDKs block (two of the three can do nothing else). Everything that must be in order (store, claims, limits,
@@ -32,7 +33,7 @@ request, not `concurrency`.
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Container, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -43,6 +44,7 @@ from tqdm import tqdm
 from augen.core.errors import AugenError
 from augen.core.progress import progress
 from augen.generation.served.account import Account, Answer
+from augen.generation.served.budget import Budget, BudgetReached
 from augen.generation.served.claims import CLAIM_S, Claims
 from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
 from augen.generation.served.failures import Failure
@@ -92,7 +94,13 @@ class Runner:
     """
 
     def __init__(
-        self, open_provider: Callable[[], Provider], store: Store, account: Account, pace: Pace, label: str
+        self,
+        open_provider: Callable[[], Provider],
+        store: Store,
+        account: Account,
+        pace: Pace,
+        label: str,
+        budget: float | None = None,
     ) -> None:
         self.name = account.provider
         self.account = account
@@ -109,6 +117,7 @@ class Runner:
             say=lambda words: tqdm.write(f"{self.name}: {words}", file=sys.stderr),
         )
         self.pace = pace
+        self.budget = Budget(store, account.provider, account.currency, budget)
         self._pool = Threads(self.name)
         self._proven = False  # the provider has answered once
         self._limiter = Limiter(pace.limits, Sent(beside(store.path), pace.endpoint))
@@ -150,12 +159,13 @@ class Runner:
         """Inside a pipeline: ask for `batch`; the task ends when its answers are in `answers`."""
         return self._tasks.create_task(self._answer(list(batch)))
 
-    def keep(self, answers: Mapping[str, Answer], needed: Container[str]) -> None:
-        """Store and count what was paid for. Those of `answers` whose key is `needed` are answers to calls."""
-        self.store.put_many(answers)
+    def keep(self, answers: Mapping[str, Answer], calls: Mapping[str, Call]) -> None:
+        """Store and count what was paid for. Some `answers` may be to calls of another run, which this one lacks."""
+        asked = [{**a, "asked": calls[key].characters if key in calls else 0} for key, a in answers.items()]
+        self.store.put_many(answers, self.account.booked("paid", asked))
         for answer in answers.values():
             self.account.arrived(answer)
-        new = {key: answer for key, answer in answers.items() if key in needed}
+        new = {key: answer for key, answer in answers.items() if key in calls}
         self.answers.update(new)
         self._show(len(new))
 
@@ -174,6 +184,7 @@ class Runner:
         """Count what has to be paid for a reply that is no answer."""
         if error.billed is not None:
             self.account.wasted(error.billed)
+            self.store.put_many({}, self.account.booked("unusable", [error.billed]))
 
     def show_state(self, words: str) -> None:
         """Put `words` at the end of the progress bar."""
@@ -251,6 +262,9 @@ class Runner:
         """The error that tells the user why the run ends."""
         if not isinstance(error, QuotaUsedUp | NoAnswer) or self._bar is None:
             return error
+        if isinstance(error, BudgetReached):
+            said = self.budget.reached(self.account.stage, self._bar.total - self._bar.n)
+            return AugenError(f"{self.name}: {self._bar.n:,} of {self._bar.total:,} are done; {said}; {GO_ON}")
         why = "the quota is used up" if isinstance(error, QuotaUsedUp) else "there are no answers any more"
         return AugenError(f"{self.name}: {why} ({error}); {self._bar.n:,} of {self._bar.total:,} are done; {GO_ON}")
 
@@ -311,10 +325,12 @@ class Runner:
             )
             if self._over:
                 raise asyncio.CancelledError
+            self._check_budget()
         except BaseException:
             self._release(taken.mine)
             raise
         # From here on it is paid for: even if this batch is cancelled, its answer is waited for.
+        self.account.requests += 1
         sending = asyncio.create_task(self._send(self._provider, asked, grant))
         self._in_flight.add(sending)
         sending.add_done_callback(self._landed)
@@ -329,14 +345,13 @@ class Runner:
             return provider.send(payloads)
 
         sent_at = time.monotonic()
-        self.account.requests += 1
         try:
             sending = asyncio.get_running_loop().run_in_executor(self._pool, send)
             sent_back = storable(list(await self._in_time(sending)))
             if len(sent_back) != len(calls):
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
-            self.keep(answers, answers)
+            self.keep(answers, {call.key: call for call in calls})
         except SlowDown as error:
             self._cool_down(error, sent_at)
             raise
@@ -375,6 +390,16 @@ class Runner:
         self._in_flight.discard(sending)
         if not sending.cancelled():
             sending.exception()  # asyncio warns of errors that nobody looks at; nobody else does when the run ends
+
+    def _check_budget(self) -> None:
+        """Before a request is sent: it and those in flight are taken to cost as much as the others of this run did."""
+        spent = self.account.paid.cost + self.account.unusable.cost
+        ended = self.account.requests - len(self._in_flight)
+        try:
+            self.budget.check((len(self._in_flight) + 1) * spent / ended if ended else 0.0)
+        except BudgetReached:
+            self._over = True
+            raise
 
     def _release(self, keys: Sequence[str]) -> None:
         self._asking.difference_update(keys)
@@ -432,7 +457,8 @@ class Runner:
         if self._bar is None:
             return
         retries = self.account.retries.total()
-        words = [f"cost {self.account.paid.cost:.2f}", f"{retries} sent again", self._state]
+        cost = f"cost {self.account.paid.cost:.2f} {self.account.currency}".rstrip()
+        words = [cost, f"{retries} sent again", self._state]
         self._bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
         self._bar.update(count)
 

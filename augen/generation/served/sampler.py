@@ -72,7 +72,8 @@ class ChatSampler:
             payload = payload | {"logprobs": True if self._chat else 1}
         # A token is hardly ever less than a character, so this is the most that the call can take.
         most = len(request.prompt) + request.max_tokens
-        return Call(request_key(key), payload, tokens=most, subject=f"prompt {seed_of(request.prompt)}")
+        subject = f"prompt {seed_of(request.prompt)}"
+        return Call(request_key(key), payload, characters=len(request.prompt), tokens=most, subject=subject)
 
     def _payload(self, request: Request, model: str) -> dict[str, Any]:
         """The body of a request to `model`, as far as it can change the answer."""

@@ -1,0 +1,58 @@
+"""How much may be spent at a provider: by all stages, runs and processes that share the store."""
+
+from math import inf
+
+from augen.generation.served.errors import QuotaUsedUp
+from augen.store.responses import Store
+
+SPENT = ("paid", "unusable")  # what of the store's spending has cost something
+ROUNDING = 1e-9
+
+
+class BudgetReached(QuotaUsedUp):
+    """Nothing more may be spent until ``providers.*.budget`` is raised."""
+
+
+class Budget:
+    """The budget of one provider, in the currency of its prices; no limit: None."""
+
+    def __init__(self, store: Store, provider: str, currency: str, limit: float | None) -> None:
+        self._store, self._provider, self._currency, self._limit = store, provider, currency, limit
+
+    def check(self, coming: float) -> None:
+        """Raise BudgetReached where the next request may not be sent.
+
+        That is where what is spent and what is `coming` (the requests in flight, and this one) is more than the budget.
+        What `coming` has to be guessed from does not matter much: requests of other processes are not in it anyway, so
+        the budget can be exceeded by the requests that are in flight when it is reached.
+        """
+        if self._limit is None:
+            return
+        if (spent := self._spent()) >= self._limit or spent + coming > self._limit + ROUNDING:
+            raise BudgetReached("the budget is reached")
+
+    def left(self) -> float:
+        """What may still be spent."""
+        return inf if self._limit is None else max(0.0, self._limit - self._spent())
+
+    def reached(self, stage: str, left: int) -> str:
+        """What to tell a user whose `stage` had to end with so many answers `left`."""
+        param = f"providers.{self._provider}.budget"
+        return (
+            f"{self._spent():.4g} of {self._limit:g} {self._currency} are spent, the next request might exceed that "
+            f"budget ({param}); {self._rest(stage, left)}; raise {param}, or set it to null"
+        )
+
+    def _spent(self) -> float:
+        """What the store's answers of this provider have cost, in this currency."""
+        booked = self._store.spending(self._provider)
+        return sum(a["cost"] for h, a in booked.items() if h.kind in SPENT and h.currency == self._currency)
+
+    def _rest(self, stage: str, left: int) -> str:
+        """What `left` more answers would cost, going by those that `stage` has paid for."""
+        paid = [a for h, a in self._store.spending(self._provider).items() if (h.stage, h.kind) == (stage, "paid")]
+        answers = sum(a["answers"] for a in paid)
+        if not answers:
+            return f"{left:,} are left"
+        cost = sum(a["cost"] for a in paid) / answers * left
+        return f"{left:,} are left and would cost about {cost:.2f} {self._currency} more"
