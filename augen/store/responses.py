@@ -127,6 +127,15 @@ class Store:
         found = self.get_many(key for [key] in keys)
         return dict(sorted(found.items()))
 
+    def forget_refusals(self) -> int:
+        """Forget what providers refused, so that it is asked for again; returns how many these were."""
+        with explained(self.path), transaction(self._connection) as connection:
+            forgotten = connection.execute(
+                "DELETE FROM responses WHERE value LIKE '%\"refused\":%' AND json_valid(value) "
+                "AND json_extract(value, '$.refused') IS NOT NULL"
+            )
+            return forgotten.rowcount
+
     def remove(self, keys: Iterable[str]) -> None:
         """Forget what is stored under `keys`, in one commit."""
         with explained(self.path), transaction(self._connection) as connection:

@@ -1,5 +1,6 @@
 """Batches through the real openai SDK: every end that one can have, killed processes, and no line sent twice."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from demo.base import Reply, Settings
 from demo.batches import ENDS, BatchServer, Fates
 from demo.chat import MODELS, OpenAIServer
 from tests.integration.paid import KEYS, Repository, chat_changes, problems
-from tests.params import params
+from tests.params import params, write_params
+from tools import account
 
 Asked = list[tuple[Request, dict[str, Any]]]
 
@@ -126,8 +128,10 @@ def test_a_reply_that_is_lost_loses_no_batch(server: BatchServer, script: list[s
     assert set(server.lines_sent.values()) == {1} == set(server.answered.values()) and not running(tmp_path)
 
 
-def test_a_cancelled_batch_ends_the_run_and_the_next_one_sends_the_rest(server: BatchServer, tmp_path: Path) -> None:
-    server.fates.running_s = 2.0
+def test_a_cancelled_batch_ends_the_run_and_the_next_one_sends_the_rest(
+    server: BatchServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fates.running_s = 4.0
     failed: list[str] = []
 
     def run() -> None:
@@ -139,15 +143,30 @@ def test_a_cancelled_batch_ends_the_run_and_the_next_one_sends_the_rest(server: 
     thread.start()
     while not server.batches:
         time.sleep(0.01)
-    time.sleep(0.8)
-    [batch] = server.batches.values()
-    batch.cancelled = True
+    time.sleep(1.5)
+    write_params(tmp_path / "params.yaml", changes(server))
+    assert account.main(["--cancel"]) == 0
     thread.join()
-    assert f"the batch {batch.id} was cancelled" in failed[0]
+    [batch] = server.batches.values()
     answered = server.answered.total()
-    assert 0 < answered < 10
+    assert f"batch {batch.id}: cancelled, {answered} of 10 requests of {MODELS[0]}" in capsys.readouterr().out
+    assert f"the batch {batch.id} was cancelled" in failed[0] and 0 < answered < 10
+    assert account.main(["--cancel"]) == 0 and "no batch is running" in capsys.readouterr().out
     server.fates.running_s = 0.05
     draw(server, requests(10))
+    assert server.answered.total() == 10 and set(server.answered.values()) == {1}
+
+
+def test_a_batch_costs_its_share_and_keeps_to_the_budget(server: BatchServer, tmp_path: Path) -> None:
+    price = {"prices": [{"model": MODELS[0], "prompt": 0.0, "reply": 1e6, "batch": 0.5}]}
+    [first] = draw(server, requests(1), **price)  # a token is 0.5
+    spent = json.loads((tmp_path / "reports/usage.json").read_text())["reason_true"]["paid"]["cost"]
+    assert spent == first.tokens / 2
+    with pytest.raises(AugenError, match=r"providers\.openai\.budget"):
+        draw(server, requests(10), budget=spent + 64, **price)  # room for two at their dearest, 32 each
+    spent = sum(len(batch.lines) for batch in server.batches.values())
+    assert 3 <= spent < 6 and set(server.lines_sent.values()) == {1}
+    draw(server, requests(10), **price)
     assert server.answered.total() == 10 and set(server.answered.values()) == {1}
 
 

@@ -109,8 +109,7 @@ class Batches:
 
     def _open(self, calls: dict[str, Call]) -> list[Call]:
         self._runner.look_up(calls.values())
-        known = self._runner.answers.keys() | self._runner.refused.keys() | self._given_up
-        return [call for call in calls.values() if call.key not in known]
+        return [call for call in calls.values() if self._runner.is_open(call) and call.key not in self._given_up]
 
     def _holding(self, calls: Sequence[Call]) -> list[Record]:
         keys = {call.key for call in calls}
@@ -146,9 +145,8 @@ class Batches:
             return list(calls)
         spent = [self._dearest(call) for call in sent]
         left -= sum(spent)
-        fitting = [
-            call for call, sum_ in zip(calls, accumulate(map(self._dearest, calls)), strict=True) if sum_ <= left
-        ]
+        sums = accumulate(map(self._dearest, calls))
+        fitting = [call for call, until in zip(calls, sums, strict=True) if until <= left]
         if calls and not fitting and not spent:
             raise BudgetReached("the budget is reached")
         return fitting

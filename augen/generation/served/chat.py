@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from augen.generation.served.account import Answer
-from augen.generation.served.errors import Misconfigured, Refused, Transient, Unusable
+from augen.generation.served.errors import Filtered, Misconfigured, Transient, Unusable
 from augen.generation.served.replies import (
     BROKEN_OFF,
     CUT_OFF,
@@ -50,7 +50,7 @@ def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
         shown = scrubbed(json.dumps(reply, ensure_ascii=False))[:MOST_WORDS]
         raise Unusable("no text in the reply", shown, billed) from None
     if finish in FILTERED or message.get("refusal"):
-        raise Refused(finish if finish in FILTERED else "refusal", str(message.get("refusal") or ""), billed)
+        raise Filtered(finish if finish in FILTERED else "refusal", str(message.get("refusal") or ""), billed)
     if finish in BROKEN_OFF:
         raise Transient(f"broken off ({finish})", billed=billed)
     if not (text.strip() or thinking.strip()) and finish not in CUT_OFF and "prompt" not in payload:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, Refused, SlowDown, Transient
+from augen.generation.served.errors import CallError, Filtered, Misconfigured, QuotaUsedUp, Refused, SlowDown, Transient
 from augen.generation.served.secrets import scrubbed
 
 MOST_WORDS = 300  # characters of a server's message that are kept
@@ -64,7 +64,7 @@ class Row:
 ROWS = (
     Row(
         "the provider does not answer this content",
-        Refused,
+        Filtered,
         # OpenAI and Azure; DashScope; Qianfan; new-api; Volcengine; StepFun; Gemini; Zhipu; MiniMax; Spark; vLLM-like
         """content_filter content_policy_violation responsibleaipolicyviolation invalid_prompt data_inspection_failed
         datainspectionfailed *.datainspectionfailed unsafe_request system_unsafe user_setting_unsafe 336104
@@ -129,7 +129,13 @@ ROWS = (
         "api key not valid|(incorrect|invalid) (api )?(key|token)|无效的令牌",
         advice="check {variables}",
     ),
-    Row("the key does not count", Misconfigured, statuses=(401, 403), advice="check {variables}"),
+    Row("the key does not count", Misconfigured, statuses=(401,), advice="check {variables}"),
+    Row(
+        "the server does not allow this, for a reason of its own",
+        Misconfigured,
+        statuses=(403,),
+        advice="the model {model!r}, the address {base_url}, your region or a right of the key's account may be why",
+    ),
     Row(
         "the model streams its replies",
         Misconfigured,

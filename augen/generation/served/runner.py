@@ -20,7 +20,8 @@ committed before anything else is done with them. Errors of `augen.generation.se
 ``Unusable``     A ``Transient`` that the content may have caused. After a few retries the batch is halved, and a
                  single call that still fails is refused.
 ``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on, unless
-                 `MOST_REFUSED_FIRST` were refused and none answered.
+                 `MOST_REFUSED_FIRST` were refused and none answered. A refusal of the content (``Filtered``) is stored,
+                 so it is not asked for again.
 ``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends. So
                  it does where the next request might spend more than the budget (`budget`).
 
@@ -46,7 +47,16 @@ from augen.core.progress import progress
 from augen.generation.served.account import Account, Answer
 from augen.generation.served.budget import Budget, BudgetReached
 from augen.generation.served.claims import CLAIM_S, Claims
-from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
+from augen.generation.served.errors import (
+    CallError,
+    Filtered,
+    NoAnswer,
+    QuotaUsedUp,
+    Refused,
+    SlowDown,
+    Transient,
+    Unusable,
+)
 from augen.generation.served.failures import Failure
 from augen.generation.served.limits import Limiter, Pace
 from augen.generation.served.sent import Grant, Sent, beside
@@ -140,7 +150,7 @@ class Runner:
         async def all_batches() -> None:
             self.look_up(call for batch in batches for call in batch)
             for batch in batches:
-                if any(call.key not in self.answers for call in batch):
+                if any(map(self.is_open, batch)):
                     self.start(batch)
 
         self.run(all_batches, total=len({call.key for batch in batches for call in batch}))
@@ -173,12 +183,18 @@ class Runner:
         """There will be no answer to `call`. Raises AugenError where there was none to the first ones either."""
         self.account.refused[error.cause] += 1
         self.refused[call.key] = str(error)
+        if isinstance(error, Filtered):
+            self.store.put_many({call.key: _refusal(call, error)})
         if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
             self._over = True
             raise AugenError(
                 f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
             ) from None
         self._show(1)
+
+    def is_open(self, call: Call) -> bool:
+        """Whether nobody has answered or refused `call` yet."""
+        return call.key not in self.answers and call.key not in self.refused
 
     def bill(self, error: CallError) -> None:
         """Count what has to be paid for a reply that is no answer."""
@@ -201,7 +217,8 @@ class Runner:
             words = next(iter(refused.values()))
             raise AugenError(
                 f"{self.name}: {len(refused):,} of {asked:,} prompts were refused (providers.max_refused is {most:g}), "
-                f"the first: {words}; reports/failed.jsonl lists them; what arrived is stored"
+                f"the first: {words}; reports/failed.jsonl lists them; what arrived is stored, refusals of "
+                "the content, too (`python -m augen.store forget-refusals` has these asked for again)"
             )
         if answered and not any(answer["text"].strip() for answer in self.answers.values()):
             thought = any(answer.get("thinking") for answer in self.answers.values())
@@ -213,8 +230,8 @@ class Runner:
             raise AugenError(f"{self.name}: none of {len(self.answers):,} replies holds a text{why}")
 
     def look_up(self, calls: Iterable[Call]) -> None:
-        """Take what the store holds of `calls` into `answers`."""
-        keys = [call.key for call in calls if call.key not in self.answers]
+        """Take what the store holds of `calls` into `answers` and `refused`."""
+        keys = [call.key for call in calls if self.is_open(call)]
         self._found(self.store.get_many(keys))
 
     def __enter__(self) -> "Runner":
@@ -279,7 +296,7 @@ class Runner:
             reraise=True,
         )
         calls = batch
-        while calls := [call for call in calls if call.key not in self.answers]:
+        while calls := [call for call in calls if self.is_open(call)]:
             try:
                 await retrying(self._attempt, calls)
             except (Refused, Unusable) as error:
@@ -293,7 +310,7 @@ class Runner:
             except Transient as error:
                 self.failures += [Failure(call.key[:16], str(error), self.pace.retries + 1) for call in calls]
                 return
-            if any(call.key not in self.answers for call in calls):
+            if any(map(self.is_open, calls)):
                 await asyncio.sleep(POLL_S)
 
     async def _attempt(self, calls: Sequence[Call]) -> None:
@@ -408,8 +425,12 @@ class Runner:
     def _found(self, stored: Mapping[str, Answer]) -> None:
         # An earlier version stored what arrived as it was.
         new = {key: storable(answer) for key, answer in stored.items() if key not in self.answers}
-        self.answers.update(new)
-        for answer in new.values():
+        refused = {key: answer for key, answer in new.items() if "refused" in answer}
+        answers = {key: answer for key, answer in new.items() if key not in refused}
+        self.refused |= {key: str(answer["refused"]) for key, answer in refused.items()}
+        self.account.refused.update(str(answer["cause"]) for answer in refused.values())
+        self.answers.update(answers)
+        for answer in answers.values():
             self.account.found(answer)
         self._show(len(new))
 
@@ -461,6 +482,12 @@ class Runner:
         words = [cost, f"{retries} sent again", self._state]
         self._bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
         self._bar.update(count)
+
+
+def _refusal(call: Call, error: CallError) -> Answer:
+    """What is stored of a refusal. A program that knows of none finds an answer without text."""
+    empty = {"text": "", "finish": "stop", "author": call.payload.get("model", ""), "prompt_tokens": 0, "tokens": 0}
+    return {**empty, "refused": str(error), "cause": error.cause}
 
 
 def _clock(seconds: float) -> str:
