@@ -41,6 +41,7 @@ DRY = {
 ELSEWHERE = {
     "python -m augen.store check": ("tests/unit/test_store_repair.py", 'main(["check"])'),
     "python -m augen.store repair": ("tests/unit/test_store_repair.py", 'main(["repair", str(path)])'),
+    "python -m tools.account --cancel": ("tests/integration/test_batches.py", 'account.main(["--cancel"])'),
     "dvc repro": ("tests/e2e/test_fresh_clone.py", 'run("dvc", "repro")'),
     "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
     "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),
