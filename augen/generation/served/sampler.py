@@ -18,7 +18,7 @@ from augen.answers.thinking import begun
 from augen.core import params
 from augen.core.seeds import seed_of
 from augen.generation.base import Completion, IndexedRequest, Request
-from augen.generation.served.runner import Call, Runner
+from augen.generation.served.runner import Asking, Call
 from augen.prompts.sections import user_message
 from augen.store.responses import request_key
 
@@ -31,7 +31,7 @@ class ChatSampler:
     """
 
     def __init__(
-        self, runner: Runner, endpoint: Mapping[str, str], settings: params.Chat, models: Sequence[str], chat: bool
+        self, runner: Asking, endpoint: Mapping[str, str], settings: params.Chat, models: Sequence[str], chat: bool
     ) -> None:
         self._runner = runner
         self._endpoint = endpoint
