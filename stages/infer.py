@@ -37,14 +37,12 @@ def main() -> None:
         "them, to weigh programs",
         flush=True,
     )
-    generator = generator_of(p)
-    with (
-        Store(default_path()) as store,
-        open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
-    ):
+    generator, infer = generator_of(p), p.infer
+    served = open_sampler("infer", infer.engine, generator, p.providers, infer.models)
+    with Store(default_path()) as store, served as sampler:
         shown = examples_of(problems, p, store)
-        score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
-        done = answer(p, shown, generator.window(p.infer.engine), sampler, score, store)
+        score = stored_scores(Path("models/scorer"), store, None if infer.share_device else sampler.close)
+        done = answer(p, shown, generator.window(infer.engine), sampler, score, store)
         if refused := refusals(done.samples):
             print(f"{len(refused):,} questions have samples that were refused: reports/failed.jsonl lists them")
         keep_failures("infer", refused)
@@ -55,8 +53,8 @@ def main() -> None:
     write_json("data/vote_weights.json", asdict(done.weight))
     for line in program_lines(done.weight, done.samples):
         print(line)
-    drawn, unanswered = len(done.found.every_sample), done.found.unanswered
-    print(f"{len(asked):,} questions, {drawn:,} samples, {unanswered:,} fallback answers")
+    drawn, fallback = len(done.found.every_sample), done.found.unanswered
+    print(f"{len(asked):,} questions, {drawn:,} samples, {fallback:,} fallback answers")
 
 
 def read_problems(p: Params) -> Problems:
@@ -72,10 +70,8 @@ def generator_of(p: Params) -> Generator:
 
 def examples_of(problems: Problems, p: Params, store: Store) -> Shown:
     index, everything, k = Path("models/index"), problems.first + problems.asked, p.rag.k
-    examples = stored_examples(index, p.rag, everything, k, store)
-    return Shown(
-        problems, examples, stored_examples(index, p.rag, everything, k if p.infer.programs else 0, store, "program")
-    )
+    worked = stored_examples(index, p.rag, everything, k if p.infer.programs else 0, store, "program")
+    return Shown(problems, stored_examples(index, p.rag, everything, k, store), worked)
 
 
 if __name__ == "__main__":
