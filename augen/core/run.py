@@ -26,7 +26,8 @@ QUIET = {
     "DO_NOT_TRACK": "1",
 }
 
-TIMES = Path(".augen/times")  # a file per stage
+TIMES = Path(".augen/times")  # a file per stage: seconds
+SPEEDS = Path(".augen/speeds")  # a file per stage that draws samples here: tokens a second, loading included
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
 # Advice for errors of the operating system. Any other error is a defect of this program and gets a traceback.
@@ -57,6 +58,12 @@ def note_time(stage: str, seconds: float) -> None:
     """Remember how long a stage took, for `python -m tools.times`."""
     TIMES.mkdir(parents=True, exist_ok=True)
     (TIMES / stage).write_text(f"{seconds:.1f}\n", encoding="utf-8")
+
+
+def note_speed(stage: str, tokens: int, seconds: float) -> None:
+    """Remember how fast a stage drew its samples, for `python -m tools.estimate`."""
+    SPEEDS.mkdir(parents=True, exist_ok=True)
+    (SPEEDS / stage).write_text(f"{tokens / seconds:.1f}\n", encoding="utf-8")
 
 
 def _end_like_ctrl_c() -> None:

@@ -85,6 +85,19 @@ class Provider(Protocol):
         ...
 
 
+class Asking(Protocol):
+    """What samplers and translators need of a `Runner`; `augen.generation.planning` has another one."""
+
+    answers: dict[str, Answer]
+    refused: dict[str, str]
+    label: str
+
+    def fetch(self, batches: "Sequence[Sequence[Call]]", /) -> None: ...
+    def run(self, pipeline: Callable[[], Coroutine[Any, Any, None]], total: int) -> None: ...
+    def start(self, batch: "Sequence[Call]", /) -> "asyncio.Task[None]": ...
+    def look_up(self, calls: "Iterable[Call]", /) -> None: ...
+
+
 @dataclass(frozen=True)
 class Call:
     """Something to be answered: the key of its whole request, what is sent, and how much it counts for limits."""

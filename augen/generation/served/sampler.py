@@ -19,7 +19,7 @@ from augen.core import params
 from augen.core.seeds import seed_of
 from augen.generation.base import Completion, IndexedRequest, Request
 from augen.generation.served.batches import Batches
-from augen.generation.served.runner import Call, Runner
+from augen.generation.served.runner import Asking, Call
 from augen.prompts.sections import user_message
 from augen.store.responses import request_key
 
@@ -33,7 +33,7 @@ class ChatSampler:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Asking,
         endpoint: Mapping[str, str],
         settings: params.Chat,
         models: Sequence[str],
