@@ -1,9 +1,9 @@
 """The Batch API of an OpenAI-compatible server: files of requests, answered after a while.
 
 A batch is validating, then in_progress, then it ends as its fate says: ``completed``; ``half`` (completed, but every
-second line failed with status 500); ``expired`` (half of the lines were not reached); ``failed`` (as a whole, nothing
-is paid); ``full`` (failed, as too much is waiting). ``fates`` are those of the next batches; then all complete. A reply
-depends on its request alone. What a batch answers counts as paid when it ends.
+second line failed with status 500); ``expired`` (half of the lines were not reached, as when it is cancelled);
+``failed`` (as a whole, nothing is paid); ``full`` (failed, as too much is waiting). ``fates`` are those of the next
+batches; then all complete. A reply depends on its request alone. What a batch answers counts as paid when it ends.
 """
 
 import json
@@ -145,8 +145,7 @@ class BatchServer(OpenAIServer):
         seconds = time.time() - batch.began - self.fates.validating_s
         status, done = "validating", 0
         if batch.end is None and (seconds >= self.fates.running_s or batch.cancelled):
-            share = min(1.0, max(0.0, seconds / self.fates.running_s))
-            batch.end = self._ended(batch, int(share * len(batch.lines)))
+            batch.end = self._ended(batch, len(batch.lines) // 2 if seconds >= 0 else 0)
         elif seconds >= 0:
             status = "in_progress"
             done = int(min(1.0, seconds / self.fates.running_s) * len(batch.lines))

@@ -33,7 +33,8 @@ class State:
 
     id: str
     status: str
-    done: int  # lines, failed ones included
+    answered: int  # lines
+    failed: int
     files: tuple[str, ...]  # with answers, then with errors, as far as there are any
     errors: tuple[Mapping[str, Any], ...]  # of the whole batch: code, message, perhaps line (from 1)
 
@@ -88,7 +89,7 @@ class BatchFiles:
             try:
                 return _state(self._client.batches.retrieve(id))
             except self._not_found:
-                return State(id, GONE, 0, (), ())
+                return State(id, GONE, 0, 0, (), ())
 
     def cancel(self, id: str) -> State:
         with self._asking():
@@ -137,7 +138,10 @@ def outcome(endpoint: Endpoint, payload: Payload, line: Mapping[str, Any]) -> Ou
         return classified(endpoint, fault)
     try:
         return answer(endpoint, payload, body) | {"batch": True}
-    except (CallError, Misconfigured) as error:
+    except CallError as error:
+        error.billed = error.billed and {**error.billed, "batch": True}
+        return error
+    except Misconfigured as error:
         return error
 
 
@@ -149,7 +153,7 @@ def failure(endpoint: Endpoint, model: str, error: Mapping[str, Any]) -> CallErr
 
 def _state(batch: Any) -> State:
     counts = batch.request_counts
-    done = (counts.completed or 0) + (counts.failed or 0) if counts else 0
+    answered, failed = (counts.completed or 0, counts.failed or 0) if counts else (0, 0)
     files = tuple(file for file in (batch.output_file_id, batch.error_file_id) if file)
     errors = tuple(error.to_dict() for error in (batch.errors.data if batch.errors else None) or ())
-    return State(batch.id, batch.status, done, files, errors)
+    return State(batch.id, batch.status, answered, failed, files, errors)

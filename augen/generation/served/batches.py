@@ -101,6 +101,8 @@ class Batches:
                     await asyncio.sleep(self._settings.batch_poll_s)
         except (Transient, SlowDown) as error:
             raise NoAnswer(str(error), "of the Batch API") from None
+        except Refused as error:
+            raise AugenError(f"{self._runner.name}: the Batch API says: {error}") from None
         except asyncio.CancelledError:
             self._say("the batches go on; run again to wait for them, or end them: python -m tools.account --cancel")
             raise
@@ -265,11 +267,13 @@ class Batches:
             self._runner.keep({key: answers[key] for key in chunk}, calls)
         rest = self._rest(record, state, outcomes)
         errors = {key: outcomes.get(key, rest) for key in record.keys if key in keys and key not in answers}
-        self._end(record)
         self._full = self._full + 1 if isinstance(rest, SlowDown) else 0
-        for key, error in errors.items():
-            if key in calls and not isinstance(error, dict):
-                self._weigh(calls[key], error)
+        try:
+            for key, error in errors.items():
+                if key in calls and not isinstance(error, dict):
+                    self._weigh(calls[key], error)
+        finally:
+            self._end(record)
         self._check_end(state, errors.values())
         if self._full:
             await self._wait_for_room(rest)
@@ -360,10 +364,11 @@ class Batches:
         self._claims.release([f"claim of {record.name}"])
 
     def _show(self, record: Record, state: State) -> None:
+        done = f"{state.answered + state.failed:,} of {len(record.keys):,}"
         if self._said.get(state.id) != state.status:
             self._said[state.id] = state.status
-            self._say(f"batch {state.id}: {state.status}, {state.done:,} of {len(record.keys):,}")
-        self._runner.show_state(f"{state.status} {state.done:,}/{len(record.keys):,}")
+            self._say(f"batch {state.id}: {state.status}, {done}")
+        self._runner.show_state(f"{state.status}, {done}")
 
     def _say(self, words: str) -> None:
         tqdm.write(f"{self._runner.name}: {words}", file=sys.stderr)
@@ -385,7 +390,7 @@ def cancel(store: Store, settings: params.OpenAI) -> list[str]:
                 found = files.cancel(found.id)
         except CallError as error:
             raise AugenError(f"{NAME}: {error}") from None
-        what = f"batch {found.id}: {found.status}, {found.done:,}" if found else "a batch that was not begun: 0"
+        what = f"batch {found.id}: {found.status}, {found.answered:,}" if found else "a batch that was not begun: 0"
         lines.append(f"{what} of {len(record.keys):,} requests of {record.model}")
     return lines
 
