@@ -54,7 +54,7 @@ browser:
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 
 ablation: history $(INSTALLED)
-	python -m benchmarks.ablation $(PART)
+	python -m benchmarks.ablation "$(PART)"
 
 seeds: history $(INSTALLED)
 	python -m benchmarks.seeds $(N)

@@ -4,18 +4,21 @@ Every experiment is a real ``dvc exp run --temp -S …``, which leaves the worki
 does not affect come from DVC's run cache, and samples that were already drawn come from the response store. An
 interrupted run continues where it stopped.
 
-PART=inference    retrieval (trains the adapter again), adapter, votes, redraws, scorer, shuffling, adaptive stopping
-PART=data         new puzzles, rewriting, kind of wrong reasonings, input of the scorer (trains again, minutes each)
+PART=inference    adapter, votes, temperature, redraws, scorer, shuffling, adaptive stopping
+PART=data         new puzzles, their programs' rules, rewriting, which right reasonings are lessons, kind of wrong
+                  reasonings, input of the scorer, retrieval (trains again, minutes each)
 
-Without PART, both run. The result is one table, printed and written to reports/ablation.md. It has the accuracy on the
-dev questions and its difference to that of params.yaml, paired by question, ± one standard error clustered by problem.
-It also says how well the scorer separates the generator's right samples from its wrong ones, on the same dev questions,
-on which no scorer was trained.
+PART may also name single factors of these: PART="votes,new puzzles". Without PART, all run. The result is one table,
+printed and written to reports/ablation.md. It has the accuracy on the dev questions, by the vote of the reasonings
+alone and by that of reasonings and programs, and the difference of each to that of params.yaml, paired by question,
+± one standard error clustered by problem. It also says how well the scorer separates the generator's right samples
+from its wrong ones, on the same dev questions, on which no scorer was trained.
 """
 
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,52 +40,70 @@ from augen.entries.jsonl import read_jsonl
 from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import cluster_mean, paired_difference, with_error
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import DevQuestions, SampleFile, dev_questions, matched, read_samples, reasonings
+from augen.voting.samples import DevQuestions, SampleFile, Samples, dev_questions, matched, read_samples, reasonings
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import handed_in
+from augen.voting.weights import read_weight
 
 Change = Mapping[str, Any]  # params by dotted key
+EARLIER = "models/adapter_1"  # a copy of params.yaml's own adapter, for one round of rejection fine-tuning
 
 # Every setting that differs from params.yaml is an experiment.
 PARTS: dict[str, dict[str, Sequence[Change]]] = {
     "inference": {
-        "retrieval": [{"rag.k": k} for k in (0, 1, 2)],
         "adapter": [{"infer.adapter": on} for on in (False, True)],
-        "votes": [{"voters": n} for n in (1, 5, 9)],
+        "votes": [{"voters": n} for n in (1, 3, 5, 9)],
+        "temperature": [{"infer.temperature": t} for t in (0.5, 0.7, 1.0, 1.3)],
         "redraws": [{"max_resample": n} for n in (0, 2)],
-        "scorer": [
+        "vote": [
             {"infer.threshold": 0.0, "infer.vote": "majority"},
             {"infer.vote": "majority"},
             {"infer.vote": "likelihood"},
             {"infer.vote": "weighted"},
             {"infer.vote": "best"},
         ],
+        "scorer": [
+            {"scorer.objective": "classify", "infer.vote": "weighted"},
+            {"scorer.objective": "pairwise", "infer.vote": "weighted"},
+            {"scorer.objective": "pairwise", "infer.vote": "best"},
+        ],
         "shuffling": [{"infer.shuffle_options": on} for on in (False, True)],
         "adaptive stopping": [{"infer.adaptive": on} for on in (False, True)] + [{"voters": 9, "infer.adaptive": True}],
     },
     "data": {
-        "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000, 6000)],
+        "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000, 3800)],
+        "rules of programs": [{"prepare.library": on} for on in (False, True)],
         "rewriting": [{"translate.backend": name} for name in ("none", "synonyms")],
+        "right reasonings": [
+            {"reason_true.choose": "likeliest"},
+            {"reason_true.only_uncertain": True},
+            {"reason_true.adapter": EARLIER},
+        ],
         "wrong reasonings": [{"reason_false.negatives": kind} for kind in ("hinted", "sampled")],
         "scorer's input": [{"scorer.input": part} for part in ("reasoning", "full")],
+        "retrieval": [{"rag.k": k} for k in (0, 1)],
     },
 }
 FINISHED = re.compile(r"Ran experiment\(s\): (\S+)")
 REPORT = Path("reports/ablation.md")
+WEIGHT = Path("data/vote_weights.json")
+HEADS = ("reasonings alone", "difference", "with programs", "difference")
 
 
 @dataclass(frozen=True)
 class Result:
-    """The answers of an experiment to Q dev questions, whether they are right (Q,), and the mean cost of a question.
+    """The answers of an experiment to Q dev questions, and the mean cost of a question's reasonings.
 
-    `auc` is that of the scorer on the samples that every question has, `auc_within` that within one question. They are
-    None if all these samples are right or all are wrong.
+    `answers` are by the vote of the reasonings alone, `whole` by that of reasonings and programs. `auc` is that of the
+    scorer on the samples that every question has, `auc_within` that within one question. They are None if all these
+    samples are right or all are wrong.
     """
 
     factor: str
     change: Change
     questions: DevQuestions
     answers: list[str]
+    whole: list[str]
     samples: float
     tokens: float
     auc: float | None
@@ -90,8 +111,17 @@ class Result:
 
     @property
     def right(self) -> Floats:
+        """(Q,) whether the reasonings' answer is right."""
+        return self._right(self.answers)
+
+    @property
+    def whole_right(self) -> Floats:
+        """(Q,) whether the answer of reasonings and programs is right."""
+        return self._right(self.whole)
+
+    def _right(self, answers: Sequence[str]) -> Floats:
         truth = [letter_of(code) for code in self.questions.truth]
-        return np.array([float(a == t) for a, t in zip(self.answers, truth, strict=True)])
+        return np.array([float(a == t) for a, t in zip(answers, truth, strict=True)])
 
 
 def value_of(raw: Mapping[str, Any], key: str) -> Any:
@@ -119,16 +149,16 @@ def changed(raw: Mapping[str, Any], change: Change) -> dict[str, Any]:
 
 
 def experiments(raw: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, Change]]:
-    """Factor and change of every experiment: each setting of the grid that differs from params.yaml.
+    """Factor and change of every experiment: each setting of the `parts` or factors that differs from params.yaml.
 
-    >>> experiments({"prepare": {"synthetic": 300}, "translate": {"backend": "none"},
-    ...              "reason_false": {"negatives": "sampled"}, "scorer": {"input": "full"}}, ["data"])[:2]
-    [('new puzzles', {'prepare.synthetic': 0}), ('new puzzles', {'prepare.synthetic': 1000})]
+    >>> experiments({"voters": 5}, ["votes"])
+    [('votes', {'voters': 1}), ('votes', {'voters': 3}), ('votes', {'voters': 9})]
     """
     return [
         (factor, change)
-        for part in parts
-        for factor, settings in PARTS[part].items()
+        for part, factors in PARTS.items()
+        for factor, settings in factors.items()
+        if part in parts or factor in parts
         for change in settings
         if any(value_of(raw, key) != value for key, value in change.items())
     ]
@@ -148,6 +178,8 @@ def run(change: Change) -> str:
     arguments = ["exp", "run", "--temp", "evaluate"]
     for key, value in change.items():
         arguments += ["-S", f"{key}={_text(value)}"]
+        if value == EARLIER:
+            arguments += ["--copy-paths", EARLIER]
     command = [sys.executable, "-c", "from tools.dvc_utf8 import dvc; dvc()", *arguments]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -168,14 +200,20 @@ def fetch(experiment: str, path: str, folder: Path) -> Path:
 
 
 def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, samples: Path) -> Result:
-    """The result of an experiment, from another vote on its reasonings, which is that of `infer` without programs."""
+    """The result of an experiment, from votes on its samples; beside them lies the weight of its programs."""
     p = check(changed(raw, change), f"params.yaml with {shown(change)}")
     questions = dev_questions(read_jsonl(dev, answers="required"))
     source = SampleFile(samples, "infer", VotingSettings.of(p))
-    drawn = matched(reasonings(read_samples(source, ("dev", "test")), source)["dev"], questions, source)
-    settings = replace(source.settings, programs=0)
-    voted = SampleGrid.of(drawn, settings).voted(settings)
-    answers = [letter_of(code) for code in handed_in(voted, questions.options, p.infer.fallback)]
+    found = read_samples(source, ("dev", "test"))
+    whole = source.settings
+    if p.infer.programs:
+        whole = read_weight(replace(source, path=samples.with_name(WEIGHT.name))).applied(whole)
+
+    def answers_of(samples: Samples, settings: VotingSettings) -> list[str]:
+        voted = SampleGrid.of(matched(samples, questions, source), settings).voted(settings)
+        return [letter_of(code) for code in handed_in(voted, questions.options, p.infer.fallback)]
+
+    drawn = matched(reasonings(found, source)["dev"], questions, source)
     judged = drawn.judged
     scores, right = judged.rows["score"], judged.right(questions.truth)
     quality = scorer_quality(scores, right)
@@ -184,7 +222,8 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
         factor,
         change,
         questions,
-        answers,
+        answers_of(drawn, replace(source.settings, programs=0)),
+        answers_of(found["dev"], whole),
         drawn.per_question,
         drawn.tokens_per_question,
         quality.auc if quality else None,
@@ -200,12 +239,15 @@ def page(results: Sequence[Result]) -> str:
     for result in results:
         if result.questions.ids != default.questions.ids:
             raise AugenError(f"{shown(result.change)}: has other dev questions than params.yaml: nothing to compare")
-        accuracy = with_error(cluster_mean(result.right, clusters))
-        apart = "" if result is default else with_error(paired_difference(result.right, default.right, clusters), "+")
+        accuracy, whole = (with_error(cluster_mean(right, clusters)) for right in (result.right, result.whole_right))
+        apart, whole_apart = (
+            "" if result is default else with_error(paired_difference(right, before, clusters), "+")
+            for right, before in ((result.right, default.right), (result.whole_right, default.whole_right))
+        )
         cost = f"{result.samples:.2f}", f"{result.tokens:.0f}"
         aucs = ["" if auc is None else f"{auc:.3f}" for auc in (result.auc, result.auc_within)]
-        rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, *cost, *aucs))
-    headers = ("part", "change", "accuracy", "difference", "samples", "tokens", "AUC", "AUC within")
+        rows.append((result.factor, f"`{shown(result.change)}`", accuracy, apart, whole, whole_apart, *cost, *aucs))
+    headers = ("part", "change", *HEADS, "samples", "tokens", "AUC", "AUC within")
     table = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
     letters = sorted({*"ABCD", *(a for result in results for a in result.answers)})
     gold = [letter_of(code) for code in default.questions.truth]
@@ -218,8 +260,8 @@ One change to params.yaml at a time, on {len(default.answers)} dev questions of 
 {table}
 
 ± is one standard error, clustered by problem; that of a difference to the first row is paired by question. Samples and
-tokens are per question. AUC is how often the scorer puts a right sample above a wrong one, of any question and within
-one.
+tokens are those of the reasonings of a question. AUC is how often the scorer puts a right sample above a wrong one, of
+any question and within one.
 
 ## Which letters are answered
 
@@ -233,8 +275,9 @@ def _shares(answers: Sequence[str], letters: Sequence[str]) -> list[str]:
 
 
 def main(parts: Sequence[str]) -> None:
-    if unknown := [part for part in parts if part not in PARTS]:
-        raise AugenError(f"ablation: PART={unknown[0]} is none of {', '.join(PARTS)}")
+    known = [*PARTS, *(factor for factors in PARTS.values() for factor in factors)]
+    if unknown := [part for part in parts if part not in known]:
+        raise AugenError(f"ablation: PART={unknown[0]} is none of {', '.join(known)}")
     raw = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
     check(raw, "params.yaml")
     grid: list[tuple[str, Change]] = [("", {}), *experiments(raw, parts or list(PARTS))]
@@ -242,8 +285,11 @@ def main(parts: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, (factor, change) in enumerate(grid, start=1):
             print(f"{number} of {len(grid)}: {factor} {shown(change)}", flush=True)
+            if EARLIER in change.values():
+                shutil.copytree("models/adapter", EARLIER, dirs_exist_ok=True)
             name = run(change)
-            dev, samples = (fetch(name, path, Path(folder)) for path in ("data/dev.jsonl", "data/samples.jsonl"))
+            files = ["data/dev.jsonl", "data/samples.jsonl", *([str(WEIGHT)] if raw["infer"]["programs"] else [])]
+            dev, samples, *_ = (fetch(name, path, Path(folder)) for path in files)
             results.append(result_of(raw, factor, change, dev, samples))
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(page(results), encoding="utf-8")
@@ -256,9 +302,8 @@ def _parts() -> list[str]:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", nargs="*", help=f"{' or '.join(PARTS)}; without one, all")
-    parts: list[str] = parser.parse_args().part
-    return parts
+    parser.add_argument("part", nargs="?", default="", help=f"{', '.join(PARTS)} or factors of these; without one, all")
+    return [part.strip() for part in str(parser.parse_args().part).split(",") if part.strip()]
 
 
 if __name__ == "__main__":

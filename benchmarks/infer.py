@@ -56,11 +56,11 @@ from augen.store.responses import Store
 from augen.voting.samples import CODES
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import accepted_at, weights_of, winners
-from augen.voting.weights import UNMEASURED
+from augen.voting.weights import UNMEASURED, Weight
 
 QUESTIONS, SEED = 320, 1
 VOTERS, ROUNDS, THRESHOLD, CERTAINTY = 5, 5, 0.3, 0.8
-PROGRAMS = 2  # slots for programs, where there are any
+PROGRAMS = (1, 2)  # slots for programs, where there are any
 MANY = 15  # votes, of which adaptive stopping saves a larger share
 BATCH = 16  # prompts at once in the published loop
 MAX_TOKENS, MAX_MODEL_LEN, MAX_LENGTH = 256, 1024, 512
@@ -102,7 +102,7 @@ class Bench:
         self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
         self.programming = self.prompting.for_programs(p)
         weights = Path("data/vote_weights.json")
-        self.program_weight = read_json(weights)["program"] if weights.exists() else UNMEASURED
+        self.weight = Weight(**read_json(weights)) if weights.exists() else Weight(UNMEASURED, "assumed")
         list(self.engine.generate([self.request(asked, 1) for asked in self.questions[:BATCH]]))
         self.default_llm.generate([self.request(asked, 1).prompt for asked in self.questions[:BATCH]], use_tqdm=False)
         self.scorer.scores(
@@ -173,12 +173,16 @@ class Bench:
             adaptive=adaptive,
             certainty=CERTAINTY,
             programs=programs,
-            program_weight=self.program_weight,
         )
+        settings = self.weight.applied(settings)
         identity = Identity("vllm", "benchmark", "float32", None, None)
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder, Store(Path(folder) / "store.sqlite") as store:
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder) as folder,
+            Store(Path(folder) / "store.sqlite") as store,
+            stored_verdicts(store) as solve,
+        ):
             nothing: Examples = [()] * len(self.questions)
-            writing = Programs(self.programming, stored_verdicts(store), nothing)
+            writing = Programs(self.programming, solve, nothing)
             rounds = Rounds(self.questions, nothing, self.prompting, settings, writing)
             sampler = EngineSampler(store, lambda: engine, identity)  # not closed: the engine is used again
             found = rounds.run(sampler, stored_scores(self.scorer_folder, store))
@@ -257,8 +261,9 @@ def loops(bench: Bench) -> None:
                         bench.timed(f"{name}, {cores()} engines", partial(bench.ours, engine, voters, adaptive))
                     )
             if adaptive:
-                programs = partial(bench.ours, bench.engine, voters, adaptive, PROGRAMS)
-                runs.append(bench.timed("augen, programs first", programs))
+                for slots in PROGRAMS:
+                    first_programs = partial(bench.ours, bench.engine, voters, adaptive, slots)
+                    runs.append(bench.timed(f"augen, {slots} program{'s'[: slots - 1]} first", first_programs))
         print(f" {voters} votes")
         for run in (first, *runs):
             accuracy = cluster_mean(right(run), problems)

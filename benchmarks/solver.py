@@ -64,9 +64,9 @@ class Bench:
         generator = Generator(p.model, p.engine, p.prompt, Path("models/adapter") if adapter else None)
         prompting = replace(Prompting.of(p, generator.window("local")), adapter=adapter)
         nothing: Examples = [()] * len(asked)
-        writing = Programs(prompting.for_programs(p), stored_verdicts(self.store), nothing)
         settings = replace(self.settings, programs=programs, voters=voters)
-        with open_sampler("solver", "local", generator) as sampler:
+        with stored_verdicts(self.store) as solve, open_sampler("solver", "local", generator) as sampler:
+            writing = Programs(prompting.for_programs(p), solve, nothing)
             rounds = Rounds(asked, nothing, prompting, settings, writing)
             return rounds.run(sampler, stored_scores(Path("models/scorer"), self.store))
 

@@ -47,7 +47,7 @@ def main() -> None:
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
     programs = programs_of(infer, Path("data/vote_weights.json"))
-    settings = replace(infer.settings, program_weight=programs.weight.program) if programs else infer.settings
+    settings = programs.weight.applied(infer.settings) if programs else infer.settings
     recorded = Recorded(samples, plain, drawn["test"], programs)
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
     filtered = read_json("reports/filter.json")

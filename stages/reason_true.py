@@ -56,7 +56,8 @@ def write(
     written, failures = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
     if settings.programs:
         examples = worked_programs(lacking_program(entries), p)
-        written, failed = write_programs(written, examples, writer, sampler, stored_verdicts(store))
+        with stored_verdicts(store) as solve:
+            written, failed = write_programs(written, examples, writer, sampler, solve)
         failures += failed
     return written, failures
 

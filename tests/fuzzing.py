@@ -1,6 +1,7 @@
-"""Hostile and damaged entry files, each drawn from a seed, and the limits of what reading one may do.
+"""Hostile and damaged entry files and replies, each drawn from a seed, and the limits of what reading one may do.
 
-Every case is drawn from its seed alone, so that a failure can be repeated: ``pickle_case(seed)``, ``jsonl_case(seed)``.
+Every case is drawn from its seed alone, so that a failure can be repeated: ``pickle_case(seed)``, ``jsonl_case(seed)``,
+``reply_case(seed)``.
 `Watch` sees what Python does meanwhile: imports, code, files, processes and sockets raise audit events
 (https://docs.python.org/3/library/audit_events.html). Reading an entry file may raise only one: opening that file.
 """
@@ -12,15 +13,21 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from augen.answers import parse_answer
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
+from augen.generation.served.chat import answer, body_of, json_or_text
+from augen.generation.served.errors import CallError, Misconfigured
+from augen.generation.served.replies import Endpoint, classified, read_error
+from augen.programs.language import Fault, program_of, read
+from augen.store.texts import storable
 
 BASE_BYTES, PER_BYTE = 4_000_000, 1_000  # of memory for reading n bytes: BASE_BYTES + n * PER_BYTE at most
 BASE_S, PER_MB_S = 2.0, 20.0  # of processor time, likewise
@@ -304,6 +311,122 @@ def jsonl_case(seed: int) -> tuple[int, bytes]:
     rng = Random(f"jsonl {seed}")
     count = rng.randint(1, 10)
     return count, b"".join(jsonl_line(rng, number) + rng.choice([b"\n", b"\n", b"\r\n"]) for number in range(count))
+
+
+# --- replies of a chat server
+
+NUMBERS: list[Any] = [-1, 2**63, 10**400, 1e308, 0.5, True, "7", None, [], {}]
+_WORDS = [
+    "答案是：B",
+    "故选A。",
+    "<think>",
+    "</think>",
+    "```asp\nanswer(1).\n```",
+    "\\boxed{C}",
+    "**",
+    "\n",
+    "不对，",
+    "### 题目\n",
+    "甲",
+    "A",
+    "{",
+    '"answer": "B"',
+    "\ud800",
+    "\0",
+    "\x1b[2J",
+    "如果",
+    "（",
+    "是" * 50,
+    "a.",
+    "data: ",
+    "#use roads.",
+]
+
+
+def words(rng: Random) -> str:
+    """What a model could write, with signs that no file can hold."""
+    return "".join(rng.choice(_WORDS) * rng.choice([1, 1, 1, 2, 200]) for _ in range(rng.randint(0, 12)))
+
+
+def chat_reply(rng: Random) -> dict[str, Any]:
+    """The parts of a sound reply of a chat or a completion server, thinking and log-probabilities among them."""
+    content: Any = words(rng)
+    if rng.random() < 0.2:
+        content = [{"type": rng.choice(["text", "thinking"]), "text": words(rng)} for _ in range(rng.randint(0, 3))]
+    token = {"logprob": rng.choice([-0.5, *NUMBERS])}
+    choice = {
+        "message": {"role": "assistant", "content": content, "reasoning_content": rng.choice(["", words(rng)])},
+        "text": words(rng),
+        "finish_reason": rng.choice(["stop", "length", "content_filter", "error", None]),
+        "logprobs": rng.choice([None, {"content": [token] * 3}, {"token_logprobs": [-0.5, rng.choice(NUMBERS)]}]),
+    }
+    usage = {"prompt_tokens": rng.choice([9, *NUMBERS]), "completion_tokens": rng.choice([9, *NUMBERS])}
+    error = {"error": {"code": rng.choice(["rate_limit", 7, None]), "message": words(rng)}}
+    return {"choices": [choice], "usage": usage} | (error if rng.random() < 0.1 else {})
+
+
+def reply_case(seed: int) -> tuple[int, str]:
+    """``(status of HTTP, body)`` of one reply: sound, changed, damaged, streamed, or something else altogether."""
+    rng = Random(f"reply {seed}")
+    value: Any = chat_reply(rng)
+    for _ in range(rng.choice([0, 1, 1, 2, 3])):
+        value = changed(value, rng)
+    body = json.dumps(value)
+    match rng.randrange(8):
+        case 0:
+            body = mutated(body.encode(), rng).decode(errors="replace")
+        case 1:
+            chunk = json.dumps(changed(value, rng)).replace('"message"', '"delta"')
+            body = "\n\n".join(
+                f"data: {part}" for part in rng.choices([body, chunk, "[DONE]", "{"], k=rng.randint(1, 4))
+            )
+        case 2:
+            body = rng.choice([b"<html><title>x", b"", b"null", b"[]", *RAW]).decode(errors="replace")
+        case 3:
+            part = rng.choice([b'{"a":', b"[", b'{"content":['])
+            deep = (part * rng.choice([100, 900, 3_000])).decode()
+            body = body.replace('"content"', f'"content": {deep}, "x"', 1)
+        case 4:
+            depth = rng.choice([50, 300, 800])
+            body = json.dumps({"choices": [{"message": {"content": nest(words(rng), depth, rng)}}]})
+    return rng.choice([200, 200, 200, 200, 400, 401, 404, 429, 500, 529]), body
+
+
+def nest(value: Any, depth: int, rng: Random) -> Any:
+    """`value` within so many lists, or parts with parts."""
+    in_parts = rng.random() < 0.5
+    for _ in range(depth):
+        value = {"type": "text", "content": value} if in_parts else [value]
+    return value
+
+
+def check_reply(status: int, body: str) -> bool:
+    """Read a reply as `infer` does, parse what its model wrote; return whether there is an answer.
+
+    There is an answer that can be stored and written, or an error that the runner knows, in time in proportion.
+    """
+    started = time.thread_time()
+    endpoint = Endpoint("openai", "OPENAI_API_KEY", "http://127.0.0.1:1/v1")
+    payload = {"model": "m", "messages": []} if len(body) % 4 else {"model": "m", "prompt": "x"}
+    try:
+        if status == 200:
+            found = storable(answer(endpoint, payload, body_of(endpoint, body)))
+        else:
+            fault = read_error("m", status, json_or_text(body), None)
+            raise classified(endpoint, fault) if fault else AssertionError("a status without a fault")
+    except (CallError, Misconfigured) as error:
+        assert str(error) and len(str(error)) < 2_000
+        str(error).encode()
+        return False
+    finally:
+        assert (spent := time.thread_time() - started) < BASE_S + PER_MB_S * len(body) / 1e6, f"{spent:.1f} s"
+    json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    assert 0 <= found["tokens"] < 2**53 and 0 <= found["prompt_tokens"] < 2**53
+    assert parse_answer(found["text"], 4) in (None, "A", "B", "C", "D")
+    with suppress(Fault):
+        read(program_of(found["text"]))
+    assert time.thread_time() - started < BASE_S + PER_MB_S * len(body) / 1e6
+    return True
 
 
 # --- what reading may do

@@ -282,6 +282,14 @@ def next_places(history: Sequence[Sample], settings: VotingSettings) -> list[Pla
     [('steps', 1, 0), ('steps', 2, 0)]
     >>> next_places([], replace(sparing, program_weight=0))
     [('steps', 1, 0), ('steps', 2, 0)]
+
+    Where programs are known to be right often enough, one that answers settles the question whatever it counts:
+
+    >>> little = replace(sparing, program_weight=0.1, certainty=0.9, program_precision=0.95)
+    >>> next_places([Sample("B", mode="program")], little)
+    []
+    >>> next_places([Sample("B", mode="program")], replace(little, program_precision=0.85))
+    [('steps', 1, 0)]
     """
     slots: dict[Mode, int] = {"program": settings.programs, "steps": settings.voters}
     draws = [place for mode in slots for place in _places(mode, slots[mode], history, settings)]
@@ -291,6 +299,8 @@ def next_places(history: Sequence[Sample], settings: VotingSettings) -> list[Pla
             draws = [place for place in draws if place[0] == "steps"]
         counts = Counter[str | None]()
         accepted = [sample for sample in history if sample.accepted(settings.threshold)]
+        if settings.programs_settle and any(sample.mode == "program" for sample in accepted):
+            return []
         for sample in accepted:
             counts[sample.answer] += votes[sample.mode]
         top, second = [*sorted(counts.values(), reverse=True), 0, 0][:2]

@@ -223,7 +223,7 @@ def write_run(
     write_params(folder / "params.yaml", params)
     weight = Weight(3.0, "learned", 80, 31, 160, 120, 105)
     settings = VotingSettings.of(load("infer", "voters", "max_resample", path=folder / "params.yaml"))
-    settings = replace(settings, program_weight=weight.program)
+    settings = weight.applied(settings)
     write_text(
         folder / "data/samples.jsonl",
         lines(sample_rows("dev", dev, settings, True, lift)) + lines(sample_rows("test", test, settings, True, lift)),

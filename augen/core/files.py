@@ -1,10 +1,15 @@
-"""Outs are written whole or not at all."""
+"""Outs are written whole or not at all.
 
+What is being written has another name (``.NAME.partial``) and is locked: so `sweep` can tell what a killed process left
+from what another one is writing.
+"""
+
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +38,7 @@ def _write(path: Path | str, parts: Iterable[bytes]) -> None:
     partial.unlink(missing_ok=True)  # of a process that was killed; or a link, which must not be followed
     try:
         with partial.open("xb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             file.writelines(parts)
         os.replace(partial, path)
     except BaseException:
@@ -45,15 +51,45 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     """A new folder beside `path` to write into, which takes its place when the block ends well, and else vanishes."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    _remove(partial)
     partial.mkdir(parents=True)
     try:
-        yield partial
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(partial, path)
+        with _held(partial):
+            yield partial
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def sweep(*folders: Path) -> None:
+    """Remove from `folders`, and the folders in them, what killed processes have left half-written."""
+    for folder in folders:
+        for place, inner, files in os.walk(folder):
+            for name in [*inner, *files]:
+                if name.startswith(".") and name.endswith(".partial"):
+                    with suppress(OSError), _held(Path(place, name)):  # BlockingIOError: somebody writes it now
+                        _remove(Path(place, name))
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Lock a file or folder; BlockingIOError if another process has."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder or a file, if it is there; of a link the link, and never what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:

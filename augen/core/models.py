@@ -3,11 +3,14 @@
 Every tokenizer, model, adapter and embedder is loaded through these functions. They refuse a folder that names code of
 its own, and one whose weights would be read from pickles, by name and before any library opens it; and they tell the
 library not to run code (``trust_remote_code``), so that it does not ask the user either. For a model of the hub, whose
-files are not here yet, the library alone refuses.
+files are not here yet, the library alone refuses. Whatever a library raises where a folder is damaged or odd becomes
+an AugenError that names the folder.
 """
 
 import json
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,23 +35,44 @@ LEFTOVERS = frozenset(
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # what loaders take before any pickle
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
+SAID = 400  # characters of what a library says about a folder
 
 
 def load_tokenizer(model: str | Path, param: str, **options: Any) -> Any:
     """The tokenizer of `model`, a folder or hub id that the param `param` names; `options` go to the library.
 
-    Raises AugenError for a folder that would run code, and what the library raises (OSError, ValueError, …).
+    Raises AugenError for a folder that would run code, or that cannot be used.
     """
     from transformers import AutoTokenizer
 
     refuse_code(model, param)
-    return AutoTokenizer.from_pretrained(model, trust_remote_code=False, **options)
+    with _told(f"{param}: the tokenizer of {model} cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **options)
+        if not tokenizer("甲 A", add_special_tokens=False)["input_ids"]:
+            raise ValueError("it knows no token")
+        return tokenizer
 
 
-def load_model(kind: Any, model: str | Path, param: str, **options: Any) -> Any:
-    """As `load_tokenizer`, the model itself; `kind` is one of transformers' ``AutoModel…`` classes."""
+def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False, **options: Any) -> Any:
+    """As `load_tokenizer`, the model itself; `kind` is one of transformers' ``AutoModel…`` classes.
+
+    Weights that are missing, or of another shape than config.json says, would become random numbers: that is a fault,
+    but for those of a `new_head`.
+    """
     refuse_code(model, param)
-    return kind.from_pretrained(model, use_safetensors=True, trust_remote_code=False, **options)
+    with _told(f"{param}: {model} cannot be loaded"):
+        reported = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+        loaded, found = kind.from_pretrained(
+            model, use_safetensors=True, trust_remote_code=False, **reported, **options
+        )
+        body = f"{loaded.base_model_prefix}." if new_head else ""
+        faults = [f"{name} is missing" for name in found["missing_keys"] if name.startswith(body)]
+        for name, there, wanted in found["mismatched_keys"]:
+            if name.startswith(body):
+                faults.append(f"size mismatch: {name} is {tuple(there)}, must be {tuple(wanted)}")
+        if faults:
+            raise ValueError(f"of its weights {len(faults)} do not fit config.json; {min(faults)}")
+        return loaded
 
 
 def load_adapter(model: Any, folder: Path, param: str) -> Any:
@@ -56,7 +80,9 @@ def load_adapter(model: Any, folder: Path, param: str) -> Any:
     from peft import PeftModel
 
     refuse_adapter_code(folder, param)
-    return PeftModel.from_pretrained(model, str(folder))
+    with _told(f"{param}: {folder}: not a LoRA adapter for this model"), warnings.catch_warnings():
+        warnings.filterwarnings("error", "Found missing adapter keys")
+        return PeftModel.from_pretrained(model, str(folder))
 
 
 def load_embedder(model: str, param: str) -> "HuggingFaceEmbeddings":
@@ -64,11 +90,26 @@ def load_embedder(model: str, param: str) -> "HuggingFaceEmbeddings":
     from langchain_huggingface import HuggingFaceEmbeddings
 
     refuse_code(model, param)
-    return HuggingFaceEmbeddings(
-        model_name=model,
-        model_kwargs={"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}},
-        encode_kwargs={"normalize_embeddings": True},
-    )
+    with _told(f"{param}: {model} cannot be loaded as a sentence-transformers model"):
+        return HuggingFaceEmbeddings(
+            model_name=model,
+            model_kwargs={"trust_remote_code": False, "model_kwargs": {"use_safetensors": True}},
+            encode_kwargs={"normalize_embeddings": True},
+        )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Whatever a library raises becomes an AugenError that begins with `what`; they raise nearly everything."""
+    try:
+        yield
+    except (AugenError, MemoryError):
+        raise
+    except Exception as fault:
+        said = " ".join(str(fault).split())
+        raise AugenError(
+            f"{what} ({said[:SAID] or type(fault).__name__}); fetch or make it again, or name another one"
+        ) from fault
 
 
 def refuse_code(model: str | Path, param: str) -> None:

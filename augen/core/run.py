@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from augen.core.errors import AugenError
+from augen.core.files import sweep, write_text
+from augen.core.terminal import visible
 
 # Silences messages that a user can do nothing about. A variable that is already set keeps its value.
 QUIET = {
@@ -28,6 +30,7 @@ QUIET = {
 
 TIMES = Path(".augen/times")  # a file per stage: seconds
 SPEEDS = Path(".augen/speeds")  # a file per stage that draws samples here: tokens a second, loading included
+OUTS = (Path("data"), Path("models"), Path("reports"))  # where stages write
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
 # Advice for errors of the operating system. Any other error is a defect of this program and gets a traceback.
@@ -56,14 +59,12 @@ def no_arguments(main: Callable[[], object], instead: str = "") -> None:
 
 def note_time(stage: str, seconds: float) -> None:
     """Remember how long a stage took, for `python -m tools.times`."""
-    TIMES.mkdir(parents=True, exist_ok=True)
-    (TIMES / stage).write_text(f"{seconds:.1f}\n", encoding="utf-8")
+    write_text(TIMES / stage, f"{seconds:.1f}\n")
 
 
 def note_speed(stage: str, tokens: int, seconds: float) -> None:
     """Remember how fast a stage drew its samples, for `python -m tools.estimate`."""
-    SPEEDS.mkdir(parents=True, exist_ok=True)
-    (SPEEDS / stage).write_text(f"{tokens / seconds:.1f}\n", encoding="utf-8")
+    write_text(SPEEDS / stage, f"{tokens / seconds:.1f}\n")
 
 
 def _end_like_ctrl_c() -> None:
@@ -92,10 +93,11 @@ def run(main: Callable[[], None]) -> None:
     _end_like_ctrl_c()
     stage, began = Path(sys.argv[0]).stem, time.monotonic()
     try:
+        sweep(*OUTS)
         main()
         note_time(stage, time.monotonic() - began)
     except AugenError as error:
-        sys.exit(f"{stage}: {error}")
+        sys.exit(f"{stage}: {visible(str(error))}")
     except OSError as error:
         if error.errno not in ADVICE or (error.filename is None and error.errno not in FULL):
             raise

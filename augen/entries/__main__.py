@@ -8,10 +8,11 @@ python -m augen.entries from-jsonl entries.jsonl entries.pkl
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from augen.core.errors import AugenError
+from augen.core.terminal import visible
 from augen.entries import Entry, letter_of, questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except AugenError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,16 +76,20 @@ def _load(path: Path) -> list[Entry]:
 
 def _show(entries: Iterable[Entry]) -> None:
     for entry in entries:
-        print(f"=== {entry.id or '(no id)'}\n{entry.problem}\n")
-        for question in questions([entry]):
-            item = question.item
-            print(f"--- {question.id}\n{item.question}")
-            for position, option in enumerate(item.options):
-                print(f"  {letter_of(position)}: {option}")
-            print(f"answer: {item.answer or 'unknown'}")
-            if item.reasoning is not None:
-                print(f"reasoning by {item.author or 'unknown'}:\n{item.reasoning}")
-            print()
+        print(visible("\n".join(_lines(entry))))
+
+
+def _lines(entry: Entry) -> Iterator[str]:
+    yield f"=== {entry.id or '(no id)'}\n{entry.problem}\n"
+    for question in questions([entry]):
+        item = question.item
+        yield f"--- {question.id}\n{item.question}"
+        for position, option in enumerate(item.options):
+            yield f"  {letter_of(position)}: {option}"
+        yield f"answer: {item.answer or 'unknown'}"
+        if item.reasoning is not None:
+            yield f"reasoning by {item.author or 'unknown'}:\n{item.reasoning}"
+        yield ""
 
 
 if __name__ == "__main__":

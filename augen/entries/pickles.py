@@ -1,11 +1,14 @@
 """Entries as canonical pickles, the format between stages: read without running anything that is in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from augen.entries import Entry, QuestionItem, restricted
 from augen.entries.records import EntriesError, check, entry_of, kind_of, numbered, read, record_of, write
+
+# The most characters of entries, in all and for each byte of their pickle, where they share texts.
+SPELT_OUT, SPELT_OUT_PER_BYTE = 10_000_000, 50
 
 
 def load_pickle(path: str | Path) -> list[Entry]:
@@ -26,20 +29,28 @@ def load_pickle(path: str | Path) -> list[Entry]:
     if type(records) is not list:
         raise EntriesError([f"{path}: holds {kind_of(records)}, must be a list of entries"])
     # Objects may be shared inside a pickle, so a small damaged or hostile file could spell out a huge value.
-    if _parts(records) > len(data):
+    if _total(records, lambda text: 1) > len(data):
         raise EntriesError([f"{path}: is damaged: it claims more fields and options than it has bytes"])
     check(numbered(path, records), answers="optional", ids="optional")
+    if (spelt := _total(records, len)) > SPELT_OUT + SPELT_OUT_PER_BYTE * len(data):
+        raise EntriesError(
+            [f"{path}: its entries share texts so often that they hold {spelt:,} characters in {len(data):,} bytes"]
+        )
     return [entry_of(record) for record in records]
 
 
-def _parts(records: Sequence[Any]) -> int:
-    """How many fields, options and other items the records spell out, each object counted wherever it is used.
+def _total(records: Sequence[Any], of_text: Callable[[str], int]) -> int:
+    """What all fields, options and other items of the records count together, each object wherever it is used.
+
+    A text counts what `of_text` says, anything else 1.
 
     Looks at every object once for each depth at which it stands, so a large count takes no longer.
     """
     known: dict[tuple[int, int], int] = {}
 
     def of(value: Any, depth: int) -> int:
+        if isinstance(value, str):
+            return of_text(value)
         if not isinstance(value, dict | list) or depth == 0:
             return 1
         place = id(value), depth

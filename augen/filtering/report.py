@@ -3,6 +3,7 @@
 The same inputs give the same page, byte for byte.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from augen.core.terminal import visible
 from augen.entries import Entry, QuestionItem, letter_of, origin
 from augen.entries.reasoned import FILES, RIGHT_FILES, WRONG_FILES
 from augen.filtering.causes import CAUSES, FilterAccount
@@ -20,6 +22,7 @@ PAIR_LINES = 4  # changed lines of each
 LINE_CHARS = 160
 EXAMPLE_CHARS = 120
 PROGRAM_FILES = ("entries", "entries_aug")  # whose programs are learned
+_PLAIN_NAME = re.compile(r"\w[\w .,:;/@+~#()-]*")  # nothing in it is Markdown
 SYNTHETIC = "synthetic_"  # how the ids of added puzzles begin
 
 Files = Mapping[str, Sequence[Entry]]  # by the names of `FILES`
@@ -126,7 +129,7 @@ def _authors(data: Data) -> str:
                 questions[right].add((author, entry.problem, item.question))
     both = Counter(author for author, *_ in questions[True] & questions[False])
     rows = [
-        (author, f"{texts[True][author]:,}", f"{texts[False][author]:,}", f"{both[author]:,}")
+        (_name(author), f"{texts[True][author]:,}", f"{texts[False][author]:,}", f"{both[author]:,}")
         for author in sorted(texts[True] | texts[False])
     ]
     return _section("Authors", rows, ("kept texts by", "right", "wrong", "questions with both"))
@@ -139,7 +142,7 @@ def _dropped(data: Data) -> str:
     examples = []
     for cause in found:
         example = next(account.examples[cause] for account in data.accounts.values() if cause in account.examples)
-        examples.append(f"- `{cause}`, {example['question']}: {_inline(example['detail'])}")
+        examples.append(f"- `{cause}`, {_name(example['question'])}: {_inline(example['detail'])}")
     return "\n\n".join([table, "One of each:", "\n".join(examples)]) if examples else f"{table}\n\nNothing."
 
 
@@ -167,7 +170,7 @@ def _rewriting(data: Data) -> str:
             shown = f": {_inline(example['before'])}"
             if example["after"]:
                 shown = f"\n\n```diff\n{_difference(example['before'], example['after'])}\n```"
-            parts.append(f"`{cause}`, {example['problem']}, {example['text']}{shown}")
+            parts.append(f"`{cause}`, {_name(example['problem'])}, {example['text']}{shown}")
     parts += _pairs(data.reasoned["entries"], data.reasoned["entries_aug"])
     return "\n\n".join(parts)
 
@@ -180,7 +183,7 @@ def _pairs(originals: Sequence[Entry], copies: Sequence[Entry]) -> list[str]:
     shown = []
     for copy in chosen:
         before, after = ("\n".join(_texts(entry)) for entry in (by_id[origin(copy.id)], copy))
-        shown.append(f"{copy.id}\n\n```diff\n{_difference(before, after)}\n```")
+        shown.append(f"{_name(copy.id)}\n\n```diff\n{_difference(before, after)}\n```")
     return ["### Before and after", *shown] if shown else []
 
 
@@ -206,7 +209,7 @@ def _difference(before: str, after: str) -> str:
 def _window(line: str, at: int) -> str:
     """At most `LINE_CHARS` of `line`, around the position `at`."""
     start = max(0, min(at - LINE_CHARS // 4, len(line) - LINE_CHARS))
-    part = line[start : start + LINE_CHARS]
+    part = visible(line[start : start + LINE_CHARS])
     return f"{'…' if start else ''}{part}{'…' if start + LINE_CHARS < len(line) else ''}"
 
 
@@ -219,9 +222,15 @@ def _share(part: int, whole: int) -> str:
 
 
 def _inline(text: str) -> str:
-    """`text` on one line, as code, so that Markdown signs in it have no effect."""
-    line = " ".join(text.split())[: 2 * EXAMPLE_CHARS]
-    return f"`` {line} ``" if "`" in line else f"`{line}`"
+    """`text` on one line, as code, so that Markdown and HTML in it have no effect."""
+    line = visible(" ".join(text.split()))[: 2 * EXAMPLE_CHARS]
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if "`" in line else f"`{line}`"
+
+
+def _name(text: str) -> str:
+    """A name from the data as it is, or as code where a sign in it could mean something; also for a table's cell."""
+    return text if _PLAIN_NAME.fullmatch(text) else _inline(text).replace("|", "\\|")
 
 
 def _section(title: str, rows: Sequence[Sequence[str]], headers: Sequence[str]) -> str:

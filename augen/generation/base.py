@@ -104,10 +104,7 @@ class Engine(Protocol):
 
 def load_tokenizer(generator: str, revision: str | None) -> Any:
     """The generator's tokenizer; AugenError where there is no model."""
-    try:
-        return models.load_tokenizer(generator, "model.generator", revision=revision)
-    except (OSError, ValueError) as error:
-        raise AugenError(f"model.generator: cannot load the tokenizer of {generator}: {error}") from error
+    return models.load_tokenizer(generator, "model.generator", revision=revision)
 
 
 def tokenize(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augen.core.errors import AugenError
+from augen.core.terminal import visible
 from augen.entries import LETTERS, letter_of
 from augen.programs import library
 from augen.programs.language import CAUSES, AnswerSet, Result
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(asked.run(asked))
     except AugenError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 1
 
 
@@ -56,9 +57,9 @@ def _run(asked: argparse.Namespace) -> int:
     with Solver(Limits(asked.seconds, asked.memory_mib), workers=1) as solver:
         [result] = solver.run([program])
     for number, answer_set in enumerate(result.answer_sets, start=1):
-        print(f"answer set {number}: {_shown(answer_set)}")
+        print(visible(f"answer set {number}: {_shown(answer_set)}"))
     if result.message:
-        print(_explained(name, program, result), file=sys.stderr)
+        print(visible(_explained(name, program, result)), file=sys.stderr)
     if result.cause or not asked.option:
         return 1 if result.cause else 0
     for position, option in enumerate(asked.option):
@@ -67,7 +68,7 @@ def _run(asked: argparse.Namespace) -> int:
     if chosen.letter:
         print(f"answer: {chosen.letter}")
         return 0
-    print(f"no answer ({chosen.cause}): {chosen.message}", file=sys.stderr)
+    print(visible(f"no answer ({chosen.cause}): {chosen.message}"), file=sys.stderr)
     return 1
 
 

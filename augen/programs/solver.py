@@ -5,7 +5,7 @@
     with Solver(Limits(), workers=2) as solver:
         results = solver.run(programs)
 
-    results = stored_results(programs, store, Limits(), workers=2)   # runs only those that the store does not hold
+        results = stored_results(programs, store, solver)   # runs only those that the store does not hold
 """
 
 import json
@@ -169,23 +169,22 @@ def _line(pipe: int, seconds: float) -> bytes | None:
     return None
 
 
-def stored_results(programs: Sequence[str], store: Store, limits: Limits, workers: int) -> list[Result]:
+def stored_results(programs: Sequence[str], store: Store, solver: Solver) -> list[Result]:
     """The result of each program, in order, from `store` or else run now; each is stored as it arrives.
 
     A result that something other than the program may have caused is not stored (`Result.settled`).
     """
-    keys = [_key(program, limits) for program in programs]
+    keys = [_key(program, solver.limits) for program in programs]
     passing: dict[str, dict[str, Any]] = {}
 
     def compute(missing: dict[str, str]) -> Iterator[Mapping[str, dict[str, Any]]]:
-        with Solver(limits, min(workers, len(missing))) as solver:
-            key_of = {program: key for key, program in missing.items()}
-            for program, result in solver.each(list(key_of)):
-                value = {key_of[program]: result.to_json()}
-                if result.settled:
-                    yield value
-                else:
-                    passing.update(value)
+        key_of = {program: key for key, program in missing.items()}
+        for program, result in solver.each(list(key_of)):
+            value = {key_of[program]: result.to_json()}
+            if result.settled:
+                yield value
+            else:
+                passing.update(value)
 
     found = store.fill(dict(zip(keys, programs, strict=True)), compute)
     return [Result.from_json((found | passing)[key]) for key in keys]

@@ -40,7 +40,13 @@ class Window:
             )
         messages = [{"role": "user", "content": user_message(prompt)}]
         arguments = {"tokenize": False, "add_generation_prompt": True, **self.template_args}
-        return str(self._tokenizer.apply_chat_template(messages, **arguments))
+        try:
+            return str(self._tokenizer.apply_chat_template(messages, **arguments))
+        except Exception as fault:  # a template is a program, and stopped in many ways
+            raise AugenError(
+                f"{self.model.generator}: its chat template ends with an error ({type(fault).__name__}: "
+                f"{str(fault)[:200]}); set prompt.chat_template to false, or name another model"
+            ) from fault
 
     def fits(self, text: str, new: int) -> bool:
         """Whether `text` and `new` more tokens fit into the model's window."""

@@ -59,18 +59,19 @@ class Embedder:
 
     def __init__(self, model: str, query_prompt: str | None = None) -> None:
         self.name, self._query_prompt = model, query_prompt or ""
-        try:
-            self.model = load_embedder(model, "rag.embedder")
-        except (OSError, ValueError) as fault:
-            raise AugenError(
-                f"rag.embedder: {model} cannot be loaded as a sentence-transformers model ({fault})"
-            ) from None
+        self.model = load_embedder(model, "rag.embedder")
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of length 1, float32 (len(texts), D); no texts give (0, 0)."""
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
-        return np.asarray(self.model.embed_documents(list(texts)), dtype=np.float32).reshape(len(texts), -1)
+        try:
+            found = np.asarray(self.model.embed_documents(list(texts)), dtype=np.float32).reshape(len(texts), -1)
+        except (RuntimeError, IndexError) as fault:
+            raise AugenError(f"rag.embedder: {self.name} cannot embed these texts: {fault}") from fault
+        if not np.isfinite(found).all():
+            raise AugenError(f"rag.embedder: {self.name} computes what is no number: its weights are damaged")
+        return found
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """As `embed`, for texts to search for."""

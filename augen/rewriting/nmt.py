@@ -97,11 +97,8 @@ def _load(direction: Direction) -> tuple[Any, Any, dict[str, int]]:
 
     source, target = direction.languages or (None, None)
     languages = {"src_lang": source, "tgt_lang": target} if source else {}
-    try:
-        tokenizer = load_tokenizer(direction.model, "translate.nmt", **languages)
-        model = load_model(AutoModelForSeq2SeqLM, direction.model, "translate.nmt")
-    except (OSError, ValueError, KeyError) as error:  # a language that the tokenizer does not know is a KeyError
-        raise AugenError(f"translate.nmt: cannot load {direction.model}: {error}") from error
+    tokenizer = load_tokenizer(direction.model, "translate.nmt", **languages)
+    model = load_model(AutoModelForSeq2SeqLM, direction.model, "translate.nmt")
     model.to(device()).eval()
     if target is None:
         return model, tokenizer, {}

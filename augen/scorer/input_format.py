@@ -1,13 +1,15 @@
 """How a sample becomes the scorer's input: part of every scorer, in its ``scorer.json``."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from augen.core.errors import AugenError
+from augen.core.files import write_json
 from augen.entries import QuestionItem
-from augen.prompts.sections import PROBLEM, REASONING, question_block
+from augen.prompts.sections import REASONING, problem_section, question_block
 
 CONFIG = "scorer.json"
 
@@ -19,9 +21,11 @@ class InputFormat:
     score = sigmoid((logit of right - logit of wrong - offset) / temperature)
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
     input: Literal["full", "reasoning"]
-    max_length: int  # tokens
-    temperature: float = 1.0
+    max_length: Annotated[int, Field(ge=1)]  # tokens
+    temperature: Annotated[float, Field(gt=0)] = 1.0
     offset: float = 0.0
 
     def encode(self, tokenizer: Any, problem: str, question: QuestionItem, reasoning: str) -> list[int]:
@@ -40,17 +44,20 @@ class InputFormat:
         if self.input == "reasoning":
             return "", reasoning.strip()
         block = question_block(problem, question)
-        head = f"{PROBLEM}\n{problem.strip()}"
+        head = problem_section(problem)
         return head, f"{block.removeprefix(head)}{REASONING}\n{reasoning.strip()}"
 
 
 def read_format(folder: Path) -> InputFormat:
     """The input format of the scorer in `folder`; AugenError if it is not a scorer."""
     try:
-        return InputFormat(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as fault:
+        return TypeAdapter(InputFormat).validate_json((folder / CONFIG).read_bytes())
+    except ValidationError as fault:
+        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in fault.errors())
+        raise AugenError(f"{folder}: not a scorer ({CONFIG}: {found}); run `dvc repro train_scorer`") from None
+    except OSError as fault:
         raise AugenError(f"{folder}: not a scorer ({fault}); run `dvc repro train_scorer`") from None
 
 
 def write_format(folder: Path, format_: InputFormat) -> None:
-    (folder / CONFIG).write_text(json.dumps(asdict(format_), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / CONFIG, asdict(format_))

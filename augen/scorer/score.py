@@ -8,6 +8,7 @@ become a score (`augen.scorer.calibration`)::
 """
 
 import gc
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -38,14 +39,9 @@ class Scorer:
         from transformers import AutoModelForSequenceClassification
 
         self.format = read_format(folder)
-        try:
-            self.tokenizer = load_tokenizer(folder, "scorer")
-            self.model: Any = load_model(AutoModelForSequenceClassification, folder, "scorer")
-        except (OSError, ValueError, RuntimeError) as fault:
-            raise AugenError(
-                f"{folder}: cannot be loaded as a scorer ({fault}); run `dvc repro train_scorer`"
-            ) from None
-        self.device = device()
+        self.tokenizer = load_tokenizer(folder, "scorer")
+        self.model: Any = load_model(AutoModelForSequenceClassification, folder, "scorer")
+        self.folder, self.device = folder, device()
         self.model.to(self.device).eval()
         if self.model.config.num_labels != 2:
             raise AugenError(f"{folder}: a scorer has 2 labels, this model has {self.model.config.num_labels}")
@@ -61,6 +57,8 @@ class Scorer:
         question share. Without a GPU each core works on batches of its own.
         """
         encoded = [tuple(self.format.encode(self.tokenizer, s.problem, s.question, s.reasoning)) for s in samples]
+        if (most := max(map(max, encoded), default=0)) >= (known := self.model.get_input_embeddings().num_embeddings):
+            raise AugenError(f"{self.folder}: its tokenizer has a token {most}, but its model knows only {known}")
         questions = {row: _question(sample) for row, sample in zip(encoded, samples, strict=True)}
         rows = [list(row) for row in questions]
         found: dict[tuple[int, ...], float] = {}
@@ -73,6 +71,8 @@ class Scorer:
             for members, read in mapped(partial(self._read, rows), todo):
                 found |= zip(map(tuple, members), read, strict=True)
                 bar.update(len(members))
+        if any(map(math.isnan, found.values())):
+            raise AugenError(f"{self.folder}: its model computes what is no number: its weights are damaged")
         return [found[row] for row in encoded]
 
     def close(self) -> None:

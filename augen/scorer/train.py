@@ -186,7 +186,7 @@ def _pair_rows(items: Sequence[LabelledReasoning], rows: Sequence[dict[str, Any]
 
 def _base(section: params.Scorer, tokenizer: Any) -> PreTrainedModel:
     model = load_model(
-        AutoModelForSequenceClassification, section.base, "scorer.base", num_labels=2, dtype=torch.float32
+        AutoModelForSequenceClassification, section.base, "scorer.base", True, num_labels=2, dtype=torch.float32
     )
     model.config.pad_token_id = tokenizer.pad_token_id
     return one_label(model) if section.objective == "pairwise" else model

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from augen.core.errors import AugenError
+from augen.core.terminal import visible
 from augen.store.database import NewerStore
 from augen.store.repair import NAMED, check, repair
 from augen.store.responses import Store, default_path
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options.file or default_path())
     except AugenError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 1
     return 0
 
@@ -67,7 +68,7 @@ def _repair(path: Path) -> None:
     except NewerStore:
         raise
     except AugenError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
     else:
         if not found.unsound:
             print(f"{path}: sound, {found.responses:,} responses; there is nothing to repair")
@@ -90,7 +91,7 @@ def _forget_refusals(path: Path) -> None:
 
 def _list(items: Sequence[str]) -> str:
     more = [f"  and {len(items) - NAMED:,} more"] if len(items) > NAMED else []
-    return "\n".join([*(f"  {item}" for item in items[:NAMED]), *more])
+    return visible("\n".join([*(f"  {item}" for item in items[:NAMED]), *more]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ class VotingSettings:
     """How often a question is sampled, which samples are accepted, how they are counted, when a question stops.
 
     params.yaml explains each. `voters` are the slots of reasonings; `programs` further slots come before them. One
-    program that answers counts as much as `program_weight` reasonings; with 0 its answer is only recorded.
+    program that answers counts as much as `program_weight` reasonings; with 0 its answer is only recorded. Of the
+    programs that answer, `program_precision` are right; None where that is not known.
     """
 
     voters: int
@@ -28,14 +29,20 @@ class VotingSettings:
     certainty: float = 0.95
     programs: int = 0
     program_weight: float = 1.0
+    program_precision: float | None = None
 
     @classmethod
     def of(cls, p: params.Params) -> "VotingSettings":
         """Those of the stage `infer`: the params ``voters``, ``max_resample`` and ``infer``.
 
-        The weight of a program is not among them: see `augen.voting.weights`.
+        What a program is worth is not among them: see `augen.voting.weights`.
         """
         i = p.infer
         return cls(
             p.voters, p.max_resample, i.threshold, i.resample, i.vote, i.fallback, i.adaptive, i.certainty, i.programs
         )
+
+    @property
+    def programs_settle(self) -> bool:
+        """Whether an answer that one program gives is as certain as `adaptive` asks for."""
+        return bool(self.program_weight) and (self.program_precision or 0.0) >= self.certainty

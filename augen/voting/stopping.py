@@ -29,6 +29,7 @@ def next_slots(grid: SampleGrid, drawn: Bools, settings: VotingSettings) -> Bool
     the slots above, from the first on, as would settle the question if they all agreed with the leader. The very first
     sample of a question is taken to be as sure as can be: one slot is drawn, and its rank says how many more. A program
     counts as `program_votes` and comes first, so reasonings are drawn only where programs do not settle the question.
+    Where programs are known to be right often enough (`VotingSettings.programs_settle`), the first that answers does.
 
     `grid` is read only where `drawn`.
     """
@@ -48,6 +49,8 @@ def next_slots(grid: SampleGrid, drawn: Bools, settings: VotingSettings) -> Bool
         more = wanted * worth
         needed = _needed(grid.answers, accepted * worth[:, None], rank, more.sum(axis=1), settings.certainty)
         wanted &= np.cumsum(more, axis=1) - more < needed[:, None]
+        if settings.programs_settle:
+            wanted[accepted[:, :first].any(axis=(1, 2))] = False
     return wanted
 
 

@@ -8,7 +8,7 @@ Shapes: Q questions, L letters. With T the votes that each letter of a question 
 worth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +49,19 @@ class Weight:
     log_likelihood_steps: float | None = None
     log_likelihood: float | None = None
     p_value: float | None = None
+
+    @property
+    def precision(self) -> float | None:
+        """The share of programs' answers that are right, with one right and one wrong answer added; None: not measured.
+
+        >>> Weight(3.0, "learned", programs_drawn=10, programs_answered=8, programs_right=8).precision
+        0.9
+        """
+        return (self.programs_right + 1) / (self.programs_answered + 2) if self.programs_answered else None
+
+    def applied(self, settings: VotingSettings) -> VotingSettings:
+        """`settings` with what a program is worth."""
+        return replace(settings, program_weight=self.program, program_precision=self.precision)
 
 
 def read_weight(file: SampleFile) -> Weight:

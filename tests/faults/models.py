@@ -120,13 +120,13 @@ MODELS = [
         "adapter of another base model",
         "adapted",
         adapter_of_another,
-        "models/adapter: not a LoRA adapter for models/tiny/generator: …size mismatch…",
+        "infer.adapter: models/adapter: not a LoRA adapter for this model (…size mismatch…); fetch or make it again, …",
     ),
     Fault(
         "scorer of another size",
         "loaded_scorer",
         scorer(intermediate_size=64),
-        "models/scorer: cannot be loaded as a scorer (…); run `dvc repro train_scorer`",
+        "scorer: models/scorer cannot be loaded (…); fetch or make it again, or name another one",
     ),
     Fault(
         "scorer with three labels",

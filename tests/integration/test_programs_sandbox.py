@@ -13,7 +13,6 @@ from random import Random
 import clingo
 import pytest
 
-from augen.programs import solver as solver_module
 from augen.programs.language import AnswerSet, Result
 from augen.programs.solver import Limits, Solver, stored_results
 from augen.store.responses import Store
@@ -220,15 +219,17 @@ def test_mutated_programs() -> None:
     assert {None, "syntax", "forbidden", "no_model"} <= {result.cause for result in results}
 
 
-def test_results_are_stored_and_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_stored_and_not_run_again(tmp_path: Path) -> None:
     programs = ["answer(1).", 'answer("甲', "#use roads. road(1,2). answer(X) :- reach(1,X).", ENDLESS, "answer(1)."]
     with Store(tmp_path / "responses.sqlite") as store:
-        first = stored_results(programs, store, LIMITS, workers=2)
+        with Solver(LIMITS, workers=2) as solver:
+            first = stored_results(programs, store, solver)
         assert [result.cause for result in first] == [None, "syntax", None, "time", None]
-        monkeypatch.setattr(solver_module, "Solver", None)  # calling it would be a TypeError
-        assert stored_results(programs, store, LIMITS, workers=2) == first
-        with pytest.raises(TypeError):
-            stored_results(programs, store, Limits(seconds=0.5), workers=2)
+        assert stored_results(programs, store, solver) == first, "the solver is closed: nothing can have run"
+        with Solver(Limits(seconds=0.5), workers=2) as other:
+            pass
+        with pytest.raises(RuntimeError):
+            stored_results(programs, store, other)
 
 
 def test_what_came_from_outside_is_not_stored(tmp_path: Path) -> None:
@@ -236,12 +237,13 @@ def test_what_came_from_outside_is_not_stored(tmp_path: Path) -> None:
     limits = Limits(seconds=3)
     with Store(tmp_path / "responses.sqlite") as store:
         results: list[Result] = []
-        thread = threading.Thread(target=lambda: results.extend(stored_results([ENDLESS], store, limits, 1)))
-        thread.start()
-        os.kill(running_worker(before), signal.SIGKILL)
-        thread.join()
-        assert [result.cause for result in results] == ["crash"]
-        assert [result.cause for result in stored_results([ENDLESS], store, limits, 1)] == ["time"]
+        with Solver(limits, workers=1) as solver:
+            thread = threading.Thread(target=lambda: results.extend(stored_results([ENDLESS], store, solver)))
+            thread.start()
+            os.kill(running_worker(before), signal.SIGKILL)
+            thread.join()
+            assert [result.cause for result in results] == ["crash"]
+            assert [result.cause for result in stored_results([ENDLESS], store, solver)] == ["time"]
 
 
 def test_a_command_shows_the_place(tmp_path: Path) -> None:

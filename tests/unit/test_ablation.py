@@ -27,6 +27,7 @@ def test_every_factor_has_an_experiment_beside_the_default_and_valid_params() ->
 
 def test_a_setting_that_is_the_default_already_is_no_experiment() -> None:
     shuffled = changed(RAW, {"infer.shuffle_options": True})
+    assert experiments(shuffled, ["shuffling"]) == [("shuffling", {"infer.shuffle_options": False})]
     assert ("shuffling", {"infer.shuffle_options": False}) in experiments(shuffled, ["inference"])
     assert ("shuffling", {"infer.shuffle_options": True}) not in experiments(shuffled, ["inference"])
 
@@ -57,11 +58,13 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     ]
     lines += [line("t#1", slot, "A", 0.9, "test") for slot in (1, 2)]
     samples.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (tmp_path / "vote_weights.json").write_text('{"program": 3.0, "source": "given"}', encoding="utf-8")
     return dev, samples
 
 
-def measured(files: tuple[Path, Path], change: dict[str, Any], fallback: str = "B") -> Result:
-    settings = {"voters": 2, "infer.threshold": 0.5, "infer.vote": "weighted", "infer.fallback": fallback}
+def measured(files: tuple[Path, Path], change: dict[str, Any], fallback: str = "B", programs: int = 0) -> Result:
+    settings = {"voters": 2, "infer.programs": programs, "infer.threshold": 0.5, "infer.vote": "weighted"}
+    settings |= {"infer.fallback": fallback}
     return result_of(changed(RAW, settings), "votes", change, *files)
 
 
@@ -70,6 +73,17 @@ def test_samples_are_voted_as_the_experiment_says(files: tuple[Path, Path]) -> N
     assert found.answers == ["A", "B"], "the higher score, and the fallback letter"
     assert (list(found.right), found.samples, found.tokens) == ([1.0, 0.0], 2.0, 30.0)
     assert measured(files, {}, fallback="C").answers == ["A", "C"]
+
+
+def test_programs_vote_beside_the_reasonings(files: tuple[Path, Path]) -> None:
+    _, samples = files
+    more = [json.loads(line(q, 1, "C", 0.9, split)) for q, split in (("p0#1", "dev"), ("p1#1", "dev"), ("t#1", "test"))]
+    more[0]["answer"], more[0]["accepted"], more[0]["cause"] = None, False, "syntax"
+    lines = [json.dumps(each | {"mode": "program", "score": None}) for each in more]
+    samples.write_text(samples.read_text(encoding="utf-8") + "\n".join(lines) + "\n", encoding="utf-8")
+    found = measured(files, {}, programs=1)
+    assert (found.answers, found.whole) == (["A", "B"], ["A", "C"])
+    assert (found.right.tolist(), found.whole_right.tolist()) == ([1.0, 0.0], [1.0, 1.0])
 
 
 def test_the_scorer_is_judged_on_samples_of_any_question_and_within_one(files: tuple[Path, Path]) -> None:
@@ -93,8 +107,9 @@ def test_the_page_compares_question_by_question(files: tuple[Path, Path]) -> Non
     better = measured(files, {"infer.fallback": "C"})
     rows = page([default, better]).splitlines()
     first, second = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| ")][1:3]
-    assert first == ["votes", "`params.yaml`", "0.500 ± 0.500", "", "2.00", "30", "1.000", "1.000"]
-    assert second == ["votes", "`infer.fallback=C`", "1.000 ± 0.000", "+0.500 ± 0.500", "2.00", "30", "1.000", "1.000"]
+    cost = ["2.00", "30", "1.000", "1.000"]
+    assert first == ["votes", "`params.yaml`", *["0.500 ± 0.500", ""] * 2, *cost]
+    assert second == ["votes", "`infer.fallback=C`", *["1.000 ± 0.000", "+0.500 ± 0.500"] * 2, *cost]
     letters = [row for row in rows if row.startswith("|") and "right answers" in row]
     assert [cell.strip() for cell in letters[0].split("|")[3:-1]] == ["0.500", "0.000", "0.500", "0.000"]
 
@@ -111,5 +126,5 @@ def test_other_questions_cannot_be_compared(files: tuple[Path, Path], tmp_path: 
 
 
 def test_an_unknown_part() -> None:
-    with pytest.raises(AugenError, match="PART=speed is none of inference, data"):
+    with pytest.raises(AugenError, match="PART=speed is none of inference, data, adapter"):
         ablation.main(["speed"])

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 
+from markdown_it import MarkdownIt
+
 from augen.entries import Entry, QuestionItem
 from augen.filtering.causes import CAUSES, FilterAccount, Rules, filter_entries, right_answers
 from augen.filtering.report import PAIRS, Data, page
@@ -97,6 +99,34 @@ def test_what_was_not_asked_for_is_said() -> None:
     nothing = page(data(rewriting={"counts": {}, "examples": {}}))
     assert "Not asked for (`translate.backend`)." in nothing and "Not asked for (`filter.shuffled`)." in nothing
     assert ["letters", "2"] in cells(page(data(shuffling=Counter({"shuffled": 5, "letters": 2}))))
+
+
+def test_texts_of_strangers_stay_texts() -> None:
+    """HTML, Markdown and what ends a block, in each place where the page shows what came with the data."""
+    odd = "<img src=x onerror=alert(1)>|[a](javascript:1)``\r```\r<b>"
+    told = replace(WRITTEN, author=odd)
+    problems = [entry(odd, told, problem=f"甲{odd}"), entry("q", told)]
+    copies = [entry(f"{odd}~1", told, problem=f"乙{odd}")]
+    wrong = [entry(odd, replace(told, reasoning=f"根据给定的答案{odd}\n答案是：B", answer="B"), problem=f"甲{odd}")]
+    reasoned = {"entries": problems, "entries_aug": copies, "entries_false": wrong}
+    reasoned |= {"entries_aug_false": [], "entries_own": []}
+    kept, accounts = {}, {}
+    for name, entries in reasoned.items():
+        right = right_answers(problems + copies) if "false" in name else None
+        kept[name], accounts[name] = filter_entries(entries, Rules(set(CAUSES), 2000, None), right)
+    example = {"problem": odd, "text": "problem", "before": f"有三个{odd}", "after": f"有四个{odd}"}
+    rewriting = {"counts": {"kept": 1}, "examples": {"number_changed": example, "unchanged": example | {"after": ""}}}
+    made = page(data(reasoned=reasoned, kept=kept, accounts=accounts, rewriting=rewriting))
+    assert odd.partition("\r")[0] in made  # all of it is shown
+    assert "\r" not in made
+    shown = MarkdownIt("commonmark").enable("table").render(made)
+    assert "<img" not in shown and "<b>" not in shown and "href" not in shown
+    assert "&lt;img" in shown
+    assert {len(row) for row in cells(_between(made, "## Authors", "## Dropped"))} == {4, 5}
+
+
+def _between(text: str, begin: str, end: str) -> str:
+    return text.partition(begin)[2].partition(end)[0]
 
 
 def test_the_same_data_give_the_same_page() -> None:

@@ -382,6 +382,24 @@ def test_shared_faults_cannot_multiply(tmp_path: Path) -> None:
         load_pickle(tmp_path / "x.pkl")
 
 
+def test_shared_texts_cannot_multiply(tmp_path: Path) -> None:
+    """A text of a megabyte as the problem of 600 entries: 600 MB, if it were spelt out."""
+    text = "题" * 300_000
+    entries = [Entry(text, [QuestionItem("谁？", ["甲", "乙"])], str(i)) for i in range(600)]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(entries, 4))
+    with pytest.raises(EntriesError, match=r"share texts so often that they hold 180,00\d,\d+ characters in 9\d\d,"):
+        load_pickle(tmp_path / "x.pkl")
+    assert main(["to-jsonl", str(tmp_path / "x.pkl"), str(tmp_path / "x.jsonl")]) == 1
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_hundreds_of_reasonings_of_one_long_problem_share_it(tmp_path: Path) -> None:
+    items = [QuestionItem("谁？", ["甲", "乙"], f"第{i}次：甲。\n答案是：A", "A") for i in range(1000)]
+    entries = [Entry("题" * 9_000, [item], "p") for item in items]
+    dump_pickle(tmp_path / "x.pkl", entries)
+    assert load_pickle(tmp_path / "x.pkl") == entries
+
+
 def test_a_long_text_that_many_entries_share_is_checked_once(tmp_path: Path) -> None:
     """A megabyte of blanks as the problem of 3,000 entries: minutes, if it were read for each."""
     blanks = " " * 1_000_000
@@ -465,6 +483,20 @@ def test_show(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert part in shown
     assert main(["show", str(tmp_path / name), "--limit", "1"]) == 0
     assert "题二" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["x.pkl", "x.jsonl"])
+def test_what_is_shown_gives_a_terminal_no_orders(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = "\x1b]0;title\x07\x1b[2J\r\x9b31m\u202e\u2066"
+    item = QuestionItem(f"谁？{order}", [f"甲{order}", "乙\n丙\t丁"], f"{order}答案是：A", "A", f"x{order}")
+    entry = Entry(f"题{order}", [item], f"p{order}")
+    (dump_pickle if name == "x.pkl" else write_jsonl)(tmp_path / name, [entry])
+    assert main(["show", str(tmp_path / name)]) == 0
+    shown = capsys.readouterr().out
+    assert not set(shown) & set(order) - set("0;title[23J1m]")
+    assert r"题\x1b]0;title\x07\x1b[2J\r\x9b31m\u202e\u2066" in shown and "乙\n丙\t丁" in shown
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "²"])

@@ -1,11 +1,11 @@
-"""Hostile and damaged entry files: nothing runs, nothing hangs; `make bench PART=fuzz` does the same 100,000 times."""
+"""Hostile and damaged entry files and replies: nothing runs, nothing hangs (make bench PART=fuzz: 100,000 of each)."""
 
 import os
 from pathlib import Path
 
-from tests.fuzzing import Watch, check, jsonl_case, pickle_case, standard_loads
+from tests.fuzzing import Watch, check, check_reply, jsonl_case, pickle_case, reply_case, standard_loads
 
-PICKLES, FILES = 2_000, 360  # 360 files are 2,000 lines
+PICKLES, FILES, REPLIES = 2_000, 360, 1_000  # 360 files are 2,000 lines
 TRACED = 10  # of one case in so many the memory is measured
 WATCH = Watch()
 
@@ -27,6 +27,16 @@ def test_damaged_json_lines(tmp_path: Path) -> None:
             check(WATCH, tmp_path / "fuzz.jsonl", jsonl_case(seed)[1], seed % TRACED == 0)
         except Exception as error:
             raise AssertionError(f"jsonl_case({seed}): {error}") from error
+
+
+def test_odd_replies(tmp_path: Path) -> None:
+    for seed in range(REPLIES):
+        try:
+            with WATCH.armed(tmp_path) as events:
+                check_reply(*reply_case(seed))
+            assert not events, events
+        except Exception as error:
+            raise AssertionError(f"reply_case({seed}): {type(error).__name__}: {error}") from error
 
 
 def test_the_gadgets_are_real_and_the_watch_sees_them(tmp_path: Path) -> None:

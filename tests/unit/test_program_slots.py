@@ -72,6 +72,7 @@ def all_at_once(made: Sequence[Made], rule: VotingSettings) -> SampleGrid:
     method=st.sampled_from(get_args(Method)),
     resample=st.sampled_from(get_args(Resample)),
     adaptive=st.booleans(),
+    precision=st.sampled_from([None, 0.5, 0.9]),
 )
 def test_all_questions_at_once_are_each_question_by_itself(
     seed: int,
@@ -81,10 +82,10 @@ def test_all_questions_at_once_are_each_question_by_itself(
     method: Method,
     resample: Resample,
     adaptive: bool,
+    precision: float | None,
 ) -> None:
-    rule = VotingSettings(
-        slots[1], max_resample, 0.45, resample, method, "J", adaptive, 0.8, programs=slots[0], program_weight=weight
-    )
+    rule = VotingSettings(slots[1], max_resample, 0.45, resample, method, "J", adaptive, 0.8)
+    rule = replace(rule, programs=slots[0], program_weight=weight, program_precision=precision)
     made = made_up(Random(seed), rule)
     histories = [one_by_one(own, rule) for own in made]
     grid = all_at_once(made, rule)
@@ -171,10 +172,14 @@ def test_what_a_program_weighs(weight: float, method: Method, winner: str) -> No
     assert decide([*steps, *programs], rule).answer == winner
 
 
-@pytest.mark.parametrize(("weight", "programs", "steps"), [(3.0, 1, 0), (1.0, 2, 0), (0.0, 0, 2)])
-def test_precise_programs_save_reasonings(weight: float, programs: int, steps: int) -> None:
-    """All agree: one program that is worth three reasonings settles the question."""
+@pytest.mark.parametrize(
+    ("weight", "precision", "programs", "steps"),
+    [(3.0, None, 1, 0), (1.0, None, 2, 0), (0.0, None, 0, 2), (1.0, 0.79, 2, 0), (1.0, 0.8, 1, 0), (0.0, 0.8, 0, 2)],
+)
+def test_precise_programs_save_reasonings(weight: float, precision: float | None, programs: int, steps: int) -> None:
+    """All agree: one program settles the question if it is worth three reasonings, or is right as often as is asked."""
     rule = VotingSettings(5, 2, 0.5, adaptive=True, certainty=0.8, programs=2, program_weight=weight)
+    rule = replace(rule, program_precision=precision)
     places = [(mode, slot, 0) for mode in get_args(Mode) for slot in range(1, 6)]
     made = {place: Sample("A", None, *place[1:], logprob_rank=50, mode=place[0]) for place in places}
     history = one_by_one(made, rule)

@@ -24,8 +24,8 @@ def problem(id: str = "p", **changes: Any) -> Entry:
 
 @pytest.fixture
 def solve(tmp_path: Path) -> Iterator[SolveMany]:
-    with Store(tmp_path / "results.sqlite") as store:
-        yield stored_verdicts(store)
+    with Store(tmp_path / "results.sqlite") as store, stored_verdicts(store) as solve:
+        yield solve
 
 
 def written(

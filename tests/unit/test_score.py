@@ -107,6 +107,32 @@ def test_what_is_not_a_scorer(content: str | None, tmp_path: Path) -> None:
         read_format(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("input", '"prompt"'),
+        ("max_length", "0"),
+        ("max_length", "-5"),
+        ("max_length", '"512"'),
+        ("max_length", "1e30"),
+        ("temperature", "0"),
+        ("temperature", "-1.0"),
+        ("temperature", "NaN"),
+        ("temperature", "true"),
+        ("offset", "Infinity"),
+        ("offset", "1e999"),
+        ("offset", "null"),
+        ("more", "1"),
+    ],
+)
+def test_values_that_no_scorer_has_are_named(field: str, value: str, tmp_path: Path) -> None:
+    fields = {"input": '"full"', "max_length": "512", "temperature": "1.5", "offset": "0.5"} | {field: value}
+    content = ", ".join(f'"{name}": {told}' for name, told in fields.items())
+    (tmp_path / "scorer.json").write_text(f"{{{content}}}")
+    with pytest.raises(AugenError, match=rf"not a scorer \(scorer\.json: {field}: .*run `dvc repro train_scorer`"):
+        read_format(tmp_path)
+
+
 # --- stored scores
 
 

@@ -6,6 +6,7 @@ the batch, so a short completion does not wait for a long one.
 """
 
 import gc
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Literal
@@ -36,23 +37,18 @@ class TransformersEngine:
         self._settings = settings
         self._device = device()
         self._tokenizer = load_tokenizer(settings.generator, settings.revision)
-        try:
-            model = load_model(
-                AutoModelForCausalLM,
-                settings.generator,
-                "model.generator",
-                revision=settings.revision,
-                dtype=settings.dtype,
-            )
-        except (OSError, ValueError) as error:
-            raise AugenError(f"model.generator: transformers cannot load {settings.generator}: {error}") from error
+        model = load_model(
+            AutoModelForCausalLM,
+            settings.generator,
+            "model.generator",
+            revision=settings.revision,
+            dtype=settings.dtype,
+        )
+        self._tokens = model.get_input_embeddings().num_embeddings
         self._end = _end_tokens(self._tokenizer, model)
         self._lora: Any = None
         if settings.adapter is not None:
-            try:
-                model = load_adapter(model, settings.adapter, "infer.adapter")
-            except (OSError, ValueError, RuntimeError) as error:
-                raise AugenError(f"{settings.adapter}: not a LoRA adapter for {settings.generator}: {error}") from error
+            model = load_adapter(model, settings.adapter, "infer.adapter")
             self._lora = model.base_model
         self._model: Any = model.to(self._device).eval()
 
@@ -60,6 +56,11 @@ class TransformersEngine:
         """See ``Engine.generate``. Prompts of similar length run together, the longest first."""
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
         check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, self._lora is not None)
+        if any(max(prompt, default=0) >= self._tokens for prompt in prompts):
+            raise AugenError(
+                f"model.generator: the tokenizer of {self._settings.generator} has more tokens than the model, which "
+                f"knows {self._tokens}; fetch or make it again"
+            )
 
         order = sorted(range(len(requests)), key=lambda i: (requests[i].adapter, -len(prompts[i])))
         for adapter, group in groupby(order, key=lambda i: requests[i].adapter):
@@ -101,6 +102,11 @@ class TransformersEngine:
             for place, (row, token, logprob) in enumerate(
                 zip(open_rows, tokens.tolist(), logprobs.tolist(), strict=True)
             ):
+                if math.isnan(logprob):
+                    raise AugenError(
+                        f"model.generator: {self._settings.generator} computes what is no number: its weights or those "
+                        f"of its adapter are damaged, or too large for model.dtype {self._settings.dtype}"
+                    )
                 written[row].append(token)
                 sums[row] += logprob
                 if token in self._end or len(written[row]) == requests[row].max_tokens:
@@ -153,7 +159,8 @@ def choose(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) 
     total = cumulative[:, -1]
     # Rounding must not move the point to the very end, where no token is left.
     point = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
-    sampled = torch.searchsorted(cumulative, point[:, None], right=True)[:, 0]
+    # Where nothing is a number, the end is found: the caller sees by the log-probability that there is no token.
+    sampled = torch.searchsorted(cumulative, point[:, None], right=True)[:, 0].clamp(max=logits.shape[1] - 1)
     return torch.where(greedy, logits.argmax(dim=-1), sampled)
 
 
@@ -191,4 +198,6 @@ def _end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     """Every token that ends a text: the tokenizer's, and those in ``generation_config.json`` (chat models: several)."""
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [configured]
+    if odd := [token for token in listed if not isinstance(token, int | None)]:
+        raise AugenError(f"model.generator: generation_config.json: eos_token_id: {odd[0]!r} is no number of a token")
     return frozenset(token for token in (tokenizer.eos_token_id, *listed) if token is not None)

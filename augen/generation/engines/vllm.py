@@ -23,6 +23,7 @@ ON_CPU = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take most of the machine's memory
     "OMP_NUM_THREADS": "1",  # with the small models that suit a CPU, more threads only wait for each other
     "TORCH_COMPILE_DISABLE": "1",  # compiling takes longer than it saves
+    "TORCHDYNAMO_DISABLE": "1",  # the function that counts ranks too, whose compiler fails in a path with a space
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # in this process: starts in 3 s, not 20
 }
 

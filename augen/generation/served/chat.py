@@ -21,6 +21,7 @@ from augen.generation.served.replies import (
     FILTERED,
     MOST_WORDS,
     Endpoint,
+    as_json,
     classified,
     page_title,
     read_error,
@@ -28,6 +29,8 @@ from augen.generation.served.replies import (
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import scrubbed
 
+# What reading a reply raises that is JSON and yet not what a server sends: texts for objects, numbers without end.
+ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 THINKING = ("reasoning_content", "reasoning", "thinking")  # where servers put it beside the text
 
 
@@ -46,11 +49,13 @@ def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
         message = {"content": choice["text"]} if "prompt" in payload else choice["message"]
         text, thinking = _texts(message)
         finish = str(choice.get("finish_reason") or "stop").lower()
-    except (KeyError, IndexError, TypeError, AttributeError):
-        shown = scrubbed(json.dumps(reply, ensure_ascii=False))[:MOST_WORDS]
-        raise Unusable("no text in the reply", shown, billed) from None
+        logprob = _mean_logprob(choice.get("logprobs"))
+    except ODD:
+        raise Unusable("no text in the reply", scrubbed(as_json(reply))[:MOST_WORDS], billed) from None
     if finish in FILTERED or message.get("refusal"):
-        raise Filtered(finish if finish in FILTERED else "refusal", str(message.get("refusal") or ""), billed)
+        why = message.get("refusal") or ""
+        why = why if isinstance(why, str) else as_json(why)
+        raise Filtered(finish if finish in FILTERED else "refusal", why, billed)
     if finish in BROKEN_OFF:
         raise Transient(f"broken off ({finish})", billed=billed)
     if not (text.strip() or thinking.strip()) and finish not in CUT_OFF and "prompt" not in payload:
@@ -58,7 +63,7 @@ def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
     found: Answer = {"text": text, "finish": "length" if finish in CUT_OFF else "stop", **billed}
     if thinking:
         found["thinking"] = thinking
-    if (logprob := _mean_logprob(choice.get("logprobs"))) is not None:
+    if logprob is not None:
         found["logprob"] = logprob
     return found
 
@@ -69,7 +74,10 @@ def body_of(endpoint: Endpoint, text: str) -> Any:
     Raises Misconfigured for a web page, and Transient for what is cut off.
     """
     if text.lstrip().startswith(("data:", "event:", "id:", ":")):
-        return _assembled(text)
+        try:
+            return _assembled(text)
+        except ODD:
+            raise Transient("broken reply", scrubbed(text.strip())[:MOST_WORDS]) from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -162,7 +170,10 @@ def _mean_logprob(logprobs: Any) -> float | None:
 
 
 def _assembled(text: str) -> Any:
-    """The reply whose parts are the events of a stream. Raises Transient where the stream ends too early."""
+    """The reply whose parts are the events of a stream.
+
+    Raises Transient where the stream ends too early, and what `ODD` holds where its parts are none.
+    """
     events = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
     whole: dict[str, Any] = {}
     message: dict[str, str] = {}
@@ -171,10 +182,7 @@ def _assembled(text: str) -> Any:
     for event in events:
         if event == "[DONE]":
             continue
-        try:
-            chunk = json.loads(event)
-        except ValueError:
-            raise Transient("broken reply") from None
+        chunk = json.loads(event)
         if chunk.get("error") or "choices" not in chunk:
             return chunk
         whole["usage"] = chunk.get("usage") or whole.get("usage")

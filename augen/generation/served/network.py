@@ -2,14 +2,19 @@
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from augen.core.params import holds_password
-from augen.generation.served.errors import Misconfigured
+from augen.generation.served.errors import CallError, Misconfigured, Transient
 
 PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 FINAL_PATHS = ("/chat/completions", "/completions")  # which are not part of a base URL
+REQUESTS_AUTHORITIES = "REQUESTS_CA_BUNDLE"  # what the library requests reads
+# As OpenSSL says it, which every SDK quotes.
+_UNTRUSTED = re.compile(r"certificate verify failed: (?P<why>[^()]*)")
+_NO_TLS = re.compile(r"SSL: (WRONG_VERSION_NUMBER|HTTP_REQUEST|RECORD_LAYER_FAILURE)")
 
 
 def required(provider: str, *choices: Sequence[str]) -> dict[str, str]:
@@ -45,6 +50,26 @@ def check_base_url(provider: str, url: str, variables: str) -> None:
         raise Misconfigured(f"{param} is no URL of a server; it has to look like http://127.0.0.1:8000/v1")
     if any(parts.path.rstrip("/").endswith(path) for path in FINAL_PATHS):
         raise Misconfigured(f"{param} must end before /chat/completions, which is added for every request")
+
+
+def unconnected(provider: str, said: str, authorities: str, shown: str) -> CallError | Misconfigured:
+    """The error for a connection that failed: a `Transient` one that says `shown`, unless every further try fails, too.
+
+    `said` is the text of the SDK's error, which is not shown; `authorities` is the environment variable that names the
+    file of the certificates that are trusted.
+    """
+    if untrusted := _UNTRUSTED.search(said):
+        return Misconfigured(
+            f"{provider}: the server's certificate is not trusted ({untrusted['why'].strip()}): either this is not the "
+            f"server that providers.{provider}.base_url means, or {authorities} has to name the file (PEM) with the "
+            "certificate of its authority"
+        )
+    if _NO_TLS.search(said):
+        return Misconfigured(
+            f"{provider}: the server does not speak TLS: providers.{provider}.base_url has to begin with http://, or "
+            "to name another port"
+        )
+    return Transient("connection", shown)
 
 
 def check_proxies(provider: str, socks: str) -> None:

@@ -14,7 +14,7 @@ from augen.generation.served.account import Answer
 from augen.generation.served.bounded import Bound
 from augen.generation.served.chat import answer, body_of, json_or_text, retry_after
 from augen.generation.served.errors import Misconfigured, Refused, Transient
-from augen.generation.served.network import check_base_url, check_proxies, required
+from augen.generation.served.network import check_base_url, check_proxies, required, unconnected
 from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import scrubbed
@@ -93,4 +93,5 @@ def as_call_errors(endpoint: Endpoint, model: str) -> Iterator[None]:
     except openai.APIConnectionError as error:
         if isinstance(error.__cause__, Refused):
             raise error.__cause__ from None
-        raise Transient("connection", scrubbed(str(error.__cause__ or ""))) from None
+        said = str(error.__cause__ or "")
+        raise unconnected(NAME, said, "SSL_CERT_FILE", scrubbed(said)) from None

@@ -16,7 +16,13 @@ from augen.generation.served.account import Answer
 from augen.generation.served.bounded import Bound
 from augen.generation.served.chat import answer, json_or_text, retry_after
 from augen.generation.served.errors import Misconfigured, Transient
-from augen.generation.served.network import check_base_url, check_proxies, required
+from augen.generation.served.network import (
+    REQUESTS_AUTHORITIES,
+    check_base_url,
+    check_proxies,
+    required,
+    unconnected,
+)
 from augen.generation.served.replies import Endpoint, ErrorReply, classified, read_error
 from augen.generation.served.runner import Payload
 
@@ -75,7 +81,7 @@ class Qianfan:
         except requests.Timeout:
             raise Transient("timeout") from None
         except requests.RequestException as error:
-            raise Transient("connection", type(error).__name__) from None
+            raise unconnected(NAME, str(error), REQUESTS_AUTHORITIES, type(error).__name__) from None
         except (ValueError, KeyError, TypeError, AttributeError):  # JSON, but not what the SDK expects
             raise Transient("broken reply") from None
         return [answer(self._endpoint, payload, reply.body)]

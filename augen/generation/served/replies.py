@@ -224,10 +224,18 @@ def page_title(text: str) -> str | None:
     return scrubbed(title[2])[:MOST_NAME] if title else "without a title"
 
 
+def as_json(value: Any) -> str:
+    """A part of a reply for a message; JSON that is nested too deeply to be written again is not shown."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "JSON, deeply nested"
+
+
 def _error_parts(body: Any, failed: bool) -> Iterator[Any]:
     """The parts of `body` that speak of an error; where the request `failed`, the whole of it does."""
-    if isinstance(body, list) and body:  # Gemini
-        yield from _error_parts(body[0], failed)
+    if isinstance(body, list) and body and isinstance(body[0], Mapping):  # Gemini
+        body = body[0]
     elif isinstance(body, str) and failed and body.strip():
         title = page_title(body)
         yield f"a web page ({title})" if title else body.strip()
@@ -242,7 +250,8 @@ def _error_parts(body: Any, failed: bool) -> Iterator[Any]:
     whole = "choices" not in body and (body.get("object") == "error" or code not in (None, 0, "0", 200, "200", ""))
     if failed or whole or body.get("type") == "error":
         yield {name: value for name, value in body.items() if name != "error"}
-    for choice in body.get("choices") or ():  # OpenRouter: what broke off in the middle
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():  # OpenRouter: what broke off in the middle
         if isinstance(choice, Mapping) and choice.get("error"):
             yield choice["error"]
 
@@ -250,7 +259,7 @@ def _error_parts(body: Any, failed: bool) -> Iterator[Any]:
 def _collect(part: Any, found: _Found) -> None:
     """Put codes and messages of `part`, which may stand at any depth, into `found`."""
     if not isinstance(part, Mapping):
-        found.messages.append(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False))
+        found.messages.append(part if isinstance(part, str) else as_json(part))
         return
     if part.get("status_code") == 0:  # MiniMax says in this way that all is well
         return
@@ -260,7 +269,7 @@ def _collect(part: Any, found: _Found) -> None:
             found.codes.append(str(value))
     for name in ("message", "msg", "error_msg", "status_msg", "Message", "detail"):
         if (value := part.get(name)) is not None and value != "":
-            found.messages.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+            found.messages.append(value if isinstance(value, str) else as_json(value))
     for inner in (part.get("innererror"), part.get("metadata")):
         if isinstance(inner, Mapping):
             _collect({"code": inner.get("code"), "message": inner.get("raw") or inner.get("reasons")}, found)

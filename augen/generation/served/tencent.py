@@ -8,6 +8,7 @@ SDK's own retryer is not used: it never clears its error, so one rate error foll
 """
 
 import json
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,7 @@ from augen.generation.served.errors import (
     Transient,
     Unusable,
 )
-from augen.generation.served.network import check_proxies, required
+from augen.generation.served.network import REQUESTS_AUTHORITIES, check_proxies, required, unconnected
 from augen.generation.served.runner import Payload
 
 NAME = "tencent"
@@ -44,7 +45,6 @@ _TRANSIENT = (
     "InternalError",
     "FailedOperation.RequestAiLabErr",
     "ServerNetworkError",  # the SDK's own: an HTTP status other than 200
-    "ClientNetworkError",  # the SDK's own: no connection, no reply in time
 )
 _THIS_TEXT = ("FailedOperation.LanguageRecognitionErr",)
 
@@ -77,7 +77,7 @@ class Tencent:
         except requests.Timeout:
             raise Transient("timeout") from None
         except requests.RequestException as error:  # the connection broke while the reply was read
-            raise Transient("connection", type(error).__name__) from None
+            raise unconnected(NAME, str(error), REQUESTS_AUTHORITIES, type(error).__name__) from None
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
             raise Transient("broken reply") from None
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -103,6 +103,7 @@ class Tencent:
             http = HttpProfile(
                 protocol=url.scheme, endpoint=url.netloc, reqTimeout=self._settings.timeout_s, keepAlive=True
             )
+            http.certification = os.environ.get(REQUESTS_AUTHORITIES)  # None: those that come with the SDK
             credential = Credential(*(self._secrets[name] for name in KEYS))
             client = CommonClient(
                 "tmt", "2018-03-21", credential, self._settings.region, ClientProfile(httpProfile=http)
@@ -126,8 +127,10 @@ def classified(code: str, message: str) -> CallError | Misconfigured:
         return Refused("too large a reply", message)
     if code == "ClientNetworkError" and "timed out" in message:
         return Transient("timeout")
+    if code == "ClientNetworkError":
+        return unconnected(NAME, message, REQUESTS_AUTHORITIES, "")
     if code.startswith(_TRANSIENT):
-        return Transient({"ServerNetworkError": "HTTP error", "ClientNetworkError": "connection"}.get(code, code))
+        return Transient("HTTP error" if code == "ServerNetworkError" else code)
     if code == "UnsupportedOperation.TextTooLong":
         return Misconfigured(f"{NAME}: {code}: {message}; lower providers.tencent.characters_per_request")
     return Misconfigured(f"{NAME}: {code}: {message}; see https://cloud.tencent.com/document/api/551/30637")
