@@ -152,6 +152,7 @@ class Runner:
         self._paused_s = 0.0  # by these together
         self._cooled_at = float("-inf")
         self._failed_in_a_row = 0  # requests
+        self._unbooked = 0  # requests in flight whose cost is not known yet
         self._asking: set[str] = set()  # keys claimed now: a second batch with one of them waits
 
     # --- for callers
@@ -361,6 +362,7 @@ class Runner:
             raise
         # From here on it is paid for: even if this batch is cancelled, its answer is waited for.
         self.account.requests += 1
+        self._unbooked += 1
         sending = asyncio.create_task(self._send(self._provider, asked, grant))
         self._in_flight.add(sending)
         sending.add_done_callback(self._landed)
@@ -398,6 +400,7 @@ class Runner:
             self._over = True
             raise
         finally:
+            self._unbooked -= 1
             self._release(keys)
         self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
         self._cool_downs = self._failed_in_a_row = 0
@@ -422,11 +425,12 @@ class Runner:
             sending.exception()  # asyncio warns of errors that nobody looks at; nobody else does when the run ends
 
     def _check_budget(self) -> None:
-        """Before a request is sent: it and those in flight are taken to cost as much as the others of this run did."""
+        """Before a request is sent: it and those in flight are taken to cost as much as those before."""
         spent = self.account.paid.cost + self.account.unusable.cost
-        ended = self.account.requests - len(self._in_flight)
+        ended = self.account.requests - self._unbooked
+        each = spent / ended if spent and ended else self.budget.usual(self.account.stage)
         try:
-            self.budget.check((len(self._in_flight) + 1) * spent / ended if ended else 0.0)
+            self.budget.check((self._unbooked + 1) * each)
         except BudgetReached:
             self._over = True
             raise
