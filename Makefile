@@ -7,6 +7,7 @@
 # make gpu-check  the whole pipeline on this machine's GPU, cut to minutes: times, memory, faults (no vLLM or DVC needed)
 # make browser  install Chromium by apt-get (root on Debian), for the test of the report page
 # make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
+# make estimate what the stages that draw from models will take and cost: requests, tokens, money, time; sends nothing
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help history repro test check bench ablation seeds gpu-check browser demo-apis clean-venv
+.PHONY: help history repro test check bench ablation seeds gpu-check browser estimate demo-apis clean-venv
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -62,6 +63,9 @@ seeds: history $(INSTALLED)
 # Installs nothing: with a GPU it is requirements-gpu.txt that is in .venv.
 gpu-check:
 	python -m tools.gpu_check
+
+estimate: $(INSTALLED)
+	python -m tools.estimate
 
 demo-apis: $(INSTALLED)
 	python -m demo

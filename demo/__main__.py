@@ -5,7 +5,8 @@ import time
 
 from augen.core.run import no_arguments
 from demo.base import Server, Settings
-from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN, OpenAIServer, QianfanServer
+from demo.batches import BatchServer, Fates
+from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN, QianfanServer
 from demo.tencent import SECRET_ID, SECRET_KEY, TencentServer
 
 PORTS = {"tencent": 18601, "qianfan": 18602, "openai": 18603}
@@ -15,7 +16,9 @@ def opened() -> list[Server]:
     return [
         TencentServer(Settings(latency_s=0.3, requests_per_second=5), PORTS["tencent"]),
         QianfanServer(Settings(latency_s=0.3, requests_per_minute=300), PORTS["qianfan"], wrong=0.2, mute=0.05),
-        OpenAIServer(Settings(latency_s=0.3), PORTS["openai"], wrong=0.2, mute=0.05),
+        BatchServer(
+            Settings(latency_s=0.3), PORTS["openai"], fates=Fates(validating_s=5, running_s=30), wrong=0.2, mute=0.05
+        ),
     ]
 
 
@@ -40,6 +43,9 @@ dvc exp run reason_true -S reason_true.backend=qianfan -S reason_true.hinted=tru
     -S 'reason_true.models=[{",".join(MODELS)}]' -S providers.qianfan.base_url=http://127.0.0.1:{PORTS["qianfan"]}
 dvc exp run reason_true -S reason_true.backend=openai -S reason_true.hinted=true \\
     -S 'reason_true.models=[{MODELS[0]}]' -S providers.openai.base_url=http://127.0.0.1:{PORTS["openai"]}/v1
+
+The last one takes batches too, which end after half a minute: add -S providers.openai.batch=true \\
+    -S providers.openai.batch_poll_s=2
 """,
         flush=True,
     )

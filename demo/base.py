@@ -82,7 +82,7 @@ class Server:
             def do_POST(self) -> None:
                 server._handle(self)
 
-            do_GET = do_POST
+            do_GET = do_DELETE = do_POST
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -165,6 +165,8 @@ class Server:
                 if self.settings.quota <= 0:
                     return self.out_of_quota(), ""
                 self.settings.quota -= 1
+        if "json" not in request.headers.get("Content-Type", ""):
+            return self.answer(request, None), fault
         text = json.dumps(asked := json.loads(body), ensure_ascii=False)
         for words, reply in self.settings.replies.items():
             if words in text:

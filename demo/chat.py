@@ -36,6 +36,10 @@ class ChatServer(Server):
     def answer(self, request: BaseHTTPRequestHandler, body: Any) -> Reply:
         if request.path != self.path:
             return self.error(404, "not_found", f"no such path {request.path}")
+        return self.completion(body)
+
+    def completion(self, body: Any) -> Reply:
+        """The reply to a request, however it came."""
         if body["model"] not in MODELS:
             return self.no_such_model(body["model"])
         prompt = body["messages"][-1]["content"]

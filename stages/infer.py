@@ -8,72 +8,70 @@ out  data/samples.jsonl        every sample: question, mode, slot, round, seed, 
 and  reports/failed.jsonl      questions of which a provider refused samples
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from augen.answering.questions import Prompting, answered, example_lines
-from augen.answering.rounds import Programs, Rounds, refusals
-from augen.answering.weighing import program_lines, weight_of
+from augen.answering.answer import Problems, Shown, answer
+from augen.answering.questions import answered, example_lines
+from augen.answering.rounds import refusals
+from augen.answering.weighing import program_lines
 from augen.core.files import write_json, write_lines
-from augen.core.params import load
+from augen.core.params import Params, load
 from augen.core.run import run
-from augen.entries import questions
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.generation.open import Generator, open_sampler
 from augen.generation.served.failures import keep_failures
-from augen.programs.verdicts import stored_verdicts
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
-from augen.voting.samples import VOTES, sample_lines
-from augen.voting.settings import VotingSettings
+from augen.voting.samples import sample_lines
 
 
 def main() -> None:
     p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
-    dev = read_jsonl("data/dev.jsonl", answers="required")
-    test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
-    learns = p.infer.programs > 0 and p.infer.program_weight is None
-    held_out = read_jsonl("data/votes.jsonl", answers="required", may_be_empty=True) if learns else []
-    dev_questions, first = questions(dev, "dev"), questions(held_out, VOTES)
-    asked = dev_questions + questions(test, "test")
+    problems = read_problems(p)
+    first, asked = problems.first, problems.asked
     print(
-        f"{len(asked):,} questions ({len(dev_questions):,} dev), {p.voters} reasonings, {p.infer.programs} programs "
-        f"and {p.max_resample} rounds of redraws at most; {len(first):,} questions before them, to weigh programs",
+        f"{len(asked):,} questions ({sum(q.split == 'dev' for q in asked):,} dev), {p.voters} reasonings, "
+        f"{p.infer.programs} programs and {p.max_resample} rounds of redraws at most; {len(first):,} questions before "
+        "them, to weigh programs",
         flush=True,
     )
-    settings = VotingSettings.of(p)
-    adapter = Path("models/adapter") if p.infer.adapter else None
-    generator = Generator(p.model, p.engine, p.prompt, adapter)
-    with (
-        Store(default_path()) as store,
-        open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
-        stored_verdicts(store) as solve,
-    ):
-        index, everything = Path("models/index"), first + asked
-        examples = stored_examples(index, p.rag, everything, p.rag.k, store)
-        worked = stored_examples(index, p.rag, everything, p.rag.k if p.infer.programs else 0, store, "program")
-        prompting = Prompting.of(p, generator.window(p.infer.engine))
-        score = stored_scores(Path("models/scorer"), store, None if p.infer.share_device else sampler.close)
-        n, by_programs = len(first), prompting.for_programs(p)
-        programs = Programs(by_programs, solve, worked[:n])
-        tried = Rounds(first, examples[:n], prompting, replace(settings, adaptive=False), programs).run(sampler, score)
-        weight = weight_of(tried, held_out, p.infer.program_weight)
-        settings = weight.applied(settings)
-        programs = Programs(by_programs, solve, worked[n:])
-        found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
-        samples = tried.every_sample + found.every_sample
-        if refused := refusals(samples):
+    generator, infer = generator_of(p), p.infer
+    served = open_sampler("infer", infer.engine, generator, p.providers, infer.models)
+    with Store(default_path()) as store, served as sampler:
+        shown = examples_of(problems, p, store)
+        score = stored_scores(Path("models/scorer"), store, None if infer.share_device else sampler.close)
+        done = answer(p, shown, generator.window(infer.engine), sampler, score, store)
+        if refused := refusals(done.samples):
             print(f"{len(refused):,} questions have samples that were refused: reports/failed.jsonl lists them")
         keep_failures("infer", refused)
 
-    write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
-    write_lines("data/examples.jsonl", example_lines(everything, examples, worked))
-    write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))
-    write_json("data/vote_weights.json", asdict(weight))
-    for line in program_lines(weight, samples):
+    write_lines("data/samples.jsonl", sample_lines(done.samples, p.infer.threshold))
+    write_lines("data/examples.jsonl", example_lines(first + asked, shown.examples, shown.programs))
+    write_jsonl("data/upload.jsonl", answered(problems.test, done.found.codes("test")))
+    write_json("data/vote_weights.json", asdict(done.weight))
+    for line in program_lines(done.weight, done.samples):
         print(line)
-    print(f"{len(asked):,} questions, {len(found.every_sample):,} samples, {found.unanswered:,} fallback answers")
+    drawn, fallback = len(done.found.every_sample), done.found.unanswered
+    print(f"{len(asked):,} questions, {drawn:,} samples, {fallback:,} fallback answers")
+
+
+def read_problems(p: Params) -> Problems:
+    dev = read_jsonl("data/dev.jsonl", answers="required")
+    test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
+    learns = p.infer.programs > 0 and p.infer.program_weight is None
+    return Problems(dev, test, read_jsonl("data/votes.jsonl", answers="required", may_be_empty=True) if learns else [])
+
+
+def generator_of(p: Params) -> Generator:
+    return Generator(p.model, p.engine, p.prompt, Path("models/adapter") if p.infer.adapter else None)
+
+
+def examples_of(problems: Problems, p: Params, store: Store) -> Shown:
+    index, everything, k = Path("models/index"), problems.first + problems.asked, p.rag.k
+    worked = stored_examples(index, p.rag, everything, k if p.infer.programs else 0, store, "program")
+    return Shown(problems, stored_examples(index, p.rag, everything, k, store), worked)
 
 
 if __name__ == "__main__":

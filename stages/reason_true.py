@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 from augen.core.params import Params, load
 from augen.core.run import run
-from augen.entries import Question, questions
+from augen.entries import Entry, Question, questions
 from augen.entries.pickles import dump_pickle, load_pickle
+from augen.generation.base import Sampler
 from augen.generation.served.failures import Failure, keep_failures
 from augen.programs.verdicts import stored_verdicts
 from augen.prompts.sections import Example, query_text
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.reasoning.programs import lacking_program, write_programs
-from augen.reasoning.write import explain_right
+from augen.reasoning.write import Writer, explain_right
 from augen.reasoning.writer import author_of, open_writer
 from augen.retrieval.examples import Retriever
 from augen.retrieval.index import Embedder, rows_of
@@ -33,23 +34,32 @@ def main() -> None:
     author = author_of(p.reason_true, p.model, adapter)
     texts = "right reasonings and programs" if p.reason_true.programs else "right reasonings"
     print(f"{texts} by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
-    hinted, choose, only_uncertain = p.reason_true.hinted, p.reason_true.choose, p.reason_true.only_uncertain
     with open_writer("reason_true", p.reason_true, p, adapter) as (writer, sampler), Store(default_path()) as store:
         for name in ("entries_raw", "entries_aug"):
             entries = load_pickle(f"data/{name}.pkl")
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
-            written[name], failed = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
+            written[name], failed = write(entries, p, writer, sampler, store)
             failures += failed
-            if p.reason_true.programs:
-                examples = worked_programs(lacking_program(entries), p)
-                with stored_verdicts(store) as solve:
-                    written[name], failed = write_programs(written[name], examples, writer, sampler, solve)
-                failures += failed
         keep_failures("reason_true", failures)
     for name in ("entries_raw", "entries_aug"):
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
     missing = f"; {len(failures):,} texts are missing: reports/failed.jsonl" if failures else ""
     print(f"data/reasoned{missing}")
+
+
+def write(
+    entries: Sequence[Entry], p: Params, writer: Writer, sampler: Sampler, store: Store
+) -> tuple[list[Entry], list[Failure]]:
+    """`entries` with what was written for their questions, and the questions for which something is missing."""
+    settings = p.reason_true
+    hinted, choose, only_uncertain = settings.hinted, settings.choose, settings.only_uncertain
+    written, failures = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
+    if settings.programs:
+        examples = worked_programs(lacking_program(entries), p)
+        with stored_verdicts(store) as solve:
+            written, failed = write_programs(written, examples, writer, sampler, solve)
+        failures += failed
+    return written, failures
 
 
 def worked_programs(asked: Sequence[Question], p: Params) -> list[list[Example]]:

@@ -33,6 +33,7 @@ EXPERIMENTS = (  # there too, in this order
 DRY = {
     "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
     "make demo-apis": ("python -m demo",),
+    "make estimate": ("python -m tools.estimate",),
     "make gpu-check": ("python -m tools.gpu_check",),
     "make seeds N=3": ("python -m benchmarks.seeds 3",),
     "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
@@ -41,6 +42,9 @@ DRY = {
 ELSEWHERE = {
     "python -m augen.store check": ("tests/unit/test_store_repair.py", 'main(["check"])'),
     "python -m augen.store repair": ("tests/unit/test_store_repair.py", 'main(["repair", str(path)])'),
+    "python -m tools.account --cancel": ("tests/integration/test_batches.py", 'account.main(["--cancel"])'),
+    "python -m tools.estimate reason_true": ("tests/integration/test_estimate.py", 'main(["reason_true"])'),
+    "python -m tools.account": ("tests/integration/test_estimate.py", "account.main([])"),
     "dvc repro": ("tests/e2e/test_fresh_clone.py", 'run("dvc", "repro")'),
     "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
     "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),

@@ -1,33 +1,119 @@
-"""What paid models have cost: by stage, model and day, and what the store has saved.
+"""What paid models have cost: by stage and model, by day, and what the store has saved.
 
-python -m tools.account
+    python -m tools.account
+    python -m tools.account --cancel
+
+It is kept in the response store, over all runs and processes. Amounts in several currencies are never added up.
 """
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from augen.core import params
 from augen.core.errors import AugenError
+from augen.generation.served.account import Bill
+from augen.generation.served.batch_records import running
+from augen.generation.served.batches import cancel
+from augen.generation.served.budget import SPENT
 from augen.store.responses import Store, default_path
 from augen.store.spending import Amounts, Heading
 
+Spending = Mapping[Heading, Amounts]
+NOTHING = "Nothing was spent so far."
 
-def page(spending: Mapping[Heading, Amounts]) -> str:
-    """What is shown of `spending`."""
+
+def page(spending: Spending, providers: params.Providers) -> str:
+    """A line for each provider and currency, then the tables."""
     if not spending:
-        return "nothing was spent"
-    rows = [(*heading, *amounts.values()) for heading, amounts in spending.items()]
-    return tabulate(rows)
+        return NOTHING
+    return "\n\n".join(("\n".join(_headlines(spending, providers)), _by_stage(spending), _by_day(spending)))
+
+
+def _headlines(spending: Spending, providers: params.Providers) -> list[str]:
+    lines = []
+    for (provider, currency), own in _grouped(spending, lambda h: (h.provider, h.currency)).items():
+        spent, saved = _bill(own, SPENT), _bill(own, ("saved",))
+        if not currency:
+            answers = f"{spent.answers:,} answers of models without a price, {saved.answers:,} more from the store"
+            lines.append(f"{provider}: {answers}")
+            continue
+        settings: params.ProviderLimits = getattr(providers, provider)
+        budget = (
+            "no budget" if settings.budget is None else f"of a budget of {settings.budget:,.2f} {settings.currency}"
+        )
+        mine = f" ({budget})" if settings.currency == currency else ""
+        lines.append(
+            f"{provider}: {spent.cost:,.2f} {currency} spent{mine}, {saved.cost:,.2f} {currency} saved by the store"
+        )
+    return lines
+
+
+def _by_stage(spending: Spending) -> str:
+    rows = []
+    for key, own in _grouped(spending, lambda h: (h.stage, h.provider, h.model, h.currency)).items():
+        stage, provider, model, currency = key
+        paid, wasted, saved = (_bill(own, (kind,)) for kind in ("paid", "unusable", "saved"))
+        sent = paid.prompt_tokens + wasted.prompt_tokens
+        cached = paid.cached_tokens + wasted.cached_tokens
+        rows.append(
+            (
+                stage,
+                f"{model} ({provider})" if model else provider,
+                f"{paid.answers:,}" + (f" + {wasted.answers:,} unusable" if wasted.answers else ""),
+                f"{sent:,} tokens" + (f", {cached:,} cached" if cached else "")
+                if sent
+                else f"{paid.characters:,} chars",
+                f"{paid.tokens + wasted.tokens:,} tokens" if sent else "",
+                f"{paid.cost + wasted.cost:,.2f} {currency}" if currency else "no price",
+                f"{saved.answers:,}",
+                f"{saved.cost:,.2f} {currency}" if currency else "",
+            )
+        )
+    header = ("stage", "model", "paid answers", "in", "out", "spent", "from the store", "saved")
+    return tabulate(rows, header, colalign=("left", "left", *["right"] * 6), disable_numparse=True)
+
+
+def _by_day(spending: Spending) -> str:
+    paid = {heading: amounts for heading, amounts in spending.items() if heading.kind in SPENT}
+    rows = [
+        (day, provider, stage, f"{bill.answers:,}", f"{bill.cost:,.2f} {currency}" if currency else "no price")
+        for (day, provider, stage, currency), own in _grouped(
+            paid, lambda h: (h.day, h.provider, h.stage, h.currency)
+        ).items()
+        for bill in [_bill(own, SPENT)]
+    ]
+    header = ("day", "provider", "stage", "replies", "spent")
+    return tabulate(rows, header, colalign=("left", "left", "left", "right", "right"), disable_numparse=True)
+
+
+def _grouped(spending: Spending, by: Callable[[Heading], tuple[str, ...]]) -> dict[tuple[str, ...], Spending]:
+    groups: dict[tuple[str, ...], dict[Heading, Amounts]] = {}
+    for heading, amounts in spending.items():
+        groups.setdefault(by(heading), {})[heading] = amounts
+    return {key: groups[key] for key in sorted(groups)}
+
+
+def _bill(spending: Spending, kinds: Iterable[str]) -> Bill:
+    """The sum of what is of one of `kinds`."""
+    amounts = [own for heading, own in spending.items() if heading.kind in kinds]
+    return Bill(**{name: sum(own.get(name, 0) for own in amounts) for name in vars(Bill())})  # type: ignore[arg-type]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m tools.account``; returns the exit status."""
-    _command_line().parse_args(arguments)
+    options = _command_line().parse_args(arguments)
     try:
+        p = params.load("providers")
         with Store(default_path()) as store:
-            print(page(store.spending()))
+            if options.cancel:
+                print("\n".join(cancel(store, p.providers.openai)) or "no batch is running")
+                return 0
+            print(page(store.spending(), p.providers))
+            if batches := running(store):
+                print(f"{len(batches)} batches are running, with {sum(len(b.keys) for b in batches):,} requests")
     except AugenError as error:
         print(error, file=sys.stderr)
         return 1
@@ -35,9 +121,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command_line() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m tools.account", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        "--cancel",
+        action="store_true",
+        help="end the batches that are running, and say how far they got",
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def parse_answer(text: str | None, n_options: int) -> str | None:
     heading ``### 题目`` or ``### 问题``, the mark that ends its turn), the text from there on is ignored. A text that
     was cut off while the model was thinking has no answer.
     """
-    chosen = _chosen(text or "")
+    chosen = _chosen(text) if text else None
     return chosen.letter if chosen and chosen.letter in tuple(LETTERS[:n_options]) else None
 
 

@@ -251,6 +251,21 @@ class Qianfan(Chat):
         return self
 
 
+class OpenAI(Chat):
+    batch: bool
+    batch_lines: Positive
+    batch_mib: Rate
+    batch_window: Text
+    batch_poll_s: Rate
+
+    @model_validator(mode="after")
+    def _not_streamed(self) -> "OpenAI":
+        bodies = [self.extra_body, *(own.extra_body for own in self.models)]
+        if self.batch and any(body.get("stream") for body in bodies):
+            raise ValueError("extra_body: replies in a batch are not streamed: leave stream out, or set batch to false")
+        return self
+
+
 class Providers(Section):
     max_refused: Share
     max_wait_s: Amount
@@ -258,7 +273,7 @@ class Providers(Section):
     max_reply_mib: Rate
     tencent: Tencent
     qianfan: Qianfan
-    openai: Chat
+    openai: OpenAI
 
 
 class Nmt(Section):

@@ -28,7 +28,8 @@ QUIET = {
     "DO_NOT_TRACK": "1",
 }
 
-TIMES = Path(".augen/times")  # a file per stage
+TIMES = Path(".augen/times")  # a file per stage: seconds
+SPEEDS = Path(".augen/speeds")  # a file per stage that draws samples here: tokens a second, loading included
 OUTS = (Path("data"), Path("models"), Path("reports"))  # where stages write
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = "make it writable, or move away what is in its place; what was drawn is stored, `dvc repro` goes on"
@@ -59,6 +60,11 @@ def no_arguments(main: Callable[[], object], instead: str = "") -> None:
 def note_time(stage: str, seconds: float) -> None:
     """Remember how long a stage took, for `python -m tools.times`."""
     write_text(TIMES / stage, f"{seconds:.1f}\n")
+
+
+def note_speed(stage: str, tokens: int, seconds: float) -> None:
+    """Remember how fast a stage drew its samples, for `python -m tools.estimate`."""
+    write_text(SPEEDS / stage, f"{tokens / seconds:.1f}\n")
 
 
 def _end_like_ctrl_c() -> None:

@@ -45,6 +45,9 @@ class Completion:
         return with_thinking(self.thinking, self.text) if keep_thinking else self.text
 
 
+UNASKED = "not asked yet"  # why a completion is refused where requests are counted, not sent
+
+
 class Sampler(Protocol):
     """Writes texts on request and keeps them: `EngineSampler` with a local engine, `ChatSampler` with served models."""
 

@@ -1,15 +1,19 @@
 """Where samples come from: the generator on a local engine, or models that a provider serves."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from augen.core import params
+from augen.core.run import note_speed
 from augen.generation.base import EngineSettings, Sampler
 from augen.generation.engines import open_engine, resolve
+from augen.generation.planning import Plan, PlanningRunner, PlanningSampler
 from augen.generation.sampler import EngineSampler, Identity
+from augen.generation.served.batch_files import BatchFiles
+from augen.generation.served.batches import Batches
 from augen.generation.served.opening import open_runner
 from augen.generation.served.prices import by_tokens, check_budget
 from augen.generation.served.runner import Provider
@@ -43,6 +47,7 @@ def open_sampler(
     generator: Generator | None = None,
     providers: params.Providers | None = None,
     models: Sequence[str] = (),
+    plan: Plan | None = None,
 ) -> Iterator[Sampler]:
     """What `stage` samples from.
 
@@ -51,30 +56,29 @@ def open_sampler(
             `models`. The account of a provider is printed and kept as that of `stage`.
         generator: for a provider: the generator that the served models stand for. They get the prompts that it
             would get, while other models get each prompt as a user's message.
+        plan: nothing is drawn, and what would be is noted there.
     """
     if source in SERVED:
         assert providers
         chat = generator is None or generator.prompt.chat_template
-        with _open_served(stage, source, providers, models, chat) as served:
+        with _open_served(stage, source, providers, models, chat, plan) as served:
             yield served
     else:
         assert generator
-        with _open_local("auto" if source == "local" else source, generator) as local:
+        engine = "auto" if source == "local" else source
+        if plan:
+            with Store(default_path()) as store:
+                yield PlanningSampler(store, plan, _identity(engine, generator))
+            return
+        with _open_local(stage, engine, generator) as local:
             yield local
 
 
 @contextmanager
-def _open_local(engine: str, generator: Generator) -> Iterator[EngineSampler]:
+def _open_local(stage: str, engine: str, generator: Generator) -> Iterator[EngineSampler]:
     """Nothing is loaded until a sample is missing in the store."""
-    model, adapter = generator.model, generator.adapter
-    settings = EngineSettings(**dict(model), **dict(generator.engine), adapter=adapter)
-    identity = Identity(
-        engine=resolve(engine),
-        generator=model_identity(model.generator, model.revision),
-        dtype=model.dtype,
-        quantization=settings.quantization,
-        adapter=content_hash(adapter) if adapter else None,
-    )
+    settings = EngineSettings(**dict(generator.model), **dict(generator.engine), adapter=generator.adapter)
+    identity = _identity(engine, generator)
     with (
         Store(default_path()) as store,
         EngineSampler(store, lambda: open_engine(engine, settings), identity) as sampler,
@@ -85,21 +89,48 @@ def _open_local(engine: str, generator: Generator) -> Iterator[EngineSampler]:
             f"{used.from_store:,} samples from the store, {used.drawn:,} drawn"
             + (f": {used.tokens:,} tokens in {used.seconds:.0f} s" if used.drawn else "")
         )
+        if used.tokens:
+            note_speed(stage, used.tokens, used.seconds)
+
+
+def _identity(engine: str, generator: Generator) -> Identity:
+    model, adapter = generator.model, generator.adapter
+    return Identity(
+        engine=resolve(engine),
+        generator=model_identity(model.generator, model.revision),
+        dtype=model.dtype,
+        quantization=generator.engine.quantization,
+        adapter=content_hash(adapter) if adapter else None,
+    )
 
 
 @contextmanager
 def _open_served(
-    stage: str, provider: str, providers: params.Providers, models: Sequence[str], chat: bool
+    stage: str, provider: str, providers: params.Providers, models: Sequence[str], chat: bool, plan: Plan | None
 ) -> Iterator[ChatSampler]:
     settings: params.Chat = getattr(providers, provider)
     open_provider, base_url = _provider(provider, settings, providers.max_reply_mib)
+    endpoint = {"provider": provider, "base_url": base_url}
+    if plan:
+        with Store(default_path()) as store:
+            yield ChatSampler(PlanningRunner(store, plan), endpoint, settings, models, chat)
+        return
 
     def opened() -> Provider:
         check_budget(provider, settings, models)
         return open_provider()
 
     with open_runner(stage, provider, base_url, opened, providers, by_tokens(settings.prices)) as runner:
-        yield ChatSampler(runner, {"provider": provider, "base_url": base_url}, settings, models, chat)
+        if not isinstance(settings, params.OpenAI):
+            yield ChatSampler(runner, endpoint, settings, models, chat)
+            return
+
+        def opened_files() -> BatchFiles:
+            check_budget(provider, settings, models)
+            return BatchFiles(settings)
+
+        with closing(Batches(runner, settings, opened_files)) as batches:
+            yield ChatSampler(runner, endpoint, settings, models, chat, batches)
 
 
 def _provider(name: str, settings: Any, max_reply_mib: float) -> tuple[Callable[[], Provider], str]:

@@ -60,7 +60,7 @@ def sample_key(request: Request, index: Mapping[str, Any], identity: Identity) -
     )
 
 
-def _read(request: Request, stored: Mapping[str, Any]) -> Completion:
+def completion_of(request: Request, stored: Mapping[str, Any]) -> Completion:
     """The completion of `request`. The store has the text as the model wrote it, thinking included."""
     thinking, text = split_thinking(begun(request.prompt) + stored["text"])
     return Completion(**{**stored, "text": text, "thinking": thinking})
@@ -87,7 +87,7 @@ class EngineSampler:
             by_key = {key: request for key, (request, _) in zip(keys, requests, strict=True)}
             found = self._store.fill(by_key, lambda missing: self._drawn(missing, label, len(requests)))
         self.usage.from_store += len(requests) - (self.usage.drawn - drawn_before)
-        return [_read(request, found[key]) for key, (request, _) in zip(keys, requests, strict=True)]
+        return [completion_of(request, found[key]) for key, (request, _) in zip(keys, requests, strict=True)]
 
     def close(self) -> None:
         """See ``Sampler.close``: frees the engine's memory. A later ``draw`` opens it again."""

@@ -105,7 +105,7 @@ def explain_right(
         if item.answer and not item.reasoning:
             prompt = _explaining(writer, question, item.answer) if hinted else _solving(writer, question)
             tasks.append(Task(question.id, item, prompt, ({item.answer},)))
-    every = choose == "likeliest" or only_uncertain
+    every = draws_all(choose, only_uncertain)
     (right, *_), wrong = write_texts(tasks, writer, sampler, "right reasonings", _read_reasonings, every)
     failures = _failures(wrong)
     if only_uncertain:
@@ -118,6 +118,11 @@ def explain_right(
         return question.item if question.item.reasoning else _with_text(question, written, writer)
 
     return with_items(entries, explained), failures
+
+
+def draws_all(choose: Choose, only_uncertain: bool) -> bool:
+    """Whether ``explain_right`` makes all attempts at every question, whatever it gets."""
+    return choose == "likeliest" or only_uncertain
 
 
 def explain_wrong(

@@ -8,6 +8,7 @@ from augen.core import params
 from augen.core.errors import AugenError
 from augen.generation.base import Sampler
 from augen.generation.open import Generator, open_sampler
+from augen.generation.planning import Plan
 from augen.reasoning.write import Writer
 
 
@@ -20,10 +21,11 @@ def author_of(settings: params.Reason, model: params.Model, adapter: str | None 
 
 @contextmanager
 def open_writer(
-    stage: str, settings: params.Reason, p: params.Params, adapter: str | None = None
+    stage: str, settings: params.Reason, p: params.Params, adapter: str | None = None, plan: Plan | None = None
 ) -> Iterator[tuple[Writer, Sampler]]:
     """How `stage` asks for texts, and what it draws them from: the local generator with the folder `adapter`, if any.
 
+    With a `plan` nothing is drawn, and what would be is noted there.
     Raises AugenError if there is no adapter in that folder.
     """
     folder = Path(adapter) if adapter else None
@@ -36,5 +38,5 @@ def open_writer(
     window = generator.window("local") if generator else None
     # Paid completions name the model that wrote them.
     author = author_of(settings, p.model, adapter) if generator else ""
-    with open_sampler(stage, settings.backend, generator, p.providers, settings.models) as sampler:
+    with open_sampler(stage, settings.backend, generator, p.providers, settings.models, plan) as sampler:
         yield Writer(p.prompt, settings, window, author, p.seed, adapter is not None), sampler

@@ -118,9 +118,9 @@ def stored_examples(
     and query prompt, the text searched for, the problem that is left out, the number of rows and what they must have.
     Raises AugenError if `index` is not an index.
     """
-    rows, vectors = read_index(index)
     if k == 0:
         return [[] for _ in questions]
+    rows, vectors = read_index(index)
     digest = hashlib.sha256(vectors.tobytes() + (index / "rows.jsonl").read_bytes()).hexdigest()
     keys = [
         request_key(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from augen.core import params
 from augen.core.seeds import seed_of
-from augen.generation.base import Completion, Request, Sampler
+from augen.generation.base import UNASKED, Completion, Request, Sampler
 from augen.generation.served.failures import Failure
 from augen.rewriting import Draft
 
@@ -64,7 +64,9 @@ class RoundTrip:
                 else:
                     done[piece] = Piece(completion.text.strip(), piece.copy)
             waiting = [piece for piece in waiting if piece not in done]
-        return done, {piece: causes[piece] for piece in waiting}
+        # Where requests are only counted, a text stands in for its translation: the way back is counted too.
+        done |= {piece: piece for piece in waiting if causes[piece] == f"refused: {UNASKED}"}
+        return done, {piece: causes[piece] for piece in waiting if piece not in done}
 
     def _request(self, piece: Piece, language: str, attempt: int) -> Request:
         asked = self._settings.translation_prompt.replace("{language}", NAMES.get(language, language))

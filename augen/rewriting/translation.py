@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from augen.core import params
+from augen.generation.planning import Plan, PlanningRunner
 from augen.generation.served.failures import Failure
 from augen.generation.served.opening import open_runner
 from augen.generation.served.prices import by_characters
-from augen.generation.served.runner import Call, Runner
+from augen.generation.served.runner import Asking, Call
 from augen.rewriting import Draft
 from augen.rewriting.packing import Packer, is_blank, parts
-from augen.store.responses import request_key
+from augen.store.responses import Store, default_path, request_key
 
 LANGUAGE = "zh"
 CHUNK = 200  # texts looked up and packed at a time, so that the first requests leave early
@@ -25,7 +26,7 @@ CHUNK = 200  # texts looked up and packed at a time, so that the first requests 
 class Translator:
     """A `Rewriter`: zh → pivot → zh. A draft with a refused text stays as it is, and so is dropped as unchanged."""
 
-    def __init__(self, runner: Runner, endpoint: dict[str, str], pivot: str, characters_per_request: int) -> None:
+    def __init__(self, runner: Asking, endpoint: dict[str, str], pivot: str, characters_per_request: int) -> None:
         self.failures: list[Failure] = []  # drafts with a refused text
         self._runner = runner
         self._there = _Way(runner, {**endpoint, "source": LANGUAGE, "target": pivot}, characters_per_request)
@@ -72,7 +73,7 @@ class Translator:
 class _Way:
     """One direction: packs texts into requests, starts each when it is full, puts translated texts together again."""
 
-    def __init__(self, runner: Runner, identity: dict[str, str], limit: int) -> None:
+    def __init__(self, runner: Asking, identity: dict[str, str], limit: int) -> None:
         self._runner, self._identity, self._limit = runner, identity, limit
         self._packer = Packer[Call](limit)
         self._cut: dict[str, list[str | Call]] = {}  # of each text its parts; white space needs no call
@@ -136,15 +137,25 @@ class _Way:
 
 
 @contextmanager
-def tencent_translator(providers: params.Providers, pivot: str, stage: str) -> Iterator[Translator]:
-    """A `Translator` by Tencent TMT; its account is printed and kept as that of `stage`, however it ends."""
+def tencent_translator(
+    providers: params.Providers, pivot: str, stage: str, plan: Plan | None = None
+) -> Iterator[Translator]:
+    """A `Translator` by Tencent TMT; its account is printed and kept as that of `stage`, however it ends.
+
+    With a `plan` nothing is sent, and what would be is noted there.
+    """
     from augen.generation.served.tencent import NAME, Tencent
 
     settings = providers.tencent
+    endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
+    if plan:
+        with Store(default_path()) as store:
+            yield Translator(PlanningRunner(store, plan), endpoint, pivot, settings.characters_per_request)
+        return
 
-    def opened() -> Tencent:
+    def open_provider() -> Tencent:
         return Tencent(settings, providers.max_reply_mib)
 
-    with open_runner(stage, NAME, settings.base_url, opened, providers, by_characters(settings.price)) as runner:
-        endpoint = {"provider": NAME, "base_url": settings.base_url, "region": settings.region}
+    cost = by_characters(settings.price)
+    with open_runner(stage, NAME, settings.base_url, open_provider, providers, cost) as runner:
         yield Translator(runner, endpoint, pivot, settings.characters_per_request)

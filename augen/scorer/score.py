@@ -152,7 +152,7 @@ def stored_scores(
     loaded: list[Scorer] = []
 
     def score(samples: Sequence[Solution]) -> list[float]:
-        keys = [request_key({"kind": "score", "scorer": identity, "sample": asdict(s)}) for s in samples]
+        keys = [_key(identity, sample) for sample in samples]
         found = store.fill(dict(zip(keys, samples, strict=True)), compute)
         return [float(found[key]["score"]) for key in keys]
 
@@ -167,3 +167,19 @@ def stored_scores(
             loaded.pop().close()
 
     return score
+
+
+def known_scores(folder: Path, store: Store) -> Callable[[Sequence[Solution]], list[float | None]]:
+    """As `stored_scores`, but nothing is computed: a sample has None where the store has no score of it."""
+    identity = content_hash(folder)
+
+    def score(samples: Sequence[Solution]) -> list[float | None]:
+        keys = [_key(identity, sample) for sample in samples]
+        found = store.get_many(keys)
+        return [float(found[key]["score"]) if key in found else None for key in keys]
+
+    return score
+
+
+def _key(scorer: str, sample: Solution) -> str:
+    return request_key({"kind": "score", "scorer": scorer, "sample": asdict(sample)})

@@ -2,6 +2,7 @@
 
 python -m augen.store check
 python -m augen.store repair .augen/responses.sqlite
+python -m augen.store forget-refusals
 """
 
 import argparse
@@ -13,7 +14,7 @@ from augen.core.errors import AugenError
 from augen.core.terminal import visible
 from augen.store.database import NewerStore
 from augen.store.repair import NAMED, check, repair
-from augen.store.responses import default_path
+from augen.store.responses import Store, default_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,12 @@ def _command_line() -> argparse.ArgumentParser:
         "repair", help="put a sound copy in its place, keep the old file under another name, say what was lost"
     )
     repairs.set_defaults(run=_repair)
-    for command in (checks, repairs):
+    forgets = commands.add_parser(
+        "forget-refusals",
+        help="have asked for again what providers refused for its content, by dvc repro --force",
+    )
+    forgets.set_defaults(run=_forget_refusals)
+    for command in (checks, repairs, forgets):
         command.add_argument(
             "file", type=Path, nargs="?", metavar="FILE", help="the store; by default that of this repository"
         )
@@ -74,6 +80,13 @@ def _repair(path: Path) -> None:
         print(f"lost, and asked for again when needed:\n{_list(done.lost)}")
     else:
         print("no lost response is known by name; what lay on missing pages is asked for again when needed")
+
+
+def _forget_refusals(path: Path) -> None:
+    if not path.exists():
+        raise AugenError(f"{path}: there is no store")
+    with Store(path) as store:
+        print(f"{path}: {store.forget_refusals():,} refusals are forgotten")
 
 
 def _list(items: Sequence[str]) -> str:

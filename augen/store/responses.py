@@ -118,6 +118,29 @@ class Store:
         with explained(self.path):
             return booked(self._connection, self.path, provider)
 
+    def under(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """What is stored under keys that begin with `prefix`, in the order of these."""
+        with explained(self.path):
+            keys = self._connection.execute(
+                "SELECT key FROM responses WHERE key >= ? AND key < ? ORDER BY key", (prefix, f"{prefix}\U0010ffff")
+            ).fetchall()
+        found = self.get_many(key for [key] in keys)
+        return dict(sorted(found.items()))
+
+    def forget_refusals(self) -> int:
+        """Forget what providers refused, so that it is asked for again; returns how many these were."""
+        with explained(self.path), transaction(self._connection) as connection:
+            forgotten = connection.execute(
+                "DELETE FROM responses WHERE value LIKE '%\"refused\":%' AND json_valid(value) "
+                "AND json_extract(value, '$.refused') IS NOT NULL"
+            )
+            return forgotten.rowcount
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget what is stored under `keys`, in one commit."""
+        with explained(self.path), transaction(self._connection) as connection:
+            connection.executemany("DELETE FROM responses WHERE key = ?", [(key,) for key in keys])
+
     def fill(
         self, items: Mapping[str, T], compute: Callable[[dict[str, T]], Iterable[Mapping[str, dict[str, Any]]]]
     ) -> dict[str, dict[str, Any]]:

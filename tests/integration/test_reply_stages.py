@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,28 +100,35 @@ def said(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "words", "kept"),
     [
-        (Reply(400, error("Content Exists Risk", "invalid_request_error")), "Content Exists Risk"),
-        (Reply(400, error("input contains sensitive words: [x]", "sensitive_words_detected")), "sensitive words: [x]"),
-        (Reply(451, error("blocked", "censorship_blocked")), "blocked"),
-        (Reply(400, error("该请求未通过审核", "a_code_of_tomorrow")), "a_code_of_tomorrow: 该请求未通过审核"),
-        (Reply(200, {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}}), "input new_sensitive"),
-        (Reply(200, said({"content": ""}, "sensitive")), "sensitive"),
+        (Reply(400, error("Content Exists Risk", "invalid_request_error")), "Content Exists Risk", 1),
+        (Reply(400, error("with sensitive words: [x]", "sensitive_words_detected")), "sensitive words: [x]", 1),
+        (Reply(451, error("blocked", "censorship_blocked")), "blocked", 1),
+        (Reply(400, error("该请求未通过审核", "a_code_of_tomorrow")), "a_code_of_tomorrow: 该请求未通过审核", 0),
+        (Reply(200, {"base_resp": {"status_code": 1026, "status_msg": "new_sensitive"}}), "new_sensitive", 1),
+        (Reply(200, said({"content": ""}, "sensitive")), "sensitive", 1),
     ],
 )
 def test_a_refused_question_is_listed_and_the_others_are_answered(
-    server: OpenAIServer, stage: Stage, reply: Reply, words: str
+    server: OpenAIServer, stage: Stage, reply: Reply, words: str, kept: int
 ) -> None:
+    """What is refused for its content is not asked for again, unless the user says so."""
     server.settings.replies = {TABOO: reply}
     most = {"providers.max_refused": 0.3}
     ran = stage.run(most)
     assert ran.code == 0, ran.out
     assert [reasoning is None for reasoning in ran.reasonings] == [False, True, False, False]
     assert list(ran.failed) == ["train_2#1"] and words in ran.failed["train_2#1"]
-    assert (ran.account["paid"]["answers"], ran.stored) == (3, 3)
+    assert (ran.account["paid"]["answers"], ran.stored) == (3, 3 + kept)
     server.settings.replies = {}
-    assert stage.run(most).account["paid"]["answers"] == 1, "only what was refused is asked for again"
+    again = stage.run(most)
+    assert again.account["requests"] == 1 - kept
+    if kept:
+        assert again.failed == ran.failed and again.account["refused"] == ran.account["refused"]
+        forgotten = stage.repository.run(sys.executable, "-m", "augen.store", "forget-refusals", timeout_s=60)
+        assert "1 refusals are forgotten" in forgotten.stdout, forgotten.stderr
+        assert stage.run(most).account["paid"]["answers"] == 1
 
 
 def test_more_refused_questions_than_allowed_end_the_stage_after_all_are_asked(
@@ -130,7 +138,7 @@ def test_more_refused_questions_than_allowed_end_the_stage_after_all_are_asked(
     ran = stage.run()
     assert ran.code == 1
     assert "1 of 4 prompts were refused (providers.max_refused is 0.05), the first: HTTP 400" in ran.out
-    assert "Content Exists Risk" in ran.failed["train_2#1"] and ran.stored == 3
+    assert "Content Exists Risk" in ran.failed["train_2#1"] and ran.stored == 4
     assert not (ran.folder / "data/reasoned").exists()
 
 
@@ -140,7 +148,7 @@ def test_a_stage_in_which_everything_is_refused_fails_whatever_the_param_says(
     server.settings.replies = {"": Reply(400, error("Content Exists Risk", "invalid_request_error"))}
     ran = stage.run({"providers.max_refused": 1.0})
     assert ran.code == 1 and "4 of 4 prompts were refused" in ran.out
-    assert len(ran.failed) == 4 and ran.stored == 0
+    assert len(ran.failed) == 4 and ran.stored == 4
 
 
 @pytest.mark.parametrize(

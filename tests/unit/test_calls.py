@@ -18,6 +18,7 @@ from augen.generation.served.chat import answer, body_of
 from augen.generation.served.claims import Claims
 from augen.generation.served.errors import (
     CallError,
+    Filtered,
     Misconfigured,
     QuotaUsedUp,
     Refused,
@@ -204,6 +205,22 @@ def test_one_refused_call_is_found_in_its_batch_and_the_rest_is_answered(store: 
         assert len(runner.answers) == 5
         assert runner.account.refused == {error.cause: 1}
     assert store.get_many(["key of c"]) == {}
+
+
+def test_a_refusal_of_the_content_is_asked_for_again_only_when_it_is_forgotten(store: Store) -> None:
+    with a_runner(store, Provider([None, Filtered("content_filter", "no")]), concurrency=1) as runner:
+        runner.fetch(singles(2))
+    [(key, words)] = runner.refused.items()
+    with a_runner(store, again := Provider()) as runner:
+        runner.fetch(singles(2))
+        assert (runner.refused, again.sent.total()) == ({key: words}, 0)
+        assert runner.account.refused == {"content_filter": 1} and runner.account.stored.answers == 1
+        with pytest.raises(AugenError, match=r"1 of 2 prompts were refused .* content_filter: no.*forget-refusals"):
+            runner.check_refusals(0.05)
+    assert store.forget_refusals() == 1 and store.forget_refusals() == 0
+    with a_runner(store, again) as runner:
+        runner.fetch(singles(2))
+        assert (runner.refused, again.sent.total()) == ({}, 1)
 
 
 def test_where_the_first_ones_are_all_refused_it_is_not_the_prompts(store: Store) -> None:

@@ -3,6 +3,8 @@
 ``runner``    sends what the store does not hold: bounded, limited, retried; stops cleanly
 ``limits``    how much may be sent in any second or minute, and the one pause for all
 ``sent``      what all processes that share a store sent of late, which these limits count
+``batches``   sends the same calls as files, at providers that answer these within a day
+``batch_records``, ``batch_files``   what the store knows of those that are running; the provider's side of them
 ``claims``    which process asks for what, so that two of them never pay for the same answer
 ``account``   requests, answers, retries, characters, tokens and cost, for reports/usage.json
 ``failures``  what ended without a usable answer, for reports/failed.jsonl

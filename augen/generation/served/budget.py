@@ -1,5 +1,7 @@
 """How much may be spent at a provider: by all stages, runs and processes that share the store."""
 
+from math import inf
+
 from augen.generation.served.errors import QuotaUsedUp
 from augen.store.responses import Store
 
@@ -29,6 +31,18 @@ class Budget:
         if (spent := self._spent()) >= self._limit or spent + coming > self._limit + ROUNDING:
             raise BudgetReached("the budget is reached")
 
+    def left(self) -> float:
+        """What may still be spent."""
+        return inf if self._limit is None else max(0.0, self._limit - self._spent())
+
+    def usual(self, stage: str) -> float:
+        """What an answer has cost `stage` so far, on average; 0 where there is none."""
+        if self._limit is None:
+            return 0.0
+        paid = [a for h, a in self._store.spending(self._provider).items() if (h.stage, h.kind) == (stage, "paid")]
+        answers = sum(a["answers"] for a in paid)
+        return sum(a["cost"] for a in paid) / answers if answers else 0.0
+
     def reached(self, stage: str, left: int) -> str:
         """What to tell a user whose `stage` had to end with so many answers `left`."""
         param = f"providers.{self._provider}.budget"
@@ -44,9 +58,6 @@ class Budget:
 
     def _rest(self, stage: str, left: int) -> str:
         """What `left` more answers would cost, going by those that `stage` has paid for."""
-        paid = [a for h, a in self._store.spending(self._provider).items() if (h.stage, h.kind) == (stage, "paid")]
-        answers = sum(a["answers"] for a in paid)
-        if not answers:
+        if not (each := self.usual(stage)):
             return f"{left:,} are left"
-        cost = sum(a["cost"] for a in paid) / answers * left
-        return f"{left:,} are left and would cost about {cost:.2f} {self._currency} more"
+        return f"{left:,} are left and would cost about {each * left:.2f} {self._currency} more"

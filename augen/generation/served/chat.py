@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from augen.generation.served.account import Answer
-from augen.generation.served.errors import Misconfigured, Refused, Transient, Unusable
+from augen.generation.served.errors import Filtered, Misconfigured, Transient, Unusable
 from augen.generation.served.replies import (
     BROKEN_OFF,
     CUT_OFF,
@@ -55,7 +55,7 @@ def answer(endpoint: Endpoint, payload: Payload, reply: Any) -> Answer:
     if finish in FILTERED or message.get("refusal"):
         why = message.get("refusal") or ""
         why = why if isinstance(why, str) else as_json(why)
-        raise Refused(finish if finish in FILTERED else "refusal", why, billed)
+        raise Filtered(finish if finish in FILTERED else "refusal", why, billed)
     if finish in BROKEN_OFF:
         raise Transient(f"broken off ({finish})", billed=billed)
     if not (text.strip() or thinking.strip()) and finish not in CUT_OFF and "prompt" not in payload:

@@ -47,6 +47,10 @@ class Refused(CallError):
     """This request will never be answered (its content, its length); others may."""
 
 
+class Filtered(Refused):
+    """The provider does not answer such content, and will not the next time: the refusal is kept in the store."""
+
+
 class QuotaUsedUp(CallError):
     """Nothing more will be answered until the next day, or until somebody pays."""
 

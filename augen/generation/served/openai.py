@@ -5,7 +5,9 @@ Ollama). A payload is the request's whole body, whatever fields it has: of the S
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from augen.core import params
 from augen.generation.served.account import Answer
@@ -17,60 +19,79 @@ from augen.generation.served.replies import Endpoint, classified, read_error
 from augen.generation.served.runner import Payload
 from augen.generation.served.secrets import scrubbed
 
+if TYPE_CHECKING:
+    import openai
+
 NAME = "openai"
 KEY = "OPENAI_API_KEY"
 
 
-def base_url(settings: params.Chat) -> str:
+def base_url(settings: params.OpenAI) -> str:
     return settings.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
 
 
 class OpenAI:
-    def __init__(self, settings: params.Chat, max_reply_mib: float) -> None:
+    def __init__(self, settings: params.OpenAI, max_reply_mib: float) -> None:
         """Raises Misconfigured where no key is set, or where the address or a proxy is none."""
-        key = required(NAME, [KEY])[KEY]
-        self._endpoint = Endpoint(NAME, KEY, base_url(settings))
-        check_base_url(NAME, self._endpoint.base_url, KEY)
-        check_proxies(NAME, "socksio")
-        import httpx2
-        import openai
-
-        from augen.generation.served.httpx_bound import BoundedClient
-
-        # max_retries: the runner retries, and counts. Threads may share the client.
-        try:
-            self._client = openai.OpenAI(
-                api_key=key,
-                base_url=self._endpoint.base_url,
-                timeout=settings.timeout_s,
-                max_retries=0,
-                http_client=BoundedClient(Bound(max_reply_mib)),
-            )
-        except (ValueError, OSError, httpx2.InvalidURL) as error:  # a proxy without an address, no such certificates
-            raise Misconfigured(
-                f"{NAME}: no connection can be made: {scrubbed(str(error))}; look at HTTP_PROXY, HTTPS_PROXY, "
-                "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
-            ) from None
+        self.endpoint = Endpoint(NAME, KEY, base_url(settings))
+        self.client = _connected(settings, self.endpoint.base_url, max_reply_mib)
 
     def send(self, payloads: Sequence[Payload]) -> list[Answer]:
         import httpx2
-        import openai
 
         (payload,) = payloads
-        path = "/chat/completions" if "messages" in payload else "/completions"
-        try:
-            reply = self._client.post(path, cast_to=httpx2.Response, body=dict(payload))
-        except openai.APITimeoutError:
-            raise Transient("timeout") from None
-        except openai.APIStatusError as error:
-            response = error.response
-            body, wait_s = json_or_text(response.text), retry_after(response.headers)
-            fault = read_error(payload["model"], error.status_code, body, wait_s)
-            assert fault  # since the status is given
-            raise classified(self._endpoint, fault) from None
-        except openai.APIConnectionError as error:
-            if isinstance(error.__cause__, Refused):
-                raise error.__cause__ from None
-            said = str(error.__cause__ or "")
-            raise unconnected(NAME, said, "SSL_CERT_FILE", scrubbed(said)) from None
-        return [answer(self._endpoint, payload, body_of(self._endpoint, reply.text))]
+        with as_call_errors(self.endpoint, payload["model"]):
+            reply = self.client.post(path_of(payload), cast_to=httpx2.Response, body=dict(payload))
+        return [answer(self.endpoint, payload, body_of(self.endpoint, reply.text))]
+
+
+def path_of(payload: Payload) -> str:
+    """What is added to the base URL for this payload."""
+    return "/chat/completions" if "messages" in payload else "/completions"
+
+
+def _connected(settings: params.OpenAI, url: str, max_reply_mib: float) -> "openai.OpenAI":
+    key = required(NAME, [KEY])[KEY]
+    check_base_url(NAME, url, KEY)
+    check_proxies(NAME, "socksio")
+    import httpx2
+    import openai
+
+    from augen.generation.served.httpx_bound import BoundedClient
+
+    # max_retries: the runner retries, and counts. Threads may share the client.
+    try:
+        return openai.OpenAI(
+            api_key=key,
+            base_url=url,
+            timeout=settings.timeout_s,
+            max_retries=0,
+            http_client=BoundedClient(Bound(max_reply_mib)),
+        )
+    except (ValueError, OSError, httpx2.InvalidURL) as error:  # a proxy without an address, no such certificates
+        raise Misconfigured(
+            f"{NAME}: no connection can be made: {scrubbed(str(error))}; look at HTTP_PROXY, HTTPS_PROXY, "
+            "ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+        ) from None
+
+
+@contextmanager
+def as_call_errors(endpoint: Endpoint, model: str) -> Iterator[None]:
+    """Turn what the SDK raises in the block into the errors that the runner knows."""
+    import openai
+
+    try:
+        yield
+    except openai.APITimeoutError:
+        raise Transient("timeout") from None
+    except openai.APIStatusError as error:
+        response = error.response
+        body, wait_s = json_or_text(response.text), retry_after(response.headers)
+        fault = read_error(model, error.status_code, body, wait_s)
+        assert fault  # since the status is given
+        raise classified(endpoint, fault) from None
+    except openai.APIConnectionError as error:
+        if isinstance(error.__cause__, Refused):
+            raise error.__cause__ from None
+        said = str(error.__cause__ or "")
+        raise unconnected(NAME, said, "SSL_CERT_FILE", scrubbed(said)) from None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from augen.generation.served.errors import CallError, Misconfigured, QuotaUsedUp, Refused, SlowDown, Transient
+from augen.generation.served.errors import CallError, Filtered, Misconfigured, QuotaUsedUp, Refused, SlowDown, Transient
 from augen.generation.served.secrets import scrubbed
 
 MOST_WORDS = 300  # characters of a server's message that are kept
@@ -64,7 +64,7 @@ class Row:
 ROWS = (
     Row(
         "the provider does not answer this content",
-        Refused,
+        Filtered,
         # OpenAI and Azure; DashScope; Qianfan; new-api; Volcengine; StepFun; Gemini; Zhipu; MiniMax; Spark; vLLM-like
         """content_filter content_policy_violation responsibleaipolicyviolation invalid_prompt data_inspection_failed
         datainspectionfailed *.datainspectionfailed unsafe_request system_unsafe user_setting_unsafe 336104
@@ -110,7 +110,7 @@ ROWS = (
         SlowDown,
         """rpm_rate_limit_exceeded tpm_rate_limit_exceeded *rate_limit* *ratelimitexceeded requestbursttoofast
         *overloaded* server_high_load resource_exhausted too_many_requests 18 336501 336502 1302 1303 1305 1002 1039
-        11202 11203 3505""",
+        11202 11203 3505 token_limit_exceeded""",
         statuses=(429, 529),
     ),
     Row(
@@ -129,7 +129,13 @@ ROWS = (
         "api key not valid|(incorrect|invalid) (api )?(key|token)|无效的令牌",
         advice="check {variables}",
     ),
-    Row("the key does not count", Misconfigured, statuses=(401, 403), advice="check {variables}"),
+    Row("the key does not count", Misconfigured, statuses=(401,), advice="check {variables}"),
+    Row(
+        "the server does not allow this, for a reason of its own",
+        Misconfigured,
+        statuses=(403,),
+        advice="the model {model!r}, the address {base_url}, your region or a right of the key's account may be why",
+    ),
     Row(
         "the model streams its replies",
         Misconfigured,
@@ -145,6 +151,7 @@ ROWS = (
         advice="check providers.{provider}.base_url ({base_url}): that of most servers ends in /v1; or else the model "
         "{model!r} is none of theirs",
     ),
+    Row("the server has a problem", Transient, "internal_error internal_server_error server_error"),
     Row(
         "the server does not take a field of the request",
         Misconfigured,

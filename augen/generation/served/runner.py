@@ -20,7 +20,8 @@ committed before anything else is done with them. Errors of `augen.generation.se
 ``Unusable``     A ``Transient`` that the content may have caused. After a few retries the batch is halved, and a
                  single call that still fails is refused.
 ``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on, unless
-                 `MOST_REFUSED_FIRST` were refused and none answered.
+                 `MOST_REFUSED_FIRST` were refused and none answered. A refusal of the content (``Filtered``) is stored,
+                 so it is not asked for again.
 ``QuotaUsedUp``, ``Misconfigured``   Nothing more is sent, what is in flight is waited for and stored, the run ends. So
                  it does where the next request might spend more than the budget (`budget`).
 
@@ -46,7 +47,16 @@ from augen.core.progress import progress
 from augen.generation.served.account import Account, Answer
 from augen.generation.served.budget import Budget, BudgetReached
 from augen.generation.served.claims import CLAIM_S, Claims
-from augen.generation.served.errors import CallError, NoAnswer, QuotaUsedUp, Refused, SlowDown, Transient, Unusable
+from augen.generation.served.errors import (
+    CallError,
+    Filtered,
+    NoAnswer,
+    QuotaUsedUp,
+    Refused,
+    SlowDown,
+    Transient,
+    Unusable,
+)
 from augen.generation.served.failures import Failure
 from augen.generation.served.limits import Limiter, Pace
 from augen.generation.served.sent import Grant, Sent, beside
@@ -73,6 +83,19 @@ class Provider(Protocol):
     def send(self, payloads: Sequence[Payload]) -> Sequence[Answer]:
         """One request: an answer to each payload, in order. Raises only `CallError`s and Misconfigured."""
         ...
+
+
+class Asking(Protocol):
+    """What samplers and translators need of a `Runner`; `augen.generation.planning` has another one."""
+
+    answers: dict[str, Answer]
+    refused: dict[str, str]
+    label: str
+
+    def fetch(self, batches: "Sequence[Sequence[Call]]", /) -> None: ...
+    def run(self, pipeline: Callable[[], Coroutine[Any, Any, None]], total: int) -> None: ...
+    def start(self, batch: "Sequence[Call]", /) -> "asyncio.Task[None]": ...
+    def look_up(self, calls: "Iterable[Call]", /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -110,24 +133,26 @@ class Runner:
         self.failures: list[Failure] = []
         self._open = open_provider
         self._provider: Provider | None = None
-        self._store = store
+        self.store = store
         self._claims = Claims(
             store,
             max_wait_s=pace.max_wait_s,
             say=lambda words: tqdm.write(f"{self.name}: {words}", file=sys.stderr),
         )
-        self._pace = pace
-        self._budget = Budget(store, account.provider, account.currency, budget)
+        self.pace = pace
+        self.budget = Budget(store, account.provider, account.currency, budget)
         self._pool = Threads(self.name)
         self._proven = False  # the provider has answered once
         self._limiter = Limiter(pace.limits, Sent(beside(store.path), pace.endpoint))
         self._loop = asyncio.Runner()
         self._bar: tqdm[Any] | None = None
+        self._state = ""  # of what is waited for, in the progress bar
         self._subjects: dict[str, str] = {}  # of the calls that were answered or refused, by key
         self._cool_downs = 0  # in a row, without an answer in between
         self._paused_s = 0.0  # by these together
         self._cooled_at = float("-inf")
         self._failed_in_a_row = 0  # requests
+        self._unbooked = 0  # requests in flight whose cost is not known yet
         self._asking: set[str] = set()  # keys claimed now: a second batch with one of them waits
 
     # --- for callers
@@ -139,7 +164,7 @@ class Runner:
         async def all_batches() -> None:
             self.look_up(call for batch in batches for call in batch)
             for batch in batches:
-                if any(call.key not in self.answers for call in batch):
+                if any(map(self.is_open, batch)):
                     self.start(batch)
 
         self.run(all_batches, total=len({call.key for batch in batches for call in batch}))
@@ -158,6 +183,44 @@ class Runner:
         """Inside a pipeline: ask for `batch`; the task ends when its answers are in `answers`."""
         return self._tasks.create_task(self._answer(list(batch)))
 
+    def keep(self, answers: Mapping[str, Answer], calls: Mapping[str, Call]) -> None:
+        """Store and count what was paid for. Some `answers` may be to calls of another run, which this one lacks."""
+        asked = [{**a, "asked": calls[key].characters if key in calls else 0} for key, a in answers.items()]
+        self.store.put_many(answers, self.account.booked("paid", asked))
+        for answer in answers.values():
+            self.account.arrived(answer)
+        new = {key: answer for key, answer in answers.items() if key in calls}
+        self.answers.update(new)
+        self._show(len(new))
+
+    def refuse(self, call: Call, error: CallError) -> None:
+        """There will be no answer to `call`. Raises AugenError where there was none to the first ones either."""
+        self.account.refused[error.cause] += 1
+        self.refused[call.key] = str(error)
+        if isinstance(error, Filtered):
+            self.store.put_many({call.key: _refusal(call, error)})
+        if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
+            self._over = True
+            raise AugenError(
+                f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
+            ) from None
+        self._show(1)
+
+    def is_open(self, call: Call) -> bool:
+        """Whether nobody has answered or refused `call` yet."""
+        return call.key not in self.answers and call.key not in self.refused
+
+    def bill(self, error: CallError) -> None:
+        """Count what has to be paid for a reply that is no answer."""
+        if error.billed is not None:
+            self.account.wasted(error.billed)
+            self.store.put_many({}, self.account.booked("unusable", [error.billed]))
+
+    def show_state(self, words: str) -> None:
+        """Put `words` at the end of the progress bar."""
+        self._state = words
+        self._show(0)
+
     def check_refusals(self, most: float) -> None:
         """Raise AugenError where no call got a text, or more than the share `most` of what was asked about got none."""
         answered = {self._subjects.get(key, key) for key in self.answers}
@@ -168,7 +231,8 @@ class Runner:
             words = next(iter(refused.values()))
             raise AugenError(
                 f"{self.name}: {len(refused):,} of {asked:,} prompts were refused (providers.max_refused is {most:g}), "
-                f"the first: {words}; reports/failed.jsonl lists them; what arrived is stored"
+                f"the first: {words}; reports/failed.jsonl lists them; what arrived is stored, refusals of "
+                "the content, too (`python -m augen.store forget-refusals` has these asked for again)"
             )
         if answered and not any(answer["text"].strip() for answer in self.answers.values()):
             thought = any(answer.get("thinking") for answer in self.answers.values())
@@ -180,9 +244,9 @@ class Runner:
             raise AugenError(f"{self.name}: none of {len(self.answers):,} replies holds a text{why}")
 
     def look_up(self, calls: Iterable[Call]) -> None:
-        """Take what the store holds of `calls` into `answers`."""
-        keys = [call.key for call in calls if call.key not in self.answers]
-        self._found(self._store.get_many(keys))
+        """Take what the store holds of `calls` into `answers` and `refused`."""
+        keys = [call.key for call in calls if self.is_open(call)]
+        self._found(self.store.get_many(keys))
 
     def __enter__(self) -> "Runner":
         return self
@@ -197,7 +261,7 @@ class Runner:
 
     async def _supervise(self, pipeline: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(self._pace.concurrency if self._proven else 1)
+        self._slots = asyncio.Semaphore(self.pace.concurrency if self._proven else 1)
         self._over = False
         heart = asyncio.create_task(self._beat())
         error: BaseException | None = None
@@ -230,7 +294,7 @@ class Runner:
         if not isinstance(error, QuotaUsedUp | NoAnswer) or self._bar is None:
             return error
         if isinstance(error, BudgetReached):
-            said = self._budget.reached(self.account.stage, self._bar.total - self._bar.n)
+            said = self.budget.reached(self.account.stage, self._bar.total - self._bar.n)
             return AugenError(f"{self.name}: {self._bar.n:,} of {self._bar.total:,} are done; {said}; {GO_ON}")
         why = "the quota is used up" if isinstance(error, QuotaUsedUp) else "there are no answers any more"
         return AugenError(f"{self.name}: {why} ({error}); {self._bar.n:,} of {self._bar.total:,} are done; {GO_ON}")
@@ -246,7 +310,7 @@ class Runner:
             reraise=True,
         )
         calls = batch
-        while calls := [call for call in calls if call.key not in self.answers]:
+        while calls := [call for call in calls if self.is_open(call)]:
             try:
                 await retrying(self._attempt, calls)
             except (Refused, Unusable) as error:
@@ -255,19 +319,12 @@ class Runner:
                     halves = [self.start(calls[:middle]), self.start(calls[middle:])]
                     await asyncio.wait(halves)
                     return
-                self.account.refused[error.cause] += 1
-                self.refused[calls[0].key] = str(error)
-                if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
-                    self._over = True
-                    raise AugenError(
-                        f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
-                    ) from None
-                self._show(1)
+                self.refuse(calls[0], error)
                 return
             except Transient as error:
-                self.failures += [Failure(call.key[:16], str(error), self._pace.retries + 1) for call in calls]
+                self.failures += [Failure(call.key[:16], str(error), self.pace.retries + 1) for call in calls]
                 return
-            if any(call.key not in self.answers for call in calls):
+            if any(map(self.is_open, calls)):
                 await asyncio.sleep(POLL_S)
 
     async def _attempt(self, calls: Sequence[Call]) -> None:
@@ -305,6 +362,7 @@ class Runner:
             raise
         # From here on it is paid for: even if this batch is cancelled, its answer is waited for.
         self.account.requests += 1
+        self._unbooked += 1
         sending = asyncio.create_task(self._send(self._provider, asked, grant))
         self._in_flight.add(sending)
         sending.add_done_callback(self._landed)
@@ -325,43 +383,39 @@ class Runner:
             if len(sent_back) != len(calls):
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
-            asked = [{**answer, "asked": call.characters} for call, answer in zip(calls, sent_back, strict=True)]
-            self._store.put_many(answers, self.account.booked("paid", asked))
+            self.keep(answers, {call.key: call for call in calls})
         except SlowDown as error:
             self._cool_down(error, sent_at)
             raise
         except Refused as error:
-            self._bill(error)
+            self.bill(error)
             raise
         except Transient as error:
-            self._bill(error)
+            self.bill(error)
             self._failed_in_a_row += 1
-            if self._failed_in_a_row >= self._pace.concurrency:  # the provider has a problem, not this request
+            if self._failed_in_a_row >= self.pace.concurrency:  # the provider has a problem, not this request
                 self._cool_down(error, sent_at)
             raise
         except (QuotaUsedUp, AugenError):
             self._over = True
             raise
         finally:
+            self._unbooked -= 1
             self._release(keys)
-        self.answers.update(answers)
-        for answer in sent_back:
-            self.account.arrived(answer)
         self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
         self._cool_downs = self._failed_in_a_row = 0
         self._paused_s = 0.0
         if not self._proven:
             self._proven = True
-            for _ in range(self._pace.concurrency - 1):
+            for _ in range(self.pace.concurrency - 1):
                 self._slots.release()
-        self._show(len(sent_back))
 
     async def _in_time(self, sending: "asyncio.Future[Sequence[Answer]]") -> Sequence[Answer]:
         """What is sent back. A reply that comes byte by byte never is too late for a read, but for this."""
         try:
-            return await asyncio.wait_for(sending, self._pace.max_request_s)
+            return await asyncio.wait_for(sending, self.pace.max_request_s)
         except TimeoutError:
-            raise Transient("timeout", f"no whole reply in {self._pace.max_request_s:g} s") from None
+            raise Transient("timeout", f"no whole reply in {self.pace.max_request_s:g} s") from None
 
     # --- bookkeeping
 
@@ -371,11 +425,12 @@ class Runner:
             sending.exception()  # asyncio warns of errors that nobody looks at; nobody else does when the run ends
 
     def _check_budget(self) -> None:
-        """Before a request is sent: it and those in flight are taken to cost as much as the others of this run did."""
+        """Before a request is sent: it and those in flight are taken to cost as much as those before."""
         spent = self.account.paid.cost + self.account.unusable.cost
-        ended = self.account.requests - len(self._in_flight)
+        ended = self.account.requests - self._unbooked
+        each = spent / ended if spent and ended else self.budget.usual(self.account.stage)
         try:
-            self._budget.check((len(self._in_flight) + 1) * spent / ended if ended else 0.0)
+            self.budget.check((self._unbooked + 1) * each)
         except BudgetReached:
             self._over = True
             raise
@@ -387,8 +442,12 @@ class Runner:
     def _found(self, stored: Mapping[str, Answer]) -> None:
         # An earlier version stored what arrived as it was.
         new = {key: storable(answer) for key, answer in stored.items() if key not in self.answers}
-        self.answers.update(new)
-        for answer in new.values():
+        refused = {key: answer for key, answer in new.items() if "refused" in answer}
+        answers = {key: answer for key, answer in new.items() if key not in refused}
+        self.refused |= {key: str(answer["refused"]) for key, answer in refused.items()}
+        self.account.refused.update(str(answer["cause"]) for answer in refused.values())
+        self.answers.update(answers)
+        for answer in answers.values():
             self.account.found(answer)
         self._show(len(new))
 
@@ -405,23 +464,18 @@ class Runner:
         asked_for = error.retry_after_s if isinstance(error, SlowDown) else None
         seconds = max(growing, asked_for or 0.0)
         self._paused_s += seconds
-        if self._paused_s > self._pace.max_wait_s:
+        if self._paused_s > self.pace.max_wait_s:
             self._over = True
             until = (
                 f"to wait until {_clock(seconds)}"
-                if (asked_for or 0) > self._pace.max_wait_s
+                if (asked_for or 0) > self.pace.max_wait_s
                 else f"to wait {self._paused_s:.3g} s in all"
             )
             raise NoAnswer(
-                str(error), f"{until} is longer than providers.max_wait_s ({self._pace.max_wait_s:g})"
+                str(error), f"{until} is longer than providers.max_wait_s ({self.pace.max_wait_s:g})"
             ) from None
         self._say_wait(error, seconds, "all requests wait")
         self._limiter.pause(seconds)
-
-    def _bill(self, error: CallError) -> None:
-        if error.billed is not None:
-            self.account.wasted(error.billed)
-            self._store.put_many({}, self.account.booked("unusable", [error.billed]))
 
     def _say_wait(self, error: CallError, seconds: float, who: str) -> None:
         if seconds >= SAID_FROM_S:
@@ -429,7 +483,7 @@ class Runner:
 
     def _enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self._pace.retries)
+        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self.pace.retries)
 
     def _count_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -442,8 +496,15 @@ class Runner:
             return
         retries = self.account.retries.total()
         cost = f"cost {self.account.paid.cost:.2f} {self.account.currency}".rstrip()
-        self._bar.set_postfix_str(f"{cost}, {retries} sent again", refresh=False)
+        words = [cost, f"{retries} sent again", self._state]
+        self._bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
         self._bar.update(count)
+
+
+def _refusal(call: Call, error: CallError) -> Answer:
+    """What is stored of a refusal. A program that knows of none finds an answer without text."""
+    empty = {"text": "", "finish": "stop", "author": call.payload.get("model", ""), "prompt_tokens": 0, "tokens": 0}
+    return {**empty, "refused": str(error), "cause": error.cause}
 
 
 def _clock(seconds: float) -> str:

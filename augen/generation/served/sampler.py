@@ -18,7 +18,8 @@ from augen.answers.thinking import begun
 from augen.core import params
 from augen.core.seeds import seed_of
 from augen.generation.base import Completion, IndexedRequest, Request
-from augen.generation.served.runner import Call, Runner
+from augen.generation.served.batches import Batches
+from augen.generation.served.runner import Asking, Call
 from augen.prompts.sections import user_message
 from augen.store.responses import request_key
 
@@ -27,17 +28,24 @@ class ChatSampler:
     """Draws through the store from `models` of the provider behind `runner`; `endpoint` says which one that is.
 
     With `chat` a prompt is a user's message, which the server wraps in the model's chat template; without, the model
-    continues it as it stands.
+    continues it as it stands. Where there are `batches`, these ask.
     """
 
     def __init__(
-        self, runner: Runner, endpoint: Mapping[str, str], settings: params.Chat, models: Sequence[str], chat: bool
+        self,
+        runner: Asking,
+        endpoint: Mapping[str, str],
+        settings: params.Chat,
+        models: Sequence[str],
+        chat: bool,
+        batches: Batches | None = None,
     ) -> None:
         self._runner = runner
         self._endpoint = endpoint
         self._fields = {model: settings.fields(model) for model in models}
         self._models = models
         self._chat = chat
+        self._fetch = batches.fetch if batches else runner.fetch
 
     def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
         """See ``Sampler.draw``. Where there will be no text, the completion is empty and ``refused`` says why.
@@ -46,7 +54,7 @@ class ChatSampler:
         """
         calls = [self._call(request, index) for request, index in requests]
         self._runner.label = label
-        self._runner.fetch([[call] for call in calls])
+        self._fetch([[call] for call in calls])
         return [self._completion(call.key, request) for call, (request, _) in zip(calls, requests, strict=True)]
 
     def close(self) -> None:

@@ -1,0 +1,369 @@
+"""What the stages that draw from models will take and cost, before anything is sent. Needs no key.
+
+    python -m tools.estimate                  all of them
+    python -m tools.estimate reason_true      one
+
+Each stage's own code says what it would ask for, with the present params.yaml and what the store holds. Three figures
+are low – likely – high: only what is certain; what is to be expected; every attempt that params.yaml allows, and all
+replies as long as max_tokens allows.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tabulate import tabulate
+
+from augen.answering.answer import answer
+from augen.answering.rounds import ScoreMany, unscored
+from augen.core import params
+from augen.core.errors import AugenError
+from augen.core.run import QUIET, SPEEDS, TIMES
+from augen.entries import Entry
+from augen.entries.pickles import load_pickle
+from augen.generation.open import SERVED, open_sampler
+from augen.generation.planning import Plan
+from augen.generation.served.prices import by_characters, by_tokens
+from augen.reasoning.write import draws_all, explain_wrong
+from augen.reasoning.writer import open_writer
+from augen.rewriting import Draft, rewrite
+from augen.rewriting.backends import open_paid
+from augen.scorer.score import known_scores
+from augen.store.responses import Store, default_path
+from stages import infer, reason_false, reason_true
+from tools.forecast import Forecast, Range, forecasts, total
+
+MARGIN = 1.015  # a period of a rate limit is kept a little longer
+HERE = "here"  # what is drawn from the generator, on this machine
+
+
+class NotYet(AugenError):
+    """Another stage has to run first."""
+
+
+@dataclass
+class Estimate:
+    """One stage: its requests by model and kind, and what a user should know of them."""
+
+    stage: str
+    source: str  # a provider, or HERE
+    lines: list[Forecast] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    currency: str = ""
+
+
+# --- the stages: each runs the code of its script, and returns how many waves are certain and what to note
+
+
+Planned = tuple[dict[str, int], list[str]]
+
+
+def _translate(p: params.Params, plan: Plan, store: Store) -> Planned:
+    entries = _entries("data/entries_raw.pkl", "prepare")[: p.translate.limit]
+    with open_paid("translate", p, plan) as rewriter:
+
+        def planned(drafts: Sequence[Draft], /) -> Iterator[Sequence[str]]:
+            list(rewriter(drafts))
+            return (draft.texts for draft in drafts)
+
+        settings = p.translate
+        rewrite(
+            entries,
+            planned,
+            copies=settings.copies,
+            min_length_ratio=settings.min_length_ratio,
+            max_length_ratio=settings.max_length_ratio,
+        )
+    return {}, []
+
+
+def _reason_true(p: params.Params, plan: Plan, store: Store) -> Planned:
+    raw, copies, notes = _problems(p)
+    settings = p.reason_true
+    with open_writer("reason_true", settings, p, settings.adapter, plan) as (writer, sampler):
+        for entries in (raw, copies):
+            plan.next_part(certain=entries is raw or not notes)
+            reason_true.write(entries, p, writer, sampler, store)
+    return {"texts": settings.attempts if draws_all(settings.choose, settings.only_uncertain) else 1}, notes
+
+
+def _reason_false(p: params.Params, plan: Plan, store: Store) -> Planned:
+    raw, copies, notes = _problems(p)
+    settings = p.reason_false
+    limited = reason_false.limited(raw, copies, settings.limit)
+    with open_writer("reason_false", settings, p, plan=plan) as (writer, sampler):
+        for part, entries in enumerate(limited):
+            plan.next_part(certain=not (part and notes))
+            explain_wrong(entries, writer, sampler, settings.negatives)
+    both = 2 if settings.negatives == "sampled" else 1  # a wrong text and a right one are never the same
+    return {"texts": min(both, settings.attempts)}, notes
+
+
+def _infer(p: params.Params, plan: Plan, store: Store) -> Planned:
+    for path, stage in (("data/dev.jsonl", "prepare"), ("data/votes.jsonl", "prepare")):
+        _needed(path, stage)
+    if p.rag.k:
+        _needed("models/index", "index")
+    if p.infer.adapter:
+        _needed("models/adapter", "finetune")
+    notes, scorer = list[str](), Path("models/scorer")
+    score: ScoreMany = unscored
+    if scorer.is_dir():
+        score = known_scores(scorer, store)
+    elif p.max_resample:
+        notes.append("no scorer is trained yet, so how many samples it will have drawn again is a guess")
+    problems = infer.read_problems(p)
+    generator = infer.generator_of(p)
+    with open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models, plan) as sampler:
+        shown = infer.examples_of(problems, p, store)
+        answer(p, shown, generator.window(p.infer.engine), sampler, score, store)
+    return {}, notes
+
+
+def _problems(p: params.Params) -> tuple[list[Entry], list[Entry], list[str]]:
+    """The problems, their copies, and a note where the originals have to stand in for these."""
+    raw = _entries("data/entries_raw.pkl", "prepare")
+    if Path("data/entries_aug.pkl").exists():
+        return raw, load_pickle("data/entries_aug.pkl"), []
+    if p.translate.backend == "none":
+        return raw, [], []
+    copies = [
+        replace(entry, id=f"{entry.id}~{number + 1}")
+        for entry in raw[: p.translate.limit]
+        for number in range(p.translate.copies)
+    ]
+    return (
+        raw,
+        copies,
+        ["translate has not run yet: its copies are taken to be like their originals, none being dropped"],
+    )
+
+
+def _entries(path: str, stage: str) -> list[Entry]:
+    _needed(path, stage)
+    return load_pickle(path)
+
+
+def _needed(path: str, stage: str) -> None:
+    if not Path(path).exists():
+        raise NotYet(f"{path} is not there yet: run `dvc repro {stage}` first")
+
+
+PLANS: dict[str, Callable[[params.Params, Plan, Store], Planned]] = {
+    "translate": _translate,
+    "reason_true": _reason_true,
+    "reason_false": _reason_false,
+    "infer": _infer,
+}
+
+
+# --- one stage
+
+
+def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
+    """What `stage` would take. Raises AugenError for what the stage itself would refuse."""
+    found = Estimate(stage, _source(stage, p))
+    if found.source == HERE and stage == "translate":
+        return replace(found, notes=[f"{p.translate.backend}: no requests"])
+    plan = Plan()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            least, found.notes = PLANS[stage](p, plan, store)
+    except NotYet as error:
+        return replace(found, notes=[str(error)])
+    if found.source == HERE:
+        found.lines = forecasts(plan, stage, least, lambda answer: None, {})
+        return found
+    settings = getattr(p.providers, found.source)
+    cost = by_characters(settings.price) if found.source == "tencent" else by_tokens(settings.prices)
+    found.currency = settings.currency
+    found.lines = forecasts(plan, stage, least, cost, store.spending(found.source))
+    return found
+
+
+def _source(stage: str, p: params.Params) -> str:
+    named = {
+        "translate": p.translate.llm.provider if p.translate.backend == "llm" else p.translate.backend,
+        "reason_true": p.reason_true.backend,
+        "reason_false": p.reason_false.backend,
+        "infer": p.infer.engine,
+    }[stage]
+    return named if named in (*SERVED, "tencent") else HERE
+
+
+# --- the screen
+
+
+def page(estimates: Sequence[Estimate], p: params.Params) -> str:
+    """The table of what is paid for, that of what is drawn here, and the notes."""
+    paid = [e for e in estimates if e.source != HERE]
+    parts = [_paid_table(paid), *(f"{e.stage}: {line}" for e in paid for line in _said(e, p))]
+    local = [e for e in estimates if e.source == HERE]
+    if local:
+        parts += ["", "On this machine:", _local_table(local)]
+        parts += [f"{e.stage}: {note}" for e in local for note in e.notes if e.lines]
+    return "\n".join(part for part in parts if part is not None)
+
+
+def _paid_table(estimates: Sequence[Estimate]) -> str:
+    rows = [
+        (
+            e.stage if n == 0 else "",
+            " ".join(filter(None, (line.model or e.source, "" if line.kind == "texts" else line.kind))),
+            f"{line.stored:,}",
+            _spread(line.requests),
+            *_amounts(line, e.currency),
+        )
+        for e in estimates
+        for n, line in enumerate(e.lines)
+    ]
+    if not rows:
+        return "" if estimates else "No stage uses a provider that is paid."
+    header = ("stage", "model", "stored", "to send", "in", "out", "cost: low – likely – high")
+    return f"{tabulate(rows, header, colalign=('left', 'left', *['right'] * 5))}\n\n{_sum(estimates)}\n"
+
+
+def _amounts(line: Forecast, currency: str) -> tuple[str, str, str]:
+    """What is sent, what is replied, the cost; nothing where all is stored."""
+    if not line.requests.high:
+        return "", "", ""
+    replied = f"{_count(line.replied.likely)} (at most {_count(line.replied.high)})" if line.replied.high else ""
+    return f"{_count(line.sent.likely)} {line.unit}", replied, _money(line.cost, currency)
+
+
+def _sum(estimates: Sequence[Estimate]) -> str:
+    """Currencies are never added up."""
+    sums = []
+    for currency in sorted({e.currency for e in estimates}):
+        lines = [line for e in estimates if e.currency == currency for line in e.lines]
+        if known := [line.cost for line in lines if line.cost is not None]:
+            sums.append(_money(total(known), currency))
+    text = f"All together: {' and '.join(sums) or 'no price is known'}"
+    lacking = sorted({line.model for e in estimates for line in e.lines if line.cost is None})
+    return f"{text}, without {', '.join(lacking)}, which has no price" if lacking and sums else text
+
+
+def _said(e: Estimate, p: params.Params) -> list[str]:
+    if not e.lines:
+        return e.notes
+    known: dict[str, list[str]] = {}
+    for line in e.lines:
+        if line.requests.high:
+            known.setdefault(line.known, []).append(line.model or e.source)
+    return [
+        _time(e, getattr(p.providers, e.source)),
+        *e.notes,
+        *(f"{', '.join(dict.fromkeys(models))}: {source}" for source, models in known.items()),
+    ]
+
+
+def _time(e: Estimate, settings: params.ProviderLimits) -> str:
+    requests = total([line.requests for line in e.lines])
+    tokens = total([Range(*map(sum, zip(line.sent, line.replied, strict=True))) for line in e.lines])
+    if not requests.high:
+        return "everything is stored, nothing is to be sent"
+    limits = [
+        (settings.requests_per_second, 1, requests, "requests a second"),
+        (settings.requests_per_minute, 60, requests, "requests a minute"),
+        (settings.tokens_per_minute if isinstance(settings, params.Chat) else None, 60, tokens, "tokens a minute"),
+    ]
+    times = [
+        (MARGIN * amount.likely / limit * period, MARGIN * amount.high / limit * period, f"{limit:,g} {name}")
+        for limit, period, amount, name in limits
+        if limit is not None
+    ]
+    if not times:
+        return f"no rate limit is set; {settings.concurrency} requests at a time"
+    likely, high, limit = max(times)
+    return f"about {_duration(likely)} at {limit}" + (f", at most {_duration(high)}" if high > 1.1 * likely else "")
+
+
+def _local_table(estimates: Sequence[Estimate]) -> str:
+    rows = []
+    for e in estimates:
+        if not e.lines:
+            rows.append((e.stage, "", "", "", "; ".join(e.notes) + _last(e.stage)))
+            continue
+        drawn, out = total([line.requests for line in e.lines]), total([line.replied for line in e.lines])
+        speed = SPEEDS / e.stage
+        if not drawn.high:
+            time = "everything is stored"
+        elif speed.exists():
+            rate = float(speed.read_text(encoding="utf-8"))
+            time = f"{_duration(out.likely / rate)} at {rate:,.0f} tokens a second, as when it last drew"
+        else:
+            time = f"not known: its speed here was not measured yet{_last(e.stage)}"
+        stored = sum(line.stored for line in e.lines)
+        out_text = f"{_count(out.likely)} (at most {_count(out.high)})" if drawn.high else ""
+        rows.append((e.stage, f"{stored:,}", _spread(drawn), out_text, time))
+    header = ("stage", "stored", "to draw", "tokens out", "time")
+    return tabulate(rows, header, colalign=("left", "right", "right", "right", "left"), disable_numparse=True)
+
+
+def _last(stage: str) -> str:
+    file = TIMES / stage
+    return f" (its last run took {_duration(float(file.read_text(encoding='utf-8')))})" if file.exists() else ""
+
+
+def _spread(amount: Range) -> str:
+    low, likely, high = (round(each) for each in amount)
+    return f"{likely:,}" if low == high else f"{likely:,} ({low:,} to {high:,})"
+
+
+def _money(cost: Range | None, currency: str) -> str:
+    return "no price" if cost is None else f"{cost.low:,.2f} – {cost.likely:,.2f} – {cost.high:,.2f} {currency}"
+
+
+def _count(amount: float) -> str:
+    """
+    >>> _count(812), _count(45_300), _count(1_234_000)
+    ('812', '45.3k', '1.23M')
+    """
+    if amount >= 1e6:
+        return f"{amount / 1e6:,.2f}M"
+    return f"{amount / 1e3:.1f}k" if amount >= 1e4 else f"{amount:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(8), _duration(300), _duration(9000)
+    ('8 s', '5 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``python -m tools.estimate``; returns the exit status."""
+    parser = _command_line()
+    asked = parser.parse_args(arguments).stages or list(PLANS)
+    if unknown := [stage for stage in asked if stage not in PLANS]:
+        parser.error(f"{unknown[0]} is none of {', '.join(PLANS)}")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        p = params.load(*params.Params.model_fields)
+        with Store(default_path()) as store:
+            print(page([estimate(stage, p, store) for stage in PLANS if stage in asked], p))
+    except AugenError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.estimate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help=", ".join(PLANS))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
