@@ -68,7 +68,7 @@ class Place:
         return found
 
 
-def chat(server: OpenAIServer | QianfanServer, stage: str = "reason_true", **more: Any) -> dict[str, Any]:
+def chat(server: OpenAIServer | QianfanServer, stage: str = "reason_true", /, **more: Any) -> dict[str, Any]:
     provider = f"providers.{server.name}"
     priced = {f"{provider}.prices": PRICES, f"{provider}.timeout_s": 60.0, "reason_false.limit": None, **more}
     return chat_changes(server.name, server.url, stage, **priced)
@@ -159,7 +159,11 @@ def test_translation_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_rewriting_by_a_chat_model(
     openai: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    changes = {"translate.backend": "llm", "translate.llm.method": method, "translate.llm.models": [MODELS[0]]}
+    changes: dict[str, Any] = {
+        "translate.backend": "llm",
+        "translate.llm.method": method,
+        "translate.llm.models": [MODELS[0]],
+    }
     changes |= {"providers.openai.base_url": f"{openai.url}/v1", "providers.openai.prices": PRICES}
     place = Place(tmp_path / "repo", monkeypatch, {**changes, "translate.limit": TRIAL})
     assert_within(place.estimate("translate"), place.run("translate"), exact=False)
