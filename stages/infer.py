@@ -30,7 +30,8 @@ from augen.voting.settings import VotingSettings
 
 
 def main() -> None:
-    p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
+    p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag",
+             "prepare", "providers", "programs", "infer")  # fmt: skip
     dev = read_jsonl("data/dev.jsonl", answers="required")
     test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
     learns = p.infer.programs > 0 and p.infer.program_weight is None
@@ -48,7 +49,7 @@ def main() -> None:
     with (
         Store(default_path()) as store,
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
-        stored_verdicts(store) as solve,
+        stored_verdicts(store, p.programs) as solve,
     ):
         index, everything = Path("models/index"), first + asked
         examples = stored_examples(index, p.rag, everything, p.rag.k, store)

@@ -27,7 +27,7 @@ PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken: each family
 
 
 def main() -> None:
-    p = load("seed", "model", "engine", "prompt", "providers", "rag", "reason_true")
+    p = load("seed", "model", "engine", "prompt", "providers", "rag", "programs", "reason_true")
     written, failures = {}, list[Failure]()
     adapter = p.reason_true.adapter
     author = author_of(p.reason_true, p.model, adapter)
@@ -42,7 +42,7 @@ def main() -> None:
             failures += failed
             if p.reason_true.programs:
                 examples = worked_programs(lacking_program(entries), p)
-                with stored_verdicts(store) as solve:
+                with stored_verdicts(store, p.programs) as solve:
                     written[name], failed = write_programs(written[name], examples, writer, sampler, solve)
                 failures += failed
         keep_failures("reason_true", failures)
