@@ -120,6 +120,8 @@ def model_folders(part: Part, count: int, folder: Path) -> None:
 
 def servers(part: Part, count: int, folder: Path) -> None:
     """Each server is asked by the sampler that stages use, with a deadline of 2 s and without retries."""
+    import openai  # noqa: F401  # takes seconds, which the first server must not be charged
+
     os.environ |= KEYS
     others = {f"reply_case({seed})": fuzzing.reply_case(seed) for seed in range(count)}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
