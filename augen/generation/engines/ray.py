@@ -12,13 +12,12 @@ hands them on, not when a batch is done.
 Every machine needs this environment and the models under the same paths (a shared folder, or ids of the hub). The
 code is sent along.
 
-Whoever reaches a port of Ray and has its token runs code there. A cluster that is started here, for this machine alone,
-listens on the loopback address and has a token of its own. One that is joined must have been started with a token
+Whoever reaches a port of Ray, and has its token, runs code there. A cluster that is started here, for this machine
+alone, listens on the loopback address. One that is joined must have been started with a token
 (``RAY_AUTH_MODE=token``), which is given in the environment, unless it is said that it has none.
 """
 
 import os
-import secrets
 import socket
 import sys
 from collections import deque
@@ -210,15 +209,13 @@ class RayEngine:
 
 
 def _local() -> dict[str, Any]:
-    """The options of a cluster for this machine alone, and what makes it one: loopback addresses and a token.
+    """The options of a cluster for this machine alone, after what makes it one: loopback addresses.
 
     Ray binds to the loopback address where clusters are not enabled, as on Windows and macOS; its processes read
     that in the environment, and this one has read it when ray was imported.
     """
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
-    if MODE not in os.environ:
-        os.environ |= {MODE: "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     return {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
 
 
