@@ -81,7 +81,8 @@ class Bench:
     """One generator on vLLM and one scorer for all loops, already loaded and warm."""
 
     def __init__(self, questions: Sequence[Question], folder: Path) -> None:
-        p = load("model", "prompt", "engine", "infer")
+        p = load("model", "prompt", "programs", "engine", "infer")
+        self.programs = p.programs
         generator = with_adapter(p.model.generator, folder / "generator")
         self.questions = list(questions)
         self.folder = folder
@@ -179,7 +180,7 @@ class Bench:
         with (
             tempfile.TemporaryDirectory(dir=self.folder) as folder,
             Store(Path(folder) / "store.sqlite") as store,
-            stored_verdicts(store) as solve,
+            stored_verdicts(store, self.programs) as solve,
         ):
             nothing: Examples = [()] * len(self.questions)
             writing = Programs(self.programming, solve, nothing)

@@ -47,7 +47,7 @@ from augen.voting.settings import VotingSettings
 
 PUZZLES, ASKED = 1_500, 500  # two questions each
 TAUGHT, NEW = (0, 1), (2,)  # wordings
-SECTIONS = ("seed", "model", "engine", "prompt", "rag", "providers", "translate", "finetune", "infer")
+SECTIONS = ("seed", "model", "engine", "prompt", "rag", "programs", "providers", "translate", "finetune", "infer")
 
 
 def made(count: int, wordings: Sequence[int], name: str) -> list[Entry]:
@@ -85,7 +85,7 @@ def answers(asked: Sequence[Question], adapter: Path, p: Params, store: Store) -
     prompting = Prompting.of(p, generator.window("local"))
     nothing: Examples = [()] * len(asked)
     settings = VotingSettings(voters=1, programs=1)
-    with stored_verdicts(store) as solve, open_sampler("rewriting", "local", generator) as sampler:
+    with stored_verdicts(store, p.programs) as solve, open_sampler("rewriting", "local", generator) as sampler:
         programs = Programs(prompting.for_programs(p), solve, nothing)
         return Rounds(asked, nothing, prompting, settings, programs).run(sampler, unscored).grid
 

@@ -50,7 +50,7 @@ HEADS = ("answered", "right if answered", "accuracy")
 
 class Bench:
     def __init__(self) -> None:
-        self.params = load("seed", "voters", "max_resample", "model", "engine", "prompt", "infer")
+        self.params = load("seed", "voters", "max_resample", "model", "engine", "prompt", "programs", "infer")
         self.store = Store(default_path())
         self.settings = replace(
             VotingSettings.of(self.params),
@@ -65,7 +65,10 @@ class Bench:
         prompting = replace(Prompting.of(p, generator.window("local")), adapter=adapter)
         nothing: Examples = [()] * len(asked)
         settings = replace(self.settings, programs=programs, voters=voters)
-        with stored_verdicts(self.store) as solve, open_sampler("solver", "local", generator) as sampler:
+        with (
+            stored_verdicts(self.store, self.params.programs) as solve,
+            open_sampler("solver", "local", generator) as sampler,
+        ):
             writing = Programs(prompting.for_programs(p), solve, nothing)
             rounds = Rounds(asked, nothing, prompting, settings, writing)
             return rounds.run(sampler, stored_scores(Path("models/scorer"), self.store))

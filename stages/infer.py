@@ -28,7 +28,19 @@ from augen.voting.samples import sample_lines
 
 
 def main() -> None:
-    p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
+    p = load(
+        "seed",
+        "voters",
+        "max_resample",
+        "model",
+        "engine",
+        "prompt",
+        "rag",
+        "prepare",
+        "programs",
+        "providers",
+        "infer",
+    )
     problems = read_problems(p)
     first, asked = problems.first, problems.asked
     print(

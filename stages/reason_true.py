@@ -28,7 +28,7 @@ PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken: each family
 
 
 def main() -> None:
-    p = load("seed", "model", "engine", "prompt", "providers", "rag", "reason_true")
+    p = load("seed", "model", "engine", "prompt", "programs", "providers", "rag", "reason_true")
     written, failures = {}, list[Failure]()
     adapter = p.reason_true.adapter
     author = author_of(p.reason_true, p.model, adapter)
@@ -56,7 +56,7 @@ def write(
     written, failures = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
     if settings.programs:
         examples = worked_programs(lacking_program(entries), p)
-        with stored_verdicts(store) as solve:
+        with stored_verdicts(store, p.programs) as solve:
             written, failed = write_programs(written, examples, writer, sampler, solve)
         failures += failed
     return written, failures

@@ -26,7 +26,7 @@ from augen.entries.pickles import dump_pickle, load_pickle
 from augen.generation.served.chat import answer, body_of, json_or_text
 from augen.generation.served.errors import CallError, Misconfigured
 from augen.generation.served.replies import Endpoint, classified, read_error
-from augen.programs.language import Fault, program_of, read
+from augen.programs.language import Fault, library_rules, program_of, read
 from augen.store.texts import storable
 
 BASE_BYTES, PER_BYTE = 4_000_000, 1_000  # of memory for reading n bytes: BASE_BYTES + n * PER_BYTE at most
@@ -315,6 +315,7 @@ def jsonl_case(seed: int) -> tuple[int, bytes]:
 
 # --- replies of a chat server
 
+library_rules()  # are read once, when first needed: before anything is watched
 NUMBERS: list[Any] = [-1, 2**63, 10**400, 1e308, 0.5, True, "7", None, [], {}]
 _WORDS = [
     "答案是：B",

@@ -58,7 +58,7 @@ def answer(p: params.Params, shown: Shown, window: Window, sampler: Sampler, sco
     problems, prompting, settings = shown.problems, Prompting.of(p, window), VotingSettings.of(p)
     n = len(problems.first)
     by_programs = prompting.for_programs(p)
-    with stored_verdicts(store) as solve:
+    with stored_verdicts(store, p.programs) as solve:
         programs = Programs(by_programs, solve, shown.programs[:n])
         first = Rounds(problems.first, shown.examples[:n], prompting, replace(settings, adaptive=False), programs)
         tried = first.run(sampler, score)

@@ -428,6 +428,12 @@ class Finetune(Training):
     reasonings: Positive | None
 
 
+class Programs(Section):
+    seconds: Rate
+    memory_mib: Annotated[int, Field(ge=64)]
+    max_answers: Positive
+
+
 class Infer(Section):
     engine: Literal["auto", "vllm", "transformers", "ray", "openai"]
     models: list[Text]
@@ -477,6 +483,7 @@ class Params(Section):
     filter: Filter
     scorer: Scorer
     finetune: Finetune
+    programs: Programs
     infer: Infer
 
 

@@ -23,6 +23,7 @@ _DENY = frozenset([
     "无", "假", "为假", "不成立", "no", "false",
 ])
 # fmt: on
+_NEGATIONS = ("不", "没", "没有", "无", "非", "未")
 _ENDS = " \"'“”‘’「」『』《》.。,，、;；:：!！?？"
 _BRACKETS = "()（）[]【】{}<>〈〉"
 _SEPARATOR = re.compile(r"->|[,、→\s]+")
@@ -50,7 +51,8 @@ def verdict(result: Result, options: Sequence[str]) -> Verdict:
     """What `result` says about a question with `options`: a letter only if every answer set gives the same single one.
 
     A value is compared with the options in this order, and the first comparison that finds one counts: as text; as a
-    number, also where every option holds exactly one number; 是 and 否 with options that affirm or deny; a list with
+    number, also where every option holds exactly one number; 是 and 否 with options that affirm or deny (with the
+    negated form of another option: 存在, 不存在); a list with
     an option's parts. A value that is no option is ignored: "which of these" may be asked of a rule that knows more.
 
     >>> verdict(Result((AnswerSet(("甲", "丁"), ()),)), ["丙", "丁"]).letter
@@ -97,10 +99,24 @@ def _matches(value: Value, options: Sequence[str]) -> list[int]:
         held = [_numbers(normalized(option)) for option in options]
         if all(len(numbers) == 1 for numbers in held):
             return [i for i, numbers in enumerate(held) if numbers == [number]]
-    for words in (_AFFIRM, _DENY):
+    own = [normalized(option) for option in options]
+    denials = {word: _negated(word) & set(own) for word in own}
+    affirm = _AFFIRM | {word for word in own if denials[word]}
+    deny = _DENY.union(*denials.values())
+    for words, said in ((_AFFIRM, affirm), (_DENY, deny)):
         if text in words:
-            return [i for i, option in enumerate(options) if normalized(option) in words]
+            return [i for i, word in enumerate(own) if word in said]
     return []
+
+
+def _negated(word: str) -> set[str]:
+    """The negated forms of a word: 存在 → 不存在, 有解 → 无解.
+
+    >>> "不合法" in _negated("合法"), "没有解" in _negated("有解")
+    (True, True)
+    """
+    without = [word, word[1:]] if word.startswith("有") else [word]
+    return {negation + rest for negation in _NEGATIONS for rest in without if rest}
 
 
 def normalized(text: str) -> str:

@@ -76,6 +76,14 @@ _NEUTRAL = re.compile(rf"{_NO_NEGATION}|([一-鿿])[不没]\1")  # 是不是, �
 
 _CHANGED = "(?:增加|增长|提高|上升|上涨|扩大|减少|降低|下降|下跌|缩小|缩短|延长|涨|跌)"
 
+# Who has it in the end: the one before these words, or the one behind them.
+_TAKING = "借租买收领接拿取得要换抢"
+_GIVES = "给|赠|归还|[借租付送寄交]出|出[借租]|支付"
+_TAKES = (
+    f"[{_TAKING}]到|[{_TAKING}][来入进回走]|[收接][下取受]|[索获]得|索[要取]|[带偷骗夺]走"
+    f"|(?:从|向|跟|找|问)(?:[^，。；,.;\n的]{{1,8}})[{_TAKING}学](?!给)"
+)
+
 # Two ends of a scale. Words that hold a sign of one without its sense are taken out before (`_NO_END`).
 _ENDS = [
     (re.compile(one), re.compile(other))
@@ -131,7 +139,7 @@ _ENDS = [
         ("热", "冷"),
         ("新", "旧"),
         ("[胜赢]", "[输败]"),
-        ("[借租]入|借给", "借出|归还"),
+        (_GIVES, _TAKES),
         ("同意|赞成|支持", "反对"),
         ("爱|喜欢", "恨|讨厌"),
         ("平行", "垂直"),

@@ -14,6 +14,7 @@ from augen.prompts.sections import Example, program_prompt
 from augen.reasoning.programs import lacking_program, write_programs
 from augen.store.responses import Store
 from tests.fakes import FakeEngine, FakeWindow, a_writer, sampler_of
+from tests.params import params
 
 RIGHT = "```\nanswer(X) :- X = 3 + 4.\n```"
 
@@ -24,7 +25,7 @@ def problem(id: str = "p", **changes: Any) -> Entry:
 
 @pytest.fixture
 def solve(tmp_path: Path) -> Iterator[SolveMany]:
-    with Store(tmp_path / "results.sqlite") as store, stored_verdicts(store) as solve:
+    with Store(tmp_path / "results.sqlite") as store, stored_verdicts(store, params().programs) as solve:
         yield solve
 
 

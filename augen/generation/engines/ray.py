@@ -11,6 +11,10 @@ hands them on, not when a batch is done.
 
 Every machine needs this environment and the models under the same paths (a shared folder, or ids of the hub). The
 code is sent along.
+
+Whoever reaches a port of Ray, and has its token, runs code there. A cluster that is started here, for this machine
+alone, listens on the loopback address. One that is joined must have been started with a token
+(``RAY_AUTH_MODE=token``), which is given in the environment, unless it is said that it has none.
 """
 
 import os
@@ -36,8 +40,10 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
 from ray.exceptions import RayError, RayTaskError  # noqa: E402
 
+MODE, TOKEN = "RAY_AUTH_MODE", Path("~/.ray/auth_token")  # where Ray looks for a token
 OBJECTS = 256 * 2**20  # bytes of a local cluster's object store; prompts and texts are small
 LOOK_S = 30.0  # how often to look for room while no worker is busy with a batch
 ON_CPU = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}  # see augen.generation.engines.vllm
@@ -166,6 +172,7 @@ class RayEngine:
         address = self._cluster.address or os.environ.get("RAY_ADDRESS")
         options: dict[str, Any] = {"address": address} if address else _local()
         if address:
+            _require_token()
             _reach(address)
             # Where something listens that is no cluster: one try of 40 s, not 20 of them.
             os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
@@ -176,7 +183,7 @@ class RayEngine:
                 log_to_driver=False,
                 runtime_env={"py_modules": list(augen.__path__), "excludes": ["**/__pycache__"]},
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             raise AugenError(f"engine.ray.address: cannot use {address or 'a local cluster'}: {error}") from error
         self._connected = True
         self._actor = ray.remote(Worker)
@@ -202,7 +209,23 @@ class RayEngine:
 
 
 def _local() -> dict[str, Any]:
+    """The options of a cluster for this machine alone, after what makes it one: loopback addresses.
+
+    Ray binds to the loopback address where clusters are not enabled, as on Windows and macOS; its processes read
+    that in the environment, and this one has read it when ray was imported.
+    """
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
     return {"address": "local", "include_dashboard": False, "object_store_memory": OBJECTS}
+
+
+def _require_token() -> None:
+    """Raise AugenError where the environment says neither the token of a cluster nor that it has none."""
+    if MODE not in os.environ and not TOKEN.expanduser().is_file():
+        raise AugenError(
+            f"engine.ray.address: no token of the cluster; start its nodes and this with {MODE}=token and the same "
+            f"secret in RAY_AUTH_TOKEN or the file {TOKEN}, or set {MODE}=disabled if nobody else can reach its ports"
+        )
 
 
 def _reach(address: str) -> None:

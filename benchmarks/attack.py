@@ -1,0 +1,331 @@
+"""Attacks the whole of it, bounded, and says what held: make bench PART=attack
+
+Kills at random moments of every stage, servers of bad manners, damaged stores, hostile model folders, pickles, replies
+and programs. Each part draws its cases from a seed. `pretrain` is left out: it makes models that the repository keeps.
+
+A part holds where nothing ran, hung or broke: what is wrong has a message of its own, no file is half-written, and a
+stage that was killed at any moment gives, when it is run again, the outs of an undisturbed run (byte for byte; of
+trained weights, the same files).
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ruamel.yaml import YAML
+from tabulate import tabulate
+
+from augen.core.errors import AugenError
+from augen.generation.base import Request
+from augen.generation.open import open_sampler
+from augen.generation.served.errors import CallError
+from augen.programs.solver import Solver
+from augen.store.repair import check as check_store
+from augen.store.repair import repair
+from augen.store.responses import Store
+from benchmarks.programs import LIMITS, fuzz
+from tests import folders, fuzzing
+from tests.dependencies import ROOT
+from tests.faults import workplace
+from tests.integration.paid import KEYS, chat_changes
+from tests.manners import MANNERS, served
+from tests.params import change_params, params
+from tests.unit.test_store_damage import change, filled
+
+STAGES = "prepare baseline translate reason_true reason_false filter train_scorer index finetune infer evaluate".split()  # noqa: SIM905
+TRAINED = ("train_scorer", "finetune")
+ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+SMALL = {
+    "voters": 2,
+    "max_resample": 1,
+    "baseline.samples": 1,
+    "infer.max_tokens": 48,
+    "reason_true.attempts": 1,
+    "reason_false.attempts": 2,
+    "scorer.epochs": 1,
+    "finetune.epochs": 1,
+}
+LONGEST_S = 15  # that a request with a deadline of 2 s, or the end of a stage that is told to end, may take
+GROWTH_MIB = 600
+
+
+@dataclass
+class Part:
+    """What became of the cases of one kind."""
+
+    tried: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def case(self, name: str, attack: Callable[[], Any]) -> None:
+        """Try one case: an AssertionError, or any error that is no message for the user, is a failure."""
+        self.tried += 1
+        try:
+            attack()
+        except (AugenError, CallError):
+            pass
+        except Exception as error:
+            self.failed.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+
+
+def pickles(part: Part, count: int, folder: Path) -> None:
+    watch, marker = fuzzing.Watch(), folder / "made"
+    for seed in range(count):
+        kind, data = fuzzing.pickle_case(seed, str(marker))
+        part.case(f"pickle_case({seed}), {kind}", lambda d=data: fuzzing.check(watch, folder / "x.pkl", d, False))
+        part.case(f"jsonl_case({seed})", lambda s=seed: fuzzing.check(watch, folder / "x.jsonl", _lines(s), False))
+    part.case("nothing was made", lambda: _holds(not marker.exists(), "code ran"))
+
+
+def _lines(seed: int) -> bytes:
+    return fuzzing.jsonl_case(seed)[1]
+
+
+def replies(part: Part, count: int, folder: Path) -> None:
+    for seed in range(count):
+        part.case(f"reply_case({seed})", lambda s=seed: fuzzing.check_reply(*fuzzing.reply_case(s)))
+
+
+def programs(part: Part, count: int, folder: Path) -> None:
+    with Solver(LIMITS, workers=2) as solver:
+        part.case(f"{count} mutated programs", lambda: fuzz(solver, count, "attack"))
+    part.tried = count
+
+
+def model_folders(part: Part, count: int, folder: Path) -> None:
+    for number, case in enumerate(folders.cases()):
+        place = folder / str(number)
+        place.mkdir()
+        part.case(f"{case.part}, {case.what}", lambda c=case, p=place: folders.use(c.part, folders.make(c, p)))
+        shutil.rmtree(place)
+    part.case("nothing was made", lambda: _holds(not Path("made").exists(), "code ran"))
+
+
+# --- servers
+
+
+def servers(part: Part, count: int, folder: Path) -> None:
+    """Each server is asked by the sampler that stages use, with a deadline of 2 s and without retries."""
+    import openai  # noqa: F401  # takes seconds, which the first server must not be charged
+
+    os.environ |= KEYS
+    others = {f"reply_case({seed})": fuzzing.reply_case(seed) for seed in range(count)}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for name, manner in chain(MANNERS.items(), ((n, _plain(*case)) for n, case in others.items())):
+        os.environ["AUGEN_CACHE"] = str(folder / f"{part.tried}.sqlite")
+        began = time.monotonic()
+        with served(manner) as url:
+            part.case(name, lambda u=url: _ask(u))
+        if (took := time.monotonic() - began) > LONGEST_S:
+            part.failed.append(f"{name}: took {took:.0f} s")
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if grown > GROWTH_MIB:
+        part.failed.append(f"{grown:.0f} MiB of memory")
+
+
+def _plain(status: int, body: str) -> bytes:
+    content = body.encode(errors="replace")
+    head = f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+def _ask(url: str) -> None:
+    limits = {"providers.max_request_s": 2.0, "providers.openai.retries": 0, "providers.openai.concurrency": 1}
+    request = Request("甲比乙高。", seed=1, temperature=0.3, top_p=1.0, max_tokens=8)
+    section = params(chat_changes("openai", url, **limits)).providers
+    with open_sampler("reason_true", "openai", providers=section, models=["m"]) as sampler:
+        [completion] = sampler.draw([(request, {"problem": "p"})], "attack")
+        completion.text.encode()
+
+
+# --- stores
+
+DAMAGES: dict[str, Callable[[Path, Random], Any]] = {
+    "a bit flipped": lambda path, rng: _flip(path, rng, 1),
+    "64 bits flipped": lambda path, rng: _flip(path, rng, 64),
+    "cut off": lambda path, rng: os.truncate(path, rng.randrange(path.stat().st_size)),
+    "a page of noise": lambda path, rng: _page(path, rng, rng.randbytes(4096)),
+    "a page of zeros": lambda path, rng: _page(path, rng, bytes(4096)),
+    "of 0 bytes": lambda path, rng: os.truncate(path, 0),
+    "of a newer version": lambda path, rng: change(path, "PRAGMA user_version = 99"),
+    "a web page": lambda path, rng: path.write_bytes(b"<!doctype html><title>Sign in</title>" * 99),
+    "another database": lambda path, rng: change(path, "DROP TABLE responses", "PRAGMA application_id = 7"),
+    "rows exchanged": lambda path, rng: change(path, f"UPDATE responses SET value = '{rng.random()}'"),
+}
+
+
+def _flip(path: Path, rng: Random, bits: int) -> None:
+    data = bytearray(path.read_bytes())
+    for _ in range(bits):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+def _page(path: Path, rng: Random, content: bytes) -> None:
+    data = path.read_bytes()
+    at = rng.randrange(len(data) // 4096) * 4096
+    path.write_bytes(data[:at] + content + data[at + 4096 :])
+
+
+def stores(part: Part, count: int, folder: Path) -> None:
+    """A damaged store gives no wrong response, and is sound after `repair`, or refused by name."""
+    for number in range(count):
+        name = list(DAMAGES)[number % len(DAMAGES)]
+        path = folder / f"{number}.sqlite"
+        kept = filled(path, 200)
+        DAMAGES[name](path, Random(f"store {number}"))
+        part.case(f"{name}, {number}: read", lambda p=path, k=kept: _read_right(p, k))
+        part.case(f"{name}, {number}: repaired", lambda p=path, k=kept: _repaired(p, k))
+
+
+def _read_right(path: Path, kept: dict[str, Any]) -> None:
+    with Store(path) as store:
+        found = store.get_many(kept)
+    _holds(all(kept[key] == value for key, value in found.items()), "a wrong response")
+
+
+def _repaired(path: Path, kept: dict[str, Any]) -> None:
+    repair(path)
+    _holds(check_store(path).unsound == [], "not sound after repair")
+    _read_right(path, kept)
+
+
+# --- kills
+
+
+def kills(part: Part, count: int, folder: Path) -> None:
+    """Two at once, each in a working tree of its own that an undisturbed run has filled."""
+    reference = folder / "reference"
+    reference.mkdir()
+    workplace(reference)
+    change_params(reference / "params.yaml", SMALL)
+    took = {stage: _run(reference, stage) for stage in STAGES}
+    lock = threading.Lock()
+
+    def attack(worker: int) -> None:
+        tree = folder / f"tree{worker}"
+        shutil.copytree(reference, tree, symlinks=True)
+        for number in range(worker, count, 2):
+            stage, ending = STAGES[number % len(STAGES)], ENDINGS[number // len(STAGES) % len(ENDINGS)]
+            moment = Random(f"kill {number}").random() * took[stage]
+            own = Part()
+            told = f"{stage}, {ending.name} after {moment:.1f} s"
+            own.case(told, partial(_kill, tree, reference, stage, ending, moment))
+            with lock:
+                part.tried, part.failed = part.tried + 1, part.failed + own.failed
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(attack, range(2)))
+
+
+def _start(tree: Path, stage: str) -> "subprocess.Popen[str]":
+    environment = {name: value for name, value in os.environ.items() if name not in ("AUGEN_CACHE", "DVC_ROOT")}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"stages.{stage}"],
+        cwd=tree,
+        env=environment | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def _run(tree: Path, stage: str) -> float:
+    """Run `stage` to its end; returns the seconds that it took."""
+    began, process = time.monotonic(), _start(tree, stage)
+    said = process.communicate(timeout=600)[1]
+    _holds(process.returncode == 0, f"{stage}: {said[-300:]}")
+    return time.monotonic() - began
+
+
+def _kill(tree: Path, reference: Path, stage: str, ending: signal.Signals, moment: float) -> None:
+    wanted = _outs(reference, stage)
+    for name in wanted:
+        (tree / name).unlink(missing_ok=True)
+    shutil.rmtree(tree / ".augen", ignore_errors=True)
+    process = _start(tree, stage)
+    time.sleep(moment)
+    process.send_signal(ending)
+    process.communicate(timeout=LONGEST_S)
+    if stage not in TRAINED:
+        half = [name for name, data in _outs(tree, stage).items() if data != wanted[name]]
+        _holds(not half, f"half-written: {half}")
+    _run(tree, stage)
+    found = _outs(tree, stage)
+    _holds(found.keys() == wanted.keys(), f"other files: {sorted(found.keys() ^ wanted.keys())}")
+    differing = [name for name, data in found.items() if stage not in TRAINED and data != wanted[name]]
+    _holds(not differing, f"not the undisturbed outs: {differing}")
+    left = [path.name for path in tree.rglob("*.partial")]
+    _holds(not left, f"left behind: {left}")
+    for name, data in wanted.items():  # those of trainings, which later stages read
+        (tree / name).write_bytes(data)
+
+
+def _outs(tree: Path, stage: str) -> dict[str, bytes]:
+    """The files of the outs of `stage` that are there."""
+    declared = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    found: dict[str, bytes] = {}
+    for out in chain.from_iterable(declared.get(kind, []) for kind in ("outs", "metrics", "plots")):
+        path = tree / (out if isinstance(out, str) else next(iter(out)))
+        files: Iterator[Path] = path.rglob("*") if path.is_dir() else iter([path])
+        found |= {str(file.relative_to(tree)): file.read_bytes() for file in files if file.is_file()}
+    return {name: data for name, data in found.items() if not name.endswith(".partial")}
+
+
+def _holds(true: bool, otherwise: str) -> None:
+    if not true:
+        raise AssertionError(otherwise)
+
+
+PARTS: dict[str, tuple[Callable[[Part, int, Path], None], int]] = {
+    "pickles": (pickles, 5_000),
+    "replies": (replies, 5_000),
+    "programs": (programs, 10_000),
+    "stores": (stores, 200),
+    "servers": (servers, 60),
+    "folders": (model_folders, 0),
+    "kills": (kills, 100),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.attack", description="Attack every part of the pipeline, and say what held."
+    )
+    parser.add_argument("--part", choices=list(PARTS), action="append", help="only this; may be repeated")
+    parser.add_argument("--kills", type=int, default=PARTS["kills"][1], help="in all (default: %(default)s)")
+    asked = parser.parse_args()
+    rows, failed = [], list[str]()
+    with tempfile.TemporaryDirectory() as place:
+        for name in asked.part or PARTS:
+            attack, count = PARTS[name]
+            part, began, own = Part(), time.monotonic(), Path(place, name)
+            own.mkdir()
+            attack(part, asked.kills if name == "kills" else count, own)
+            held = part.tried - len(part.failed)
+            rows.append((name, f"{part.tried:,}", f"{held:,}", len(part.failed), f"{time.monotonic() - began:.0f} s"))
+            failed += [f"{name}: {fault}" for fault in part.failed]
+            print(f"{name}: {held:,} of {part.tried:,} held", flush=True)
+    print(tabulate(rows, ("", "tried", "held", "failed", "took"), tablefmt="github", disable_numparse=True))
+    print("\n".join(failed))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
