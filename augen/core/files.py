@@ -18,15 +18,16 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_lines(path: Path | str, lines: Iterable[str]) -> None:
     """`lines`, each with its end, one after the other as they come, and otherwise as `write_text`."""
-    _write(path, (line.encode() for line in lines))
+    write_parts(path, (line.encode() for line in lines))
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """`data` as `write_text` writes text."""
-    _write(path, [data])
+    write_parts(path, [data])
 
 
-def _write(path: Path | str, parts: Iterable[bytes]) -> None:
+def write_parts(path: Path | str, parts: Iterable[bytes]) -> None:
+    """`parts`, one after the other as they come, and otherwise as `write_text`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
