@@ -9,16 +9,17 @@ and  reports/failed.jsonl      questions of which a provider refused samples
 """
 
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 from augen.answering.questions import Prompting, answered, example_lines
-from augen.answering.rounds import Programs, Rounds, refusals
-from augen.answering.weighing import program_lines, weight_of
+from augen.answering.rounds import Programs, Rounds
+from augen.answering.weighing import ProgramTally, program_lines, weight_of
 from augen.core.files import write_json, write_lines
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import questions
-from augen.entries.jsonl import read_jsonl, write_jsonl
+from augen.entries.jsonl import write_jsonl
+from augen.entries.ondisk import EntryFile, Questions
 from augen.generation.open import Generator, open_sampler
 from augen.generation.served.failures import keep_failures
 from augen.programs.verdicts import stored_verdicts
@@ -31,14 +32,14 @@ from augen.voting.settings import VotingSettings
 
 def main() -> None:
     p = load("seed", "voters", "max_resample", "model", "engine", "prompt", "rag", "prepare", "providers", "infer")
-    dev = read_jsonl("data/dev.jsonl", answers="required")
-    test = read_jsonl(p.prepare.test, answers="optional")[: p.prepare.limit]
+    dev = EntryFile("data/dev.jsonl", answers="required")
+    test = EntryFile(p.prepare.test, answers="optional", limit=p.prepare.limit)
     learns = p.infer.programs > 0 and p.infer.program_weight is None
-    held_out = read_jsonl("data/votes.jsonl", answers="required", may_be_empty=True) if learns else []
-    dev_questions, first = questions(dev, "dev"), questions(held_out, VOTES)
-    asked = dev_questions + questions(test, "test")
+    held_out = EntryFile("data/votes.jsonl", answers="required", may_be_empty=True, limit=None if learns else 0)
+    asked, first = Questions(dev=dev, test=test), Questions(**{VOTES: held_out})
+    everything = Questions(**{VOTES: held_out, "dev": dev, "test": test})
     print(
-        f"{len(asked):,} questions ({len(dev_questions):,} dev), {p.voters} reasonings, {p.infer.programs} programs "
+        f"{len(asked):,} questions ({dev.questions:,} dev), {p.voters} reasonings, {p.infer.programs} programs "
         f"and {p.max_resample} rounds of redraws at most; {len(first):,} questions before them, to weigh programs",
         flush=True,
     )
@@ -50,7 +51,7 @@ def main() -> None:
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,
         stored_verdicts(store) as solve,
     ):
-        index, everything = Path("models/index"), first + asked
+        index = Path("models/index")
         examples = stored_examples(index, p.rag, everything, p.rag.k, store)
         worked = stored_examples(index, p.rag, everything, p.rag.k if p.infer.programs else 0, store, "program")
         prompting = Prompting.of(p, generator.window(p.infer.engine))
@@ -62,18 +63,18 @@ def main() -> None:
         settings = weight.applied(settings)
         programs = Programs(by_programs, solve, worked[n:])
         found = Rounds(asked, examples[n:], prompting, settings, programs).run(sampler, score)
-        samples = tried.every_sample + found.every_sample
-        if refused := refusals(samples):
+        if refused := [*tried.refusals, *found.refusals]:
             print(f"{len(refused):,} questions have samples that were refused: reports/failed.jsonl lists them")
         keep_failures("infer", refused)
 
+    samples = (tally := ProgramTally()).of(chain(tried.every_sample, found.every_sample))
     write_lines("data/samples.jsonl", sample_lines(samples, settings.threshold))
     write_lines("data/examples.jsonl", example_lines(everything, examples, worked))
     write_jsonl("data/upload.jsonl", answered(test, found.codes("test")))
     write_json("data/vote_weights.json", asdict(weight))
-    for line in program_lines(weight, samples):
+    for line in program_lines(weight, tally):
         print(line)
-    print(f"{len(asked):,} questions, {len(found.every_sample):,} samples, {found.unanswered:,} fallback answers")
+    print(f"{len(asked):,} questions, {found.count:,} samples, {found.unanswered:,} fallback answers")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample
 """
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,6 +91,11 @@ class Sample:
         True
         """
         return self.answer is not None and (self.score is None or self.score >= threshold)
+
+
+def place_of(sample: Sample) -> tuple[int, str, int]:
+    """By which the samples of a question are ordered in a file."""
+    return sample.round, sample.mode, sample.slot
 
 
 def sample_lines(samples: Iterable[Sample], threshold: float) -> Iterator[str]:
@@ -179,20 +186,21 @@ class Samples:
         return float(np.mean(self.rows["answer"] < 0)) if len(self.rows) else float("nan")
 
 
-def dev_questions(entries: Sequence[Entry]) -> DevQuestions:
+def dev_questions(entries: Iterable[Entry]) -> DevQuestions:
     """The questions of `entries` in order. Raises AugenError where there is none or one without answer."""
-    asked = questions(entries)
-    if not asked:
-        raise AugenError("there are no dev questions to measure on: raise prepare.dev_fraction")
-    for question in asked:
+    ids: list[str] = []
+    problems: list[str] = []
+    truth, options = array("b"), array("b")
+    for question in chain.from_iterable(questions([entry]) for entry in entries):
         if question.item.answer is None:
             raise AugenError(f"question {question.id} has no answer: dev questions need one to be measured")
-    return DevQuestions(
-        [question.id for question in asked],
-        np.array([CODES[question.item.answer] for question in asked]),
-        np.array([len(question.item.options) for question in asked]),
-        [question.problem_id for question in asked],
-    )
+        ids.append(question.id)
+        problems.append(question.problem_id)
+        truth.append(CODES[question.item.answer])
+        options.append(len(question.item.options))
+    if not ids:
+        raise AugenError("there are no dev questions to measure on: raise prepare.dev_fraction")
+    return DevQuestions(ids, np.array(truth, dtype=np.int64), np.array(options, dtype=np.int64), problems)
 
 
 def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
