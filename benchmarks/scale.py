@@ -172,11 +172,11 @@ def solved_file(size: int) -> None:
 
 def index(size: int) -> None:
     """What the stages index and infer do with rows and vectors, but for embedding."""
-    from augen.entries.pickles import load_pickle
+    from augen.entries.pickles import stream_pickle
     from augen.retrieval.index import read_index, rows_of, write_index
 
-    rows = rows_of(load_pickle("data/entries.pkl"))
-    write_index(Path("models/index"), rows, vectors_of(len(rows)))
+    vectors = vectors_of(sum(1 for _ in rows_of(stream_pickle("data/entries.pkl"))))
+    write_index(Path("models/index"), rows_of(stream_pickle("data/entries.pkl")), vectors)
     assert len(read_index(Path("models/index"))[0]) == size
 
 
@@ -199,18 +199,21 @@ class GivenVectors:
     embed_queries = embed
 
 
-def retrieval(size: int) -> None:
-    """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
-    from augen.entries import questions
-    from augen.entries.pickles import load_pickle
-    from augen.retrieval.examples import Retriever
-    from augen.retrieval.index import rows_of
+def index_files(size: int) -> None:
+    from augen.retrieval.index import rows_of, write_index
 
-    solved = load_pickle("data/entries.pkl")
-    vectors: Any = vectors_of(size)
-    embedder: Any = GivenVectors(vectors)
-    retriever = Retriever(rows_of(solved), vectors, embedder)
-    asked = questions(solved[: QUERIES // 2])
+    write_index(Path("models/index"), rows_of(entries(size, 1)), vectors_of(size))
+
+
+def retrieval(size: int) -> None:
+    """An index of `size` rows is read, and `QUERIES` questions are asked of it."""
+    from augen.entries import questions
+    from augen.retrieval.examples import Retriever
+    from augen.retrieval.index import read_index
+
+    embedder: Any = GivenVectors(vectors_of(QUERIES))
+    retriever = Retriever(*read_index(Path("models/index")), embedder)
+    asked = questions(entries(QUERIES, 1))
     assert all(len(found) == 2 for found in retriever.examples(asked, 2))
 
 
@@ -267,7 +270,7 @@ STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {
     "prepare": (raw_files, timed(stage("prepare"))),
     "filter": (reasoned_files, timed(stage("filter"))),
     "index": (solved_file, timed(index)),
-    "retrieval": (solved_file, timed(retrieval)),
+    "retrieval": (index_files, timed(retrieval)),
     "infer": (asked_file, timed(infer)),
     "evaluate": (drawn_files, timed(stage("evaluate"))),
 }

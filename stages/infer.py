@@ -26,7 +26,7 @@ from augen.programs.verdicts import stored_verdicts
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
-from augen.voting.samples import VOTES, sample_lines
+from augen.voting.samples import sample_lines
 from augen.voting.settings import VotingSettings
 
 
@@ -36,8 +36,8 @@ def main() -> None:
     test = EntryFile(p.prepare.test, answers="optional", limit=p.prepare.limit)
     learns = p.infer.programs > 0 and p.infer.program_weight is None
     held_out = EntryFile("data/votes.jsonl", answers="required", may_be_empty=True, limit=None if learns else 0)
-    asked, first = Questions(dev=dev, test=test), Questions(**{VOTES: held_out})
-    everything = Questions(**{VOTES: held_out, "dev": dev, "test": test})
+    first, asked = Questions(votes=held_out), Questions(dev=dev, test=test)
+    everything = Questions(votes=held_out, dev=dev, test=test)
     print(
         f"{len(asked):,} questions ({dev.questions:,} dev), {p.voters} reasonings, {p.infer.programs} programs "
         f"and {p.max_resample} rounds of redraws at most; {len(first):,} questions before them, to weigh programs",

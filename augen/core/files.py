@@ -57,6 +57,18 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def scratch_folder(inside: Path) -> Iterator[Path]:
+    """A new folder for what is not finished: it vanishes in the end, that of a killed run in the beginning."""
+    path = inside / ".partial"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """`value` as indented JSON with its keys in their own order."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
