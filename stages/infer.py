@@ -44,8 +44,7 @@ def main() -> None:
         flush=True,
     )
     settings = VotingSettings.of(p)
-    adapter = Path("models/adapter") if p.infer.adapter else None
-    generator = Generator(p.model, p.engine, p.prompt, adapter)
+    generator = Generator(p.model, p.engine, p.prompt, Path("models/adapter") if p.infer.adapter else None)
     with (
         Store(default_path()) as store,
         open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models) as sampler,

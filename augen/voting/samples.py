@@ -33,17 +33,18 @@ FIELDS = (  # of a line
     *("logprob_rank", "mode", "cause", "detail", "thinking"),
 )
 VOTES = "votes"  # the split of the questions from which the weight of a program is learned
+HIGHEST = np.iinfo(np.int32).max  # of the numbers in a line
 PROGRAM: dict[str, bool] = {"steps": False, "program": True}
 ROW = np.dtype(
     [
-        ("question", np.int64),  # index into Samples.ids
-        ("slot", np.int64),
-        ("round", np.int64),
-        ("answer", np.int64),  # letter code, -1: nothing parsed
+        ("question", np.int32),  # index into Samples.ids
+        ("slot", np.int32),
+        ("round", np.int32),
+        ("answer", np.int8),  # letter code, -1: nothing parsed
         ("score", np.float64),  # NaN: no scorer
         ("accepted", np.bool_),
-        ("tokens", np.int64),
-        ("logprob_rank", np.int64),  # 0…100, -1: not known
+        ("tokens", np.int32),
+        ("logprob_rank", np.int8),  # 0…100, -1: not known
         ("program", np.bool_),  # the mode
     ]
 )
@@ -210,20 +211,20 @@ def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
     with the settings, each with a few examples.
     """
     ids: dict[str, dict[str, int]] = {split: {} for split in splits}
-    drawn: list[str] = []  # the split of each row
+    drawn = array("b")  # the place of each row's split among `splits`
     rows = np.fromiter(_rows(file, ids, drawn), ROW)
     if empty := [split for split in splits if not ids[split]]:
         raise file.fault([f"no samples of split {split}" for split in empty])
-    of_split = np.array(drawn)
-    samples = {split: Samples(list(ids[split]), rows[of_split == split]) for split in splits}
+    of_split = np.array(drawn, np.int8)
+    samples = {split: Samples(list(ids[split]), rows[of_split == place]) for place, split in enumerate(splits)}
     if faults := [line for split in splits for line in _disagreements(samples[split], file)]:
         raise file.fault(faults)
     return samples
 
 
-def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
+def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: "array[int]") -> Iterator[tuple[Any, ...]]:
     """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
-    splits = {split: split for split in ids}  # one string each, not one for each line
+    splits = {split: place for place, split in enumerate(ids)}
     others = {VOTES} - set(ids)
     try:
         with file.path.open(encoding="utf-8") as lines:
@@ -256,8 +257,10 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
         rank = -1
     elif rank not in range(101):
         raise ValueError(f"logprob_rank {rank} is no whole number from 0 to 100")
-    program = PROGRAM[row.get("mode", "steps")]
-    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(rank), program)
+    program, tokens = PROGRAM[row.get("mode", "steps")], int(row["tokens"])
+    if (highest := max(map(abs, (*place, tokens)))) > HIGHEST:
+        raise ValueError(f"{highest} is too large a number")
+    return (*place, CODES[row["answer"]], score, row["accepted"] is True, tokens, int(rank), program)
 
 
 def _cause(fault: Exception) -> str:
@@ -276,9 +279,7 @@ def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
     settings = file.settings
     slots = {"voters": settings.voters} | ({"programs": settings.programs} if settings.programs else {})
     accepted = accepted_at(rows["answer"], rows["score"], settings.threshold)
-    _, draw, times = np.unique(rows[["question", "program", "slot", "round"]], return_index=True, return_counts=True)
-    repeated = np.zeros(len(rows), np.bool_)
-    repeated[draw[times > 1]] = True
+    repeated = _repeated(*(rows[name] for name in ("round", "slot", "program", "question")))
     misplaced = (slot < 1) | (slot > np.where(program, settings.programs, settings.voters))
     late = (round_ < 0) | (round_ > settings.max_resample)
     checks = {
@@ -294,6 +295,22 @@ def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
         names = [f"{samples.ids[question]} ({counts[question]})" for question in short]
         faults.append(_listed(f"fewer than {expected} samples in round 0", names))
     return faults
+
+
+def _repeated(*places: Ints) -> Bools:
+    """(N,) which samples are the first of several in the same place.
+
+    >>> _repeated(np.array([1, 2, 1, 1]), np.array([3, 3, 3, 4]))
+    array([ True, False, False, False])
+    """
+    order = np.lexsort(places)
+    as_before = np.ones(len(order), np.bool_)
+    for place in places:
+        as_before[1:] &= place[order[1:]] == place[order[:-1]]
+    as_before[:1] = False
+    repeated = np.zeros(len(order), np.bool_)
+    repeated[order[:-1][as_before[1:] & ~as_before[:-1]]] = True
+    return repeated
 
 
 def reasonings(drawn: Mapping[str, Samples], file: SampleFile) -> dict[str, Samples]:
