@@ -86,8 +86,8 @@ def pickles(part: Part, count: int, folder: Path) -> None:
     watch, marker = fuzzing.Watch(), folder / "made"
     for seed in range(count):
         kind, data = fuzzing.pickle_case(seed, str(marker))
-        part.case(f"pickle_case({seed}), {kind}", lambda d=data: fuzzing.check(watch, folder / "x.pkl", d, False))
-        part.case(f"jsonl_case({seed})", lambda s=seed: fuzzing.check(watch, folder / "x.jsonl", _lines(s), False))
+        part.case(f"pickle_case({seed}), {kind}", partial(fuzzing.check, watch, folder / "x.pkl", data, False))
+        part.case(f"jsonl_case({seed})", partial(fuzzing.check, watch, folder / "x.jsonl", _lines(seed), False))
     part.case("nothing was made", lambda: _holds(not marker.exists(), "code ran"))
 
 
@@ -97,7 +97,7 @@ def _lines(seed: int) -> bytes:
 
 def replies(part: Part, count: int, folder: Path) -> None:
     for seed in range(count):
-        part.case(f"reply_case({seed})", lambda s=seed: fuzzing.check_reply(*fuzzing.reply_case(s)))
+        part.case(f"reply_case({seed})", partial(fuzzing.check_reply, *fuzzing.reply_case(seed)))
 
 
 def programs(part: Part, count: int, folder: Path) -> None:
@@ -106,11 +106,15 @@ def programs(part: Part, count: int, folder: Path) -> None:
     part.tried = count
 
 
+def _use(case: folders.Case, place: Path) -> None:
+    folders.use(case.part, folders.make(case, place))
+
+
 def model_folders(part: Part, count: int, folder: Path) -> None:
     for number, case in enumerate(folders.cases()):
         place = folder / str(number)
         place.mkdir()
-        part.case(f"{case.part}, {case.what}", lambda c=case, p=place: folders.use(c.part, folders.make(c, p)))
+        part.case(f"{case.part}, {case.what}", partial(_use, case, place))
         shutil.rmtree(place)
     part.case("nothing was made", lambda: _holds(not Path("made").exists(), "code ran"))
 
@@ -129,7 +133,7 @@ def servers(part: Part, count: int, folder: Path) -> None:
         os.environ["AUGEN_CACHE"] = str(folder / f"{part.tried}.sqlite")
         began = time.monotonic()
         with served(manner) as url:
-            part.case(name, lambda u=url: _ask(u))
+            part.case(name, partial(_ask, url))
         if (took := time.monotonic() - began) > LONGEST_S:
             part.failed.append(f"{name}: took {took:.0f} s")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
@@ -144,7 +148,11 @@ def _plain(status: int, body: str) -> bytes:
 
 
 def _ask(url: str) -> None:
-    limits = {"providers.max_request_s": 2.0, "providers.openai.retries": 0, "providers.openai.concurrency": 1}
+    limits: dict[str, Any] = {
+        "providers.max_request_s": 2.0,
+        "providers.openai.retries": 0,
+        "providers.openai.concurrency": 1,
+    }
     request = Request("甲比乙高。", seed=1, temperature=0.3, top_p=1.0, max_tokens=8)
     section = params(chat_changes("openai", url, **limits)).providers
     with open_sampler("reason_true", "openai", providers=section, models=["m"]) as sampler:
@@ -188,8 +196,8 @@ def stores(part: Part, count: int, folder: Path) -> None:
         path = folder / f"{number}.sqlite"
         kept = filled(path, 200)
         DAMAGES[name](path, Random(f"store {number}"))
-        part.case(f"{name}, {number}: read", lambda p=path, k=kept: _read_right(p, k))
-        part.case(f"{name}, {number}: repaired", lambda p=path, k=kept: _repaired(p, k))
+        part.case(f"{name}, {number}: read", partial(_read_right, path, kept))
+        part.case(f"{name}, {number}: repaired", partial(_repaired, path, kept))
 
 
 def _read_right(path: Path, kept: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from augen.core.run import no_arguments
 from augen.entries.jsonl import read_jsonl
@@ -49,10 +50,9 @@ def main() -> None:
 
 
 def changes(server: OpenAIServer, batch: bool) -> dict[str, object]:
-    own = {"batch": batch, "batch_lines": LINES, "batch_poll_s": 0.2, "timeout_s": 30.0}
-    return chat_changes("openai", server.url, **{
-        "reason_true.models": [MODELS[0]], **{f"providers.openai.{name}": value for name, value in own.items()}
-    })  # fmt: skip
+    own: dict[str, Any] = {"batch": batch, "batch_lines": LINES, "batch_poll_s": 0.2, "timeout_s": 30.0}
+    named = {f"providers.openai.{name}": value for name, value in own.items()}
+    return chat_changes("openai", server.url, **named | {"reason_true.models": [MODELS[0]]})
 
 
 def killed(server: BatchServer, repository: Repository) -> int:

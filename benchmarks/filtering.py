@@ -27,7 +27,7 @@ def main() -> None:
     planted = [f"{rng.choice(list(held_out.values()))}。" for _ in range(PLANTED)]
 
     started = time.process_time()
-    index = NearDuplicates(held_out, ngram=NGRAM, threshold=THRESHOLD)
+    index = NearDuplicates(list(held_out.items()), ngram=NGRAM, threshold=THRESHOLD)
     found = sum(index.match(text) is not None for text in texts)
     again = sum(index.match(text) is not None for text in planted)
     seconds = time.process_time() - started

@@ -190,7 +190,7 @@ class Bench:
             usage = sampler.usage
         letters = map(letter_of, found.codes("dev"))
         answers = {asked.id: letter for asked, letter in zip(self.questions, letters, strict=True)}
-        return answers, usage.tokens, len(found.every_sample)
+        return answers, usage.tokens, found.count
 
 
 def default_vllm(generator: str, dtype: str) -> Any:

@@ -158,6 +158,12 @@ def reasoned_files(size: int) -> None:
     write_jsonl("test.jsonl", as_raw(list(entries(size // 10, 4, "t")), answers=False))
 
 
+def asked_file(size: int) -> None:
+    from augen.entries.jsonl import write_jsonl
+
+    write_jsonl("data/test.jsonl", entries(size, 1))
+
+
 def solved_file(size: int) -> None:
     from augen.entries.pickles import dump_pickle
 
@@ -166,11 +172,11 @@ def solved_file(size: int) -> None:
 
 def index(size: int) -> None:
     """What the stages index and infer do with rows and vectors, but for embedding."""
-    from augen.entries.pickles import load_pickle
+    from augen.entries.pickles import stream_pickle
     from augen.retrieval.index import read_index, rows_of, write_index
 
-    rows = rows_of(load_pickle("data/entries.pkl"))
-    write_index(Path("models/index"), rows, vectors_of(len(rows)))
+    vectors = vectors_of(sum(1 for _ in rows_of(stream_pickle("data/entries.pkl"))))
+    write_index(Path("models/index"), rows_of(stream_pickle("data/entries.pkl")), vectors)
     assert len(read_index(Path("models/index"))[0]) == size
 
 
@@ -190,19 +196,24 @@ class GivenVectors:
     def embed(self, texts: Any) -> Any:
         return self.vectors[: len(texts)]
 
+    embed_queries = embed
+
+
+def index_files(size: int) -> None:
+    from augen.retrieval.index import rows_of, write_index
+
+    write_index(Path("models/index"), rows_of(entries(size, 1)), vectors_of(size))
+
 
 def retrieval(size: int) -> None:
-    """The in-memory Chroma of `size` rows, and `QUERIES` questions asked of it."""
+    """An index of `size` rows is read, and `QUERIES` questions are asked of it."""
     from augen.entries import questions
-    from augen.entries.pickles import load_pickle
     from augen.retrieval.examples import Retriever
-    from augen.retrieval.index import rows_of
+    from augen.retrieval.index import read_index
 
-    solved = load_pickle("data/entries.pkl")
-    vectors: Any = vectors_of(size)
-    embedder: Any = GivenVectors(vectors)
-    retriever = Retriever(rows_of(solved), vectors, embedder)
-    asked = questions(solved[: QUERIES // 2])
+    embedder: Any = GivenVectors(vectors_of(QUERIES))
+    retriever = Retriever(*read_index(Path("models/index")), embedder)
+    asked = questions(entries(QUERIES, 1))
     assert all(len(found) == 2 for found in retriever.examples(asked, 2))
 
 
@@ -211,9 +222,8 @@ def infer(size: int) -> None:
     from augen.answering.questions import Prompting, answered
     from augen.answering.rounds import Rounds
     from augen.core.files import write_lines
-    from augen.entries import questions
     from augen.entries.jsonl import write_jsonl
-    from augen.entries.pickles import load_pickle
+    from augen.entries.ondisk import EntryFile, Questions
     from augen.voting.samples import sample_lines
     from augen.voting.settings import VotingSettings
     from tests.fakes import FakeEngine, FakeWindow, sampler_of
@@ -226,8 +236,10 @@ def infer(size: int) -> None:
                 self.asked.clear()
                 yield answer
 
-    solved = load_pickle("data/entries.pkl")
-    asked, examples = questions(solved, "test"), [[(solved[0].problem, solved[0].questions[0])]] * size
+    file = EntryFile("data/test.jsonl", answers="required")
+    asked = Questions(test=file)
+    solved = asked[0]
+    examples = [[(solved.problem, solved.item)]] * size
     rng = Random(1)
     prompting = Prompting("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapter=True)
     settings = VotingSettings(SAMPLES, 2, 0.3, method="weighted")
@@ -236,7 +248,7 @@ def infer(size: int) -> None:
         rounds = Rounds(asked, examples, prompting, settings)
         found = rounds.run(sampler, lambda solutions: [rng.random() for _ in solutions])
     write_lines("data/samples.jsonl", sample_lines(found.every_sample, settings.threshold))
-    write_jsonl("data/upload.jsonl", answered(solved, found.codes("test")))
+    write_jsonl("data/upload.jsonl", answered(file, found.codes("test")))
 
 
 def drawn_files(size: int) -> None:
@@ -258,8 +270,8 @@ STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {
     "prepare": (raw_files, timed(stage("prepare"))),
     "filter": (reasoned_files, timed(stage("filter"))),
     "index": (solved_file, timed(index)),
-    "retrieval": (solved_file, timed(retrieval)),
-    "infer": (solved_file, timed(infer)),
+    "retrieval": (index_files, timed(retrieval)),
+    "infer": (asked_file, timed(infer)),
     "evaluate": (drawn_files, timed(stage("evaluate"))),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries.jsonl import read_jsonl
+from augen.entries.ondisk import EntryFile
 from augen.evaluation.programs import programs_of
 from augen.evaluation.replay import curves, savings
 from augen.evaluation.report.flags import chosen, flags_of
@@ -41,7 +41,7 @@ def main() -> None:
     infer = SampleFile(Path("data/samples.jsonl"), "infer", VotingSettings.of(p))
     baseline = SampleFile(Path("data/baseline.jsonl"), "baseline", VotingSettings(p.baseline.samples))
     given = [name for name, on in (("adapter", p.infer.adapter), ("examples", p.rag.k > 0)) if on]
-    dev = read_jsonl("data/dev.jsonl", answers="required")
+    dev = EntryFile("data/dev.jsonl", answers="required")
     questions = dev_questions(dev)
     drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)

@@ -6,23 +6,36 @@ Only the original problems: a rewritten copy would bring the same puzzle twice.
     out  models/index/embeddings.npy, models/index/rows.jsonl
 """
 
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries import QuestionItem
-from augen.entries.pickles import load_pickle
+from augen.entries.pickles import stream_pickle
 from augen.prompts.sections import query_text
 from augen.retrieval.index import Embedder, rows_of, write_index
+
+SOLVED = "data/filtered/entries.pkl"
+BLOCK = 100_000  # texts embedded together
 
 
 def main() -> None:
     p = load("rag")
-    rows = rows_of(load_pickle("data/filtered/entries.pkl"))
-    texts = [query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows]
-    print(f"{len(texts):,} solved questions to embed with {p.rag.embedder}", flush=True)
-    vectors = Embedder(p.rag.embedder).embed(texts)
-    write_index(Path("models/index"), rows, vectors)
+    count = sum(1 for _ in rows_of(stream_pickle(SOLVED)))
+    print(f"{count:,} solved questions to embed with {p.rag.embedder}", flush=True)
+    embedder = Embedder(p.rag.embedder)
+    rows = rows_of(stream_pickle(SOLVED))
+    texts = (query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows)
+    vectors = embedder.embed(list(islice(texts, BLOCK)))
+    if count > BLOCK:
+        first, vectors = vectors, np.empty((count, vectors.shape[1]), np.float32)
+        vectors[:BLOCK] = first
+        for start in range(BLOCK, count, BLOCK):
+            vectors[start : start + BLOCK] = embedder.embed(list(islice(texts, BLOCK)))
+    write_index(Path("models/index"), rows_of(stream_pickle(SOLVED)), vectors)
     print(f"models/index: {vectors.shape[0]:,} questions, {vectors.shape[1]} dimensions")
 
 

@@ -70,7 +70,7 @@ def worked_programs(asked: Sequence[Question], p: Params) -> list[list[Example]]
     puzzles = puzzle_entries(PUZZLES, f"worked programs {p.seed}", "worked", sorted(FAMILIES), library=False)
     embedder = Embedder(p.rag.embedder, p.rag.query_prompt)
     vectors = embedder.embed([query_text(q.problem, q.item) for q in questions(puzzles)])
-    return Retriever(rows_of(puzzles), vectors, embedder).examples(asked, k, "program")
+    return Retriever(list(rows_of(puzzles)), vectors, embedder).examples(asked, k, "program")
 
 
 if __name__ == "__main__":

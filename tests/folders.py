@@ -113,7 +113,11 @@ def content(name: str, data: bytes) -> Change:
 
 
 def without(*names: str) -> Change:
-    return lambda folder: [(folder / name).unlink() for name in names]
+    def change(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return change
 
 
 def bytes_of(name: str, change: Callable[[bytes], bytes]) -> Change:
@@ -273,7 +277,7 @@ def _other_files() -> Iterator[Case]:
     for data in (b"[]", b"7", b'{"prompts": 5}', b'{"similarity_fn_name": "odd"}', b'{"default_prompt_name": "odd"}'):
         name = "config_sentence_transformers.json"
         yield Case("embedder", f"{name} {data!r}", content(name, data))
-    for name, value in (
+    adapters: tuple[tuple[str, Any], ...] = (
         ("r", -1),
         ("r", "x"),
         ("r", 0),
@@ -289,7 +293,8 @@ def _other_files() -> Iterator[Case]:
         ("use_dora", True),
         ("peft_type", None),
         ("rank_pattern", 5),
-    ):
+    )
+    for name, value in adapters:
         told = given("adapter_config.json", **{name: value})
         yield Case("adapter", f"adapter_config.json: {name} {value!r}", told)
     for data in (b"", b"[]", b"7", b"{}"):

@@ -1,14 +1,17 @@
 """What `infer` does between its examples and its files: the held-out questions first, then all others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
 
 from augen.answering.questions import Examples, Prompting
 from augen.answering.rounds import Answering, Programs, Rounds, ScoreMany
 from augen.answering.weighing import weight_of
 from augen.core import params
-from augen.entries import Entry, Question, questions
+from augen.entries.ondisk import EntryFile, Questions
 from augen.generation.base import Sampler
+from augen.generation.served.failures import Failure
 from augen.programs.verdicts import stored_verdicts
 from augen.prompts.window import Window
 from augen.store.responses import Store
@@ -19,25 +22,30 @@ from augen.voting.weights import Weight
 
 @dataclass(frozen=True)
 class Problems:
-    """What is answered. The samples of `held_out` teach what a program's vote is worth."""
+    """What is answered, read from the disk. The samples of `held_out` teach what a program's vote is worth."""
 
-    dev: Sequence[Entry]
-    test: Sequence[Entry]
-    held_out: Sequence[Entry]
+    dev: EntryFile
+    test: EntryFile
+    held_out: EntryFile
 
-    @property
-    def first(self) -> list[Question]:
+    @cached_property
+    def first(self) -> Questions:
         """The questions before all others: those held out."""
-        return questions(self.held_out, VOTES)
+        return Questions(**{VOTES: self.held_out})
 
-    @property
-    def asked(self) -> list[Question]:
-        return questions(self.dev, "dev") + questions(self.test, "test")
+    @cached_property
+    def asked(self) -> Questions:
+        return Questions(dev=self.dev, test=self.test)
+
+    @cached_property
+    def all(self) -> Questions:
+        """`first` and then `asked`."""
+        return Questions(**{VOTES: self.held_out}, dev=self.dev, test=self.test)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The problems, and the worked examples of `first` and then of `asked`: with reasonings, and with programs."""
+    """The problems, and the worked examples of all their questions: with reasonings, and with programs."""
 
     problems: Problems
     examples: Examples
@@ -46,11 +54,20 @@ class Shown:
 
 @dataclass(frozen=True)
 class Answers:
-    """Every sample, what became of the questions asked, and what a program's vote was worth in it."""
+    """What became of the questions held out and of those asked, and what a program's vote was worth in these."""
 
-    samples: list[Sample]
+    tried: Answering
     found: Answering
     weight: Weight
+
+    @property
+    def samples(self) -> Iterator[Sample]:
+        """Every sample, read from the disk."""
+        return chain(self.tried.every_sample, self.found.every_sample)
+
+    @property
+    def refusals(self) -> Sequence[Failure]:
+        return [*self.tried.refusals, *self.found.refusals]
 
 
 def answer(p: params.Params, shown: Shown, window: Window, sampler: Sampler, score: ScoreMany, store: Store) -> Answers:
@@ -66,4 +83,4 @@ def answer(p: params.Params, shown: Shown, window: Window, sampler: Sampler, sco
         settings = weight.applied(settings)
         programs = Programs(by_programs, solve, shown.programs[n:])
         found = Rounds(problems.asked, shown.examples[n:], prompting, settings, programs).run(sampler, score)
-    return Answers(tried.every_sample + found.every_sample, found, weight)
+    return Answers(tried, found, weight)

@@ -1,7 +1,7 @@
 """How one sample of a question is asked for, and what its text answers. Pure."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Self
@@ -103,13 +103,14 @@ class Prompting:
         return letter_of(self.order(question, slot)[ord(letter) - ord("A")]) if letter else None
 
 
-def answered(entries: Sequence[Entry], codes: Sequence[int]) -> list[Entry]:
+def answered(entries: Iterable[Entry], codes: Iterable[int]) -> Iterator[Entry]:
     """`entries` with their questions' answers, given as letter codes (0 for A), filled in: what is handed in."""
     left = iter(codes)
-    return with_items(entries, lambda question: replace(question.item, answer=letter_of(next(left))))
+    for entry in entries:
+        yield from with_items([entry], lambda question: replace(question.item, answer=letter_of(next(left))))
 
 
-def example_lines(questions: Sequence[Question], examples: Examples, programs: Examples) -> Iterator[str]:
+def example_lines(questions: Iterable[Question], examples: Examples, programs: Examples) -> Iterator[str]:
     """The lines of ``examples.jsonl``: one per question with its worked examples, the most similar last.
 
     ``examples`` have reasonings, ``programs`` have programs.

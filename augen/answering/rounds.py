@@ -4,28 +4,34 @@ Which slots are open is decided in `augen.voting.stopping`; here data only move:
 
     grid → open slots (next_slots) → requests → completions (Sampler) → answers, scores → grid …
 
-The answer of a reasoning is read in it, that of a program is found by a solver.
+The answer of a reasoning is read in it, that of a program is found by a solver. A round goes through blocks of samples.
+Only one block with its questions and texts is in memory; of all others the grid knows what is counted, and the rest is
+in files (`augen.answering.kept`).
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
+from augen.answering.kept import KeptSamples
 from augen.answering.questions import Examples, Prompting
+from augen.core.arrays import Floats, Ints
 from augen.entries import Question, Solution
 from augen.generation.base import Completion, Sampler
 from augen.generation.served.failures import Failure
 from augen.programs.verdicts import SolveMany
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import Sample
+from augen.voting.samples import Sample, place_of
 from augen.voting.settings import Mode, VotingSettings
 from augen.voting.stopping import UNKNOWN_CERTAINTY, next_slots
 from augen.voting.vote import handed_in
 
 REFUSED = "refused"  # the cause of a sample that a provider will not write
+BLOCK = 50_000  # samples that are asked for together
+READ = 10_000  # questions that are read together
 
 
 class Draw(NamedTuple):
@@ -68,13 +74,24 @@ class Answering:
     """All that was drawn: by question in the order of the questions, then by round, mode and slot; and as a grid."""
 
     questions: Sequence[Question]
-    samples: list[list[Sample]]
+    drawn: Iterable[list[Sample]]  # of each question; read from files each time
     grid: SampleGrid
     settings: VotingSettings
+    refusals: Sequence[Failure] = ()  # questions with refused samples: a provider's words, and how many samples
 
     @property
-    def every_sample(self) -> list[Sample]:
-        return [sample for drawn in self.samples for sample in drawn]
+    def every_sample(self) -> Iterator[Sample]:
+        return chain.from_iterable(self.drawn)
+
+    @property
+    def samples(self) -> list[list[Sample]]:
+        """All samples of each question, in memory."""
+        return list(self.drawn)
+
+    @property
+    def count(self) -> int:
+        """How many samples were drawn."""
+        return int(np.count_nonzero(self.grid.drawn))
 
     @property
     def unanswered(self) -> int:
@@ -83,25 +100,28 @@ class Answering:
 
     def codes(self, split: str) -> list[int]:
         """The letter codes (0 for A) that are handed in for the questions of `split`, in order."""
-        options = np.array([len(question.item.options) for question in self.questions])
-        codes = handed_in(self.grid.voted(self.settings), options, self.settings.fallback).tolist()
-        return [code for code, question in zip(codes, self.questions, strict=True) if question.split == split]
+        asked = ((len(question.item.options), question.split == split) for question in self.questions)
+        facts = np.fromiter(asked, np.dtype([("options", np.int64), ("own", np.bool_)]))
+        codes = handed_in(self.grid.voted(self.settings), facts["options"], self.settings.fallback)
+        return [int(code) for code in codes[facts["own"]]]
 
 
 @dataclass
 class Ranks:
     """The log-probabilities of the first samples of questions, in ascending order, among which others are ranked."""
 
-    known: list[float] = field(default_factory=list)
+    known: Floats = field(default_factory=lambda: np.empty(0))
     unknown: int = 0
 
-    def add(self, logprobs: Sequence[float | None]) -> None:
-        self.known = sorted([*self.known, *(logprob for logprob in logprobs if logprob is not None)])
-        self.unknown += logprobs.count(None)
+    def add(self, logprobs: Floats) -> None:
+        """NaN: not known."""
+        known = logprobs[~np.isnan(logprobs)]
+        self.known = np.sort(np.concatenate([self.known, known]))
+        self.unknown += len(logprobs) - len(known)
 
-    def of(self, logprob: float | None) -> int | None:
-        """The `logprob_rank`; None where most first samples are unknown, since the others would be no fair sample."""
-        return logprob_rank(logprob, self.known) if len(self.known) >= self.unknown else None
+    def of(self, logprobs: Floats) -> Ints:
+        """The `logprob_ranks`; -1 where most first samples are unknown, since the others would be no fair sample."""
+        return logprob_ranks(logprobs, self.known if len(self.known) >= self.unknown else np.empty(0))
 
 
 class Rounds:
@@ -126,7 +146,8 @@ class Rounds:
             self._promptings["program"] = programs.prompting
             self._examples["program"] = programs.examples
         self._grid = SampleGrid.empty(len(questions), settings)
-        self._samples: list[list[Sample]] = [[] for _ in questions]
+        self._kept = KeptSamples(self._grid)
+        self._refused: list[tuple[int, Sample]] = []
         self._ranks: dict[Mode, Ranks] = {mode: Ranks() for mode in self._promptings}
 
     def run(self, sampler: Sampler, score: ScoreMany) -> Answering:
@@ -135,34 +156,64 @@ class Rounds:
         A question that is too long for the generator even without examples gets empty samples, which have no answer.
         """
         number = 0
-        while draws := self._open():
+        while len(places := self._open()):
             number += 1
-            completions = self._complete(draws, sampler, f"round {number}: {len(draws):,} samples")
-            completed = dict(zip(draws, completions, strict=True))
-            self._rank_by(completed)
-            judged = self._scored(completed, score)
-            if self._programs:
-                judged |= self._solved(completed, self._programs)
-            drawn = [self._sample(draw, completion, judged[draw]) for draw, completion in completed.items()]
-            self._grid.add([draw.question for draw in draws], drawn, self._settings.threshold)
-            for draw, sample in zip(draws, drawn, strict=True):
-                self._samples[draw.question].append(sample)
-        ordered = [sorted(drawn, key=lambda s: (s.round, s.mode, s.slot)) for drawn in self._samples]
-        return Answering(self._questions, ordered, self._grid, self._settings)
+            self._kept.begin_round()
+            logprobs = np.empty(len(places))
+            for start in range(0, len(places), BLOCK):
+                block = slice(start, start + BLOCK)
+                label = f"round {number}: {len(places):,} samples"
+                if len(places) > BLOCK:
+                    label += f", from {start + 1:,} on"
+                logprobs[block] = self._draw([self._drawing(place) for place in places[block]], sampler, score, label)
+            self._rank(places, logprobs)
+        return Answering(self._questions, self._kept, self._grid, self._settings, refusals(self._refused))
 
-    def _open(self) -> list[Draw]:
-        drawn, programs = self._grid.drawn, self._settings.programs
+    def _open(self) -> Ints:
+        """(N, 3) question, column of the grid and round of each sample to draw."""
+        drawn = self._grid.drawn
         question, column = np.nonzero(next_slots(self._grid, drawn, self._settings))
         round_ = np.count_nonzero(drawn[question, column], axis=1)
-        return [
-            Draw(q, "program", c + 1, n) if c < programs else Draw(q, "steps", c + 1 - programs, n)
-            for q, c, n in zip(question.tolist(), column.tolist(), round_.tolist(), strict=True)
-        ]
+        return np.stack([question, column, round_], axis=1, dtype=np.int32, casting="unsafe")
 
-    def _complete(self, draws: Sequence[Draw], sampler: Sampler, label: str) -> list[Completion]:
+    def _drawing(self, place: Ints) -> Draw:
+        question, column, round_ = place.tolist()
+        programs = self._settings.programs
+        if column < programs:
+            return Draw(question, "program", column + 1, round_)
+        return Draw(question, "steps", column + 1 - programs, round_)
+
+    def _draw(self, draws: Sequence[Draw], sampler: Sampler, score: ScoreMany, label: str) -> Floats:
+        """Draws, judges and keeps the samples; returns their log-probabilities, NaN where one is not known."""
+        asked = self._asked(draws)
+        completions = self._complete(draws, asked, sampler, label)
+        completed = dict(zip(draws, completions, strict=True))
+        judged = self._scored(completed, asked, score)
+        if self._programs:
+            judged |= self._solved(completed, asked, self._programs)
+        samples = [self._sample(draw, asked, completion, judged[draw]) for draw, completion in completed.items()]
+        numbers = [draw.question for draw in draws]
+        self._grid.add(numbers, samples, self._settings.threshold)
+        self._kept.add(numbers, samples)
+        self._refused += [each for each in zip(numbers, samples, strict=True) if each[1].cause == REFUSED]
+        return np.array([np.nan if c.logprob is None else c.logprob for c in completions])
+
+    def _asked(self, draws: Sequence[Draw]) -> dict[int, Question]:
+        """The questions of `draws`, which are in ascending order, by their numbers."""
+        wanted = {draw.question for draw in draws}
+        first, last = draws[0].question, draws[-1].question
+        found: dict[int, Question] = {}
+        for start in range(first, last + 1, READ):
+            read = self._questions[start : min(start + READ, last + 1)]
+            found |= {number: question for number, question in enumerate(read, start) if number in wanted}
+        return found
+
+    def _complete(
+        self, draws: Sequence[Draw], asked: Mapping[int, Question], sampler: Sampler, label: str
+    ) -> list[Completion]:
         """The completion of each draw; an empty one where the question does not fit."""
         requests = [
-            self._promptings[mode].request(self._questions[q], self._examples[mode][q], slot, round_)
+            self._promptings[mode].request(asked[q], self._examples[mode][q], slot, round_)
             for q, mode, slot, round_ in draws
         ]
         fitting = [
@@ -175,25 +226,31 @@ class Rounds:
             print(f"{too_long} questions are too long for engine.max_model_len and get no sample")
         return [next(completions) if request else Completion("", 0, "length") for request in requests]
 
-    def _rank_by(self, completed: Mapping[Draw, Completion]) -> None:
+    def _rank(self, places: Ints, logprobs: Floats) -> None:
         """Samples are ranked among the first ones of their mode, as far as these are drawn."""
+        question, column, round_ = places.T
+        programs = self._settings.programs
         for mode, ranks in self._ranks.items():
-            firsts = [c.logprob for draw, c in completed.items() if draw[1:] == (mode, 1, 0)]
-            ranks.add(firsts)
-            if self._settings.adaptive and (unknown := firsts.count(None)):
+            own = column < programs if mode == "program" else column >= programs
+            first = own & (column == (0 if mode == "program" else programs)) & (round_ == 0)
+            ranks.add(logprobs[first])
+            if self._settings.adaptive and (unknown := int(np.isnan(logprobs[first]).sum())):
                 certainty = max(self._settings.certainty, UNKNOWN_CERTAINTY)
                 print(
-                    f"{unknown:,} of {len(firsts):,} questions have a first sample without log-probability: "
-                    f"they stop at a certainty of {certainty}"
+                    f"{unknown:,} of {np.count_nonzero(first):,} questions have a first sample without "
+                    f"log-probability: they stop at a certainty of {certainty}"
                 )
+            self._grid.ranks[question[own], column[own], round_[own]] = ranks.of(logprobs[own])
 
-    def _scored(self, completed: Mapping[Draw, Completion], score: ScoreMany) -> dict[Draw, Judgement]:
+    def _scored(
+        self, completed: Mapping[Draw, Completion], asked: Mapping[int, Question], score: ScoreMany
+    ) -> dict[Draw, Judgement]:
         """The answer and the score of every reasoning."""
         own = {draw: completion for draw, completion in completed.items() if draw.mode == "steps"}
         prompting = self._promptings["steps"]
         solutions, answers = [], []
         for draw, completion in own.items():
-            question = self._questions[draw.question]
+            question = asked[draw.question]
             judged = completion.reasoning(prompting.keep_thinking)
             solutions.append(Solution(question.problem, prompting.shown(question, draw.slot), judged))
             answers.append(prompting.answer(question, draw.slot, completion.text))
@@ -201,7 +258,9 @@ class Rounds:
         refused = {draw: completion.refused for draw, completion in own.items() if completion.refused}
         return scored | {draw: Judgement(None, cause=REFUSED, detail=words or "") for draw, words in refused.items()}
 
-    def _solved(self, completed: Mapping[Draw, Completion], programs: Programs) -> dict[Draw, Judgement]:
+    def _solved(
+        self, completed: Mapping[Draw, Completion], asked: Mapping[int, Question], programs: Programs
+    ) -> dict[Draw, Judgement]:
         """The answer of every program, or why it has none. What was cut off, or refused by a provider, is not run."""
         own = {draw: completion for draw, completion in completed.items() if draw.mode == "program"}
         judged = {
@@ -209,22 +268,20 @@ class Rounds:
             for draw, completion in own.items()
         }
         whole = [draw for draw, completion in own.items() if completion.finish == "stop" and not completion.refused]
-        asked = [self._questions[draw.question] for draw in whole]
-        shown = [programs.prompting.shown(q, draw.slot).options for q, draw in zip(asked, whole, strict=True)]
+        shown = [programs.prompting.shown(asked[draw.question], draw.slot).options for draw in whole]
         verdicts = programs.solve([own[draw].text for draw in whole], shown)
-        for draw, question, verdict in zip(whole, asked, verdicts, strict=True):
-            letter = programs.prompting.own(question, draw.slot, verdict.letter)
+        for draw, verdict in zip(whole, verdicts, strict=True):
+            letter = programs.prompting.own(asked[draw.question], draw.slot, verdict.letter)
             judged[draw] = Judgement(letter, None, verdict.cause, verdict.message)
         return judged
 
-    def _sample(self, draw: Draw, completion: Completion, judged: Judgement) -> Sample:
-        question = self._questions[draw.question]
+    def _sample(self, draw: Draw, asked: Mapping[int, Question], completion: Completion, judged: Judgement) -> Sample:
+        question = asked[draw.question]
         return Sample(
             **judged._asdict(),
             mode=draw.mode,
             slot=draw.slot,
             round=draw.round,
-            logprob_rank=self._ranks[draw.mode].of(completion.logprob),
             split=question.split,
             question=question.id,
             seed=self._promptings[draw.mode].seed_of(question, draw.slot, draw.round),
@@ -235,24 +292,26 @@ class Rounds:
         )
 
 
-def refusals(samples: Iterable[Sample]) -> list[Failure]:
-    """The questions with refused samples, each with the provider's words and how many samples these are."""
+def refusals(refused: Iterable[tuple[int, Sample]]) -> list[Failure]:
+    """The questions with `refused` samples (each with its number), the provider's words and how many samples."""
     found: dict[str, list[str]] = {}
-    for sample in samples:
-        if sample.cause == REFUSED:
-            found.setdefault(sample.question, []).append(sample.detail)
+    for _, sample in sorted(refused, key=lambda each: (each[0], *place_of(each[1]))):
+        found.setdefault(sample.question, []).append(sample.detail)
     return [Failure(question, f"{REFUSED}: {words[0]}", len(words)) for question, words in found.items()]
 
 
-def logprob_rank(logprob: float | None, firsts: Sequence[float]) -> int | None:
-    """The percentile of `logprob` among `firsts`, in ascending order; an equal one counts half.
+def logprob_ranks(logprobs: Floats, firsts: Floats) -> Ints:
+    """(N,) the percentile of each of `logprobs` among `firsts`, in ascending order; an equal one counts half.
 
-    None where either is not known. How sure a model is of its words depends on the model and on the kind of text, so a
-    sample is compared with the same model's samples of the same questions only.
+    -1 where either is not known (NaN). How sure a model is of its words depends on the model and on the kind of text,
+    so a sample is compared with the same model's samples of the same questions only.
 
-    >>> logprob_rank(-0.3, [-0.9, -0.4, -0.2, -0.1]), logprob_rank(-0.9, [-0.9]), logprob_rank(None, [-0.9])
-    (50, 50, None)
+    >>> logprob_ranks(np.array([-0.3, np.nan]), np.array([-0.9, -0.4, -0.2, -0.1])).tolist()
+    [50, -1]
+    >>> [logprob_ranks(np.array([-0.9]), np.array(firsts)).tolist() for firsts in ([-0.9], [])]
+    [[50], [-1]]
     """
-    if logprob is None or not firsts:
-        return None
-    return 100 * (bisect_left(firsts, logprob) + bisect_right(firsts, logprob)) // (2 * len(firsts))
+    if not len(firsts):
+        return np.full(len(logprobs), -1)
+    below, upto = (np.searchsorted(firsts, logprobs, side=side) for side in ("left", "right"))
+    return np.where(np.isnan(logprobs), -1, 100 * (below + upto) // (2 * len(firsts)))

@@ -1,15 +1,17 @@
 """What a program's vote is worth in a run, and what `infer` says about programs at its end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from augen.answering.rounds import Answering
 from augen.entries import Entry
+from augen.entries.ondisk import EntryFile
 from augen.voting.samples import Sample, dev_questions
 from augen.voting.weights import UNMEASURED, Weight, learned
 
 
-def weight_of(tried: Answering, entries: Sequence[Entry], given: float | None) -> Weight:
+def weight_of(tried: Answering, entries: EntryFile | Sequence[Entry], given: float | None) -> Weight:
     """The weight that is `given`, or else what `tried` shows: all samples of the held-out questions of `entries`."""
     if not tried.settings.programs:
         return Weight(tried.settings.program_weight, "unused")
@@ -20,16 +22,37 @@ def weight_of(tried: Answering, entries: Sequence[Entry], given: float | None) -
     return learned(tried.grid, dev_questions(entries), tried.settings)
 
 
-def program_lines(weight: Weight, samples: Sequence[Sample]) -> list[str]:
-    """What the programs among `samples` came to, what they count, and what to do where they do not help."""
+@dataclass
+class ProgramTally:
+    """What is counted of samples on their way into the file."""
+
+    samples: int = 0
+    programs: int = 0
+    tokens: int = 0  # of programs
+    answered: int = 0  # programs
+    causes: Counter[str | None] = field(default_factory=Counter)  # why the other programs abstain
+
+    def of(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """The samples as they come."""
+        for sample in samples:
+            self.samples += 1
+            if sample.mode == "program":
+                self.programs += 1
+                self.tokens += sample.tokens
+                if sample.answer is None:
+                    self.causes[sample.cause] += 1
+                else:
+                    self.answered += 1
+            yield sample
+
+
+def program_lines(weight: Weight, tally: ProgramTally) -> list[str]:
+    """What the programs of a run came to, what they count, and what to do where they do not help."""
     if weight.source == "unused":
         return []
-    programs = [sample for sample in samples if sample.mode == "program"]
-    answering = sum(sample.answer is not None for sample in programs)
-    causes = Counter(sample.cause for sample in programs if sample.answer is None).most_common()
-    drawn = f"{answering:,} of {len(programs):,} programs have an answer"
-    if causes:
-        drawn += "; the others: " + ", ".join(f"{count:,} {cause}" for cause, count in causes)
+    drawn = f"{tally.answered:,} of {tally.programs:,} programs have an answer"
+    if tally.causes:
+        drawn += "; the others: " + ", ".join(f"{count:,} {cause}" for cause, count in tally.causes.most_common())
     reason = {
         "given": "infer.program_weight says so",
         "assumed": "a guess, since prepare.vote_fraction leaves no question to learn it from",
@@ -38,9 +61,8 @@ def program_lines(weight: Weight, samples: Sequence[Sample]) -> list[str]:
     }[weight.source]
     if weight.program or weight.source != "learned":
         return [drawn, f"one program counts as {weight.program:g} votes of reasoning: {reason}"]
-    tokens = sum(sample.tokens for sample in programs)
     return [
         drawn,
-        f"programs do not help and do not vote: {reason}; all of this run took {len(programs):,} samples and "
-        f"{tokens:,} tokens: set infer.programs to 0, or teach the generator to write them",
+        f"programs do not help and do not vote: {reason}; all of this run took {tally.programs:,} samples and "
+        f"{tally.tokens:,} tokens: set infer.programs to 0, or teach the generator to write them",
     ]

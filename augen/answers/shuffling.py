@@ -15,7 +15,7 @@ options, the question is not copied: a wrong letter costs more than a missing co
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -59,27 +59,12 @@ SHUFFLED_INTO = {
 }
 
 
-def with_shuffled(
-    files: Mapping[str, Sequence[Entry]], copies: int, seed: int
-) -> tuple[dict[str, list[Entry]], Counter[str]]:
-    """`files` (entries by name) with `copies` shuffled copies of each entry added, and the counts by cause."""
-    counts: Counter[str] = Counter()
-    made: dict[str, list[Entry]] = {name: list(entries) for name, entries in files.items()}
-    for name, sources in SHUFFLED_INTO.items():
-        found, causes = shuffled_entries([entry for source in sources for entry in files[source]], copies, seed)
-        made[name] += found
-        counts += causes
-    return made, counts
-
-
-def shuffled_entries(entries: Sequence[Entry], copies: int, seed: int) -> tuple[list[Entry], Counter[str]]:
-    """`copies` of each entry (``train_012~s1``) with shuffled questions, and counts of questions.
+def shuffled_entries(entries: Iterable[Entry], copies: int, seed: int, counts: Counter[str]) -> Iterator[Entry]:
+    """`copies` of each entry (``train_012~s1``) with shuffled questions; `counts` of questions are added up.
 
     The counts are ``shuffled`` and, by cause, those that could not be shuffled; such questions are left out, and so
     are entries that have no other. The order depends on `seed` and the id of the question.
     """
-    counts: Counter[str] = Counter()
-    made: list[Entry] = []
     for entry in entries:
         for copy in range(1, copies + 1):
             items = []
@@ -90,8 +75,7 @@ def shuffled_entries(entries: Sequence[Entry], copies: int, seed: int) -> tuple[
                 if isinstance(new, QuestionItem):
                     items.append(new)
             if items:
-                made.append(replace(entry, questions=items, id=f"{entry.id}~s{copy}"))
-    return made, counts
+                yield replace(entry, questions=items, id=f"{entry.id}~s{copy}")
 
 
 def drawn_order(options: int, rng: Random) -> tuple[int, ...]:

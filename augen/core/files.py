@@ -23,15 +23,16 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_lines(path: Path | str, lines: Iterable[str]) -> None:
     """`lines`, each with its end, one after the other as they come, and otherwise as `write_text`."""
-    _write(path, (line.encode() for line in lines))
+    write_parts(path, (line.encode() for line in lines))
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
     """`data` as `write_text` writes text."""
-    _write(path, [data])
+    write_parts(path, [data])
 
 
-def _write(path: Path | str, parts: Iterable[bytes]) -> None:
+def write_parts(path: Path | str, parts: Iterable[bytes]) -> None:
+    """`parts`, one after the other as they come, and otherwise as `write_text`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -90,6 +91,19 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(inside: Path) -> Iterator[Path]:
+    """A new folder for what is not finished: it vanishes in the end, that of a killed run in the beginning."""
+    path = inside / ".partial"
+    _remove(path)
+    path.mkdir(parents=True)
+    try:
+        with _held(path):
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:

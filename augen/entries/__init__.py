@@ -4,7 +4,7 @@
 is part of every pickle.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LETTERS = "ABCDEFGHIJ"
@@ -88,3 +88,17 @@ def questions(entries: Iterable[Entry], split: str = "") -> list[Question]:
 def with_items(entries: Iterable[Entry], change: Callable[[Question], QuestionItem]) -> list[Entry]:
     """`entries` with each question replaced by what `change` makes of it; the input is not changed."""
     return [replace(entry, questions=[change(question) for question in questions([entry])]) for entry in entries]
+
+
+def counted(name: str, entries: Iterable[Entry], counts: dict[str, tuple[int, int]]) -> Iterator[Entry]:
+    """`entries` as they come; when they end, ``counts[name]`` has the number of problems and that of questions.
+
+    >>> solved = list(counted("dev", [Entry("甲比乙高。", [QuestionItem("谁高？", ["甲", "乙"])])], counts := {}))
+    >>> counts
+    {'dev': (1, 1)}
+    """
+    problems = asked = 0
+    for entry in entries:
+        problems, asked = problems + 1, asked + len(entry.questions)
+        yield entry
+    counts[name] = problems, asked

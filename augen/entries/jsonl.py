@@ -7,20 +7,24 @@ On one line (``reasoning`` and ``author`` may stand beside ``answer``)::
 """
 
 import codecs
+import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from augen.entries import Entry
 from augen.entries.records import (
+    HEAD,
     Answers,
     EntriesError,
+    Ids,
     LineFault,
-    check,
+    checked,
     entry_of,
-    numbered,
-    read,
+    entry_place,
+    opened,
     record_of,
     shown,
     write,
@@ -36,34 +40,46 @@ def read_jsonl(path: str | Path, *, answers: Answers, may_be_empty: bool = False
     Raises:
         EntriesError: the file cannot be read or anything in it is wrong; all faults at once.
     """
-    data = read(path)
-    if other := _other_format(data):
-        raise EntriesError([f"{path}: {other}; wanted is JSON Lines, one problem a line"])
-    lines = lines_of(data)
-    if not lines and not may_be_empty:
+    return list(stream_jsonl(path, answers=answers, may_be_empty=may_be_empty, copies=copies))
+
+
+def stream_jsonl(
+    path: str | Path, *, answers: Answers, may_be_empty: bool = False, copies: bool = False
+) -> Iterator[Entry]:
+    """As `read_jsonl`, but one entry at a time: the faults are raised after the entries before them."""
+    ids: Ids = "required" if copies else "originals"
+    records = checked(_records(path, may_be_empty), lambda number: f"{path}:{number}", answers=answers, ids=ids)
+    return map(entry_of, records)
+
+
+def _records(path: str | Path, may_be_empty: bool) -> Iterator[Any]:
+    with opened(path) as file:
+        if other := _other_format(file):
+            raise EntriesError([f"{path}: {other}; wanted is JSON Lines, one problem a line"])
+        number = 0
+        for number, line in enumerate(lines_of(file), start=1):  # noqa: B007
+            yield parsed(line)
+    if not number and not may_be_empty:
         raise EntriesError([f"{path}: the file is empty; at least one entry is needed"])
-    places = [f"{path}:{number}" for number in range(1, len(lines) + 1)]
-    records = [parsed(line) for line in lines]
-    check(zip(places, records, strict=True), answers=answers, ids="required" if copies else "originals")
-    return [entry_of(record) for record in records]
 
 
 def write_jsonl(path: str | Path, entries: Iterable[Entry]) -> None:
     """Write entries as JSON Lines; reasoning, answer and author are left out where they are None.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. `entries` are taken one at a time.
 
     Raises:
         EntriesError: an entry is one that `read_jsonl` would refuse, or the file cannot be written.
     """
-    records = [record_of(entry) for entry in entries]
-    check(numbered(path, records), answers="optional", ids="required")
-    for record in records:
-        record["questions"] = [
-            {name: value for name, value in question.items() if value is not None} for question in record["questions"]
-        ]
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
-    write(path, "".join(lines).encode())
+    records = checked(map(record_of, entries), entry_place(path), answers="optional", ids="required")
+    write(path, (_line(record).encode() for record in records))
+
+
+def _line(record: dict[str, Any]) -> str:
+    questions = [
+        {name: value for name, value in question.items() if value is not None} for question in record["questions"]
+    ]
+    return json.dumps(record | {"questions": questions}, ensure_ascii=False) + "\n"
 
 
 _FORMATS = (
@@ -75,25 +91,38 @@ _FORMATS = (
 )
 
 
-def _other_format(data: bytes) -> str | None:
-    """What `data` is, as a whole, instead of JSON Lines; None if it is to be read line by line."""
-    start = data.removeprefix(codecs.BOM_UTF8).lstrip()
+def _other_format(file: BufferedReader) -> str | None:
+    """What the file is, as a whole, instead of JSON Lines; None if it is to be read line by line."""
+    start = _start(file.peek(HEAD))
     for beginning, kind in _FORMATS:
         if start.startswith(beginning):
             return kind
-    first, *others = lines_of(start) or [b""]
-    if start.startswith(b"[") and (isinstance(parsed(first), LineFault) or not others):
-        return "is one JSON array; `jq -c '.[]' FILE` writes each of its elements on a line"
-    if first.strip() == b"{" and not isinstance(parsed(start), LineFault):
-        return "is one JSON object over several lines; `jq -c . FILE` writes it on one"
+    first = start.partition(b"\n")[0].strip()
+    if first == b"{" or start.startswith(b"["):  # no line of an entry, so reading all of it is no loss
+        first, *others = lines_of(io.BytesIO(whole := _start(file.read())))
+        if whole.startswith(b"[") and (isinstance(parsed(first), LineFault) or not others):
+            return "is one JSON array; `jq -c '.[]' FILE` writes each of its elements on a line"
+        if first.strip() == b"{" and not isinstance(parsed(whole), LineFault):
+            return "is one JSON object over several lines; `jq -c . FILE` writes it on one"
+        file.seek(0)
     return None
 
 
-def lines_of(data: bytes) -> list[bytes]:
+def _start(data: bytes) -> bytes:
+    return data.removeprefix(codecs.BOM_UTF8).lstrip()
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
     """The lines of a file without the blank ones at its end."""
     # Only \n ends a line: the separators that str.splitlines knows may stand inside JSON texts.
-    kept = data.rstrip(b" \t\r\n")
-    return kept.split(b"\n") if kept else []
+    blank: list[bytes] = []
+    for line in file:
+        if not line.strip(b" \t\r\n"):
+            blank.append(line)
+        else:
+            yield from blank
+            blank.clear()
+            yield line.rstrip(b" \t\r\n")
 
 
 def parsed(line: bytes) -> Any:

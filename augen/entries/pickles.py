@@ -1,11 +1,22 @@
-"""Entries as canonical pickles, the format between stages: read without running anything that is in them."""
+"""Entries as canonical pickles, the format between stages: read without running anything that is in them.
 
-from collections.abc import Callable, Iterable, Sequence
+
+A file is one pickle of one list, however many entries it has. More than `BLOCK` are written and read in blocks, so
+that only one of them is in memory. (A folder of shards would let DVC transfer only those that changed, but then every
+file that the pipeline names would become a folder.)
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from augen.entries import Entry, QuestionItem, restricted
-from augen.entries.records import EntriesError, check, entry_of, kind_of, numbered, read, record_of, write
+from augen.entries.records import EntriesError, checked, entry_of, entry_place, kind_of, opened, record_of, write
+
+BLOCK = 10_000  # entries
+CLASSES = (Entry, QuestionItem)
 
 # The most characters of entries, in all and for each byte of their pickle, where they share texts.
 SPELT_OUT, SPELT_OUT_PER_BYTE = 10_000_000, 50
@@ -21,22 +32,34 @@ def load_pickle(path: str | Path) -> list[Entry]:
     Raises:
         EntriesError: the file cannot be read, names anything else, is damaged, or a field is wrong.
     """
-    data = read(path)
-    try:
-        records = restricted.loads(data, (Entry, QuestionItem))
-    except restricted.PickleRefused as error:
-        raise EntriesError([f"{path}: {error}"]) from error
-    if type(records) is not list:
-        raise EntriesError([f"{path}: holds {kind_of(records)}, must be a list of entries"])
-    # Objects may be shared inside a pickle, so a small damaged or hostile file could spell out a huge value.
-    if _total(records, lambda text: 1) > len(data):
-        raise EntriesError([f"{path}: is damaged: it claims more fields and options than it has bytes"])
-    check(numbered(path, records), answers="optional", ids="optional")
-    if (spelt := _total(records, len)) > SPELT_OUT + SPELT_OUT_PER_BYTE * len(data):
-        raise EntriesError(
-            [f"{path}: its entries share texts so often that they hold {spelt:,} characters in {len(data):,} bytes"]
-        )
-    return [entry_of(record) for record in records]
+    return list(stream_pickle(path))
+
+
+def stream_pickle(path: str | Path) -> Iterator[Entry]:
+    """As `load_pickle`, but one entry at a time: a fault is raised after the entries before it."""
+    records = checked(_records(path), entry_place(path), answers="optional", ids="optional")
+    return map(entry_of, records)
+
+
+def _records(path: str | Path) -> Iterator[Any]:
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        parts = spelt = 0
+        try:
+            for records in restricted.items_of(file, size, CLASSES):
+                # Objects may be shared in a pickle, so a small damaged or hostile file could spell out a huge value.
+                parts += _total(records, lambda text: 1)
+                if parts > size:
+                    raise EntriesError([f"{path}: is damaged: it claims more fields and options than it has bytes"])
+                spelt += _total(records, len)
+                if spelt > SPELT_OUT + SPELT_OUT_PER_BYTE * size:
+                    told = f"so often that they hold {spelt:,} characters in {size:,} bytes"
+                    raise EntriesError([f"{path}: its entries share texts {told}"])
+                yield from records
+        except restricted.NoList as error:
+            raise EntriesError([f"{path}: holds {kind_of(error.value)}, must be a list of entries"]) from None
+        except restricted.PickleRefused as error:
+            raise EntriesError([f"{path}: {error}"]) from error
 
 
 def _total(records: Sequence[Any], of_text: Callable[[str], int]) -> int:
@@ -65,11 +88,11 @@ def _total(records: Sequence[Any], of_text: Callable[[str], int]) -> int:
 def dump_pickle(path: str | Path, entries: Iterable[Entry]) -> None:
     """Write a canonical pickle of the list of entries: equal entries give equal bytes.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. `entries` are taken in blocks.
 
     Raises:
         EntriesError: an entry is one that `load_pickle` would refuse, or the file cannot be written.
     """
-    records = [record_of(entry) for entry in entries]
-    check(numbered(path, records), answers="optional", ids="optional")
-    write(path, restricted.dumps([entry_of(record) for record in records], (Entry, QuestionItem)))
+    records = checked(map(record_of, entries), entry_place(path), answers="optional", ids="optional")
+    blocks = iter(lambda: list(map(entry_of, islice(records, BLOCK))), [])
+    write(path, restricted.parts_of(blocks, CLASSES))

@@ -7,18 +7,21 @@ once; each is named by file, line (in a pickle: entry), question and field.
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from augen.core.errors import AugenError
-from augen.core.files import write_bytes
+from augen.core.files import write_parts
 from augen.entries import COPY, LETTERS, Entry, QuestionItem, letter_of
 from augen.entries.restricted import Record
 
 SHOWN_FAULTS = 50
+HEAD = 1 << 16  # bytes of a file that are read at once, and by which its format is told
 Answers = Literal["required", "optional"]
 Ids = Literal["required", "optional", "originals"]  # originals: required, and none of a rewritten copy
 
@@ -39,17 +42,23 @@ _ENTRY_FIELDS = tuple(f.name for f in fields(Entry))
 _QUESTION_FIELDS = tuple(f.name for f in fields(QuestionItem))
 
 
-def check(records: Iterable[tuple[str, Any]], *, answers: Answers, ids: Ids) -> None:
-    """Raise an `EntriesError` with every fault of the records, each given with its place in the file."""
+def checked(records: Iterable[Any], place: Callable[[int], str], *, answers: Answers, ids: Ids) -> Iterator[Any]:
+    """The records, one at a time, up to the first fault.
+
+    The rest is looked through, too: at the end an `EntriesError` names every fault, with the `place` in the file of
+    each record, given by its number.
+    """
     faults: list[str] = []
-    first_place: dict[str, str] = {}
-    for place, record in records:
+    first: dict[str, int] = {}  # by id
+    for number, record in enumerate(records, start=1):
         found = list(_entry_faults(record, answers, ids))
         if ids != "optional" and not found:
-            earlier = first_place.setdefault(record["id"], place)
-            if earlier != place:
-                found = [f"id: {shown(record['id'])} is already the id of {earlier}"]
-        faults += [f"{place}: {fault}" for fault in found]
+            earlier = first.setdefault(record["id"], number)
+            if earlier != number:
+                found = [f"id: {shown(record['id'])} is already the id of {place(earlier)}"]
+        faults += [f"{place(number)}: {fault}" for fault in found]
+        if not faults:
+            yield record
     _content_fault.cache_clear()
     if faults:
         raise EntriesError(faults)
@@ -212,21 +221,25 @@ def record_of(entry: Entry) -> dict[str, Any]:
     return {"problem": entry.problem, "questions": questions, "id": entry.id}
 
 
-def numbered(path: str | Path, records: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    return ((f"{path}: entry {number}", record) for number, record in enumerate(records, start=1))
+def entry_place(path: str | Path) -> Callable[[int], str]:
+    """Names the entries of a file that has no lines."""
+    return lambda number: f"{path}: entry {number}"
 
 
-def read(path: str | Path) -> bytes:
+@contextmanager
+def opened(path: str | Path) -> Iterator[BufferedReader]:
+    """The file `path`, for reading."""
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb", buffering=HEAD) as file:
+            yield cast(BufferedReader, file)
     except OSError as error:
         raise EntriesError([f"{path}: cannot be read: {error.strerror}"]) from error
 
 
-def write(path: str | Path, data: bytes) -> None:
-    """Write the file whole or not at all, making its folder."""
+def write(path: str | Path, parts: Iterable[bytes]) -> None:
+    """Write the file whole or not at all, part by part, making its folder."""
     try:
-        write_bytes(path, data)
+        write_parts(path, parts)
     except OSError as error:
         raise EntriesError([f"{path}: cannot be written: {error.strerror}"]) from error
 

@@ -5,6 +5,9 @@ such a file. Reading does not go through the standard unpickler: a pickle is a p
 imports and calls what the program names. `loads` is a machine of its own for the few instructions that
 dataclasses of text need. It builds plain lists, texts and `Record` dictionaries, knows no instruction
 that calls anything, allocates nothing that the file does not hold, and never recurses.
+
+A pickle of very many entries is written and read in blocks (`parts_of`, `items_of`), so that only one of them is in
+memory. It is one ordinary pickle of one list all the same.
 """
 
 import io
@@ -12,11 +15,15 @@ import pickle
 import pickletools
 import struct
 import sys
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any
+from typing import Any, BinaryIO
 
 PROTOCOL = 4  # the newest that every supported Python writes by default or can read
+PROTOCOL_OF_BLOCKS = 3  # the newest that numbers what it remembers, so that each block can begin again with 0
+START_OF_BLOCK = 5  # bytes of a pickled list before its items: protocol, empty list, remember as 0
+READ = 1 << 16  # bytes at a time
 MAX_FIELDS = 16  # of one object; otherwise one large state, used for many objects, is copied into each
 
 
@@ -39,10 +46,37 @@ def dumps(value: Any, classes: Sequence[type]) -> bytes:
     becomes a reference to the first. Here the value is first rebuilt so that equal texts are always one
     object and containers never are; linear in the size of the value.
     """
+    return _dumped(value, classes, PROTOCOL)
+
+
+def parts_of(blocks: Iterable[list[Any]], classes: Sequence[type]) -> Iterator[bytes]:
+    """Pickles the list that consists of `blocks`, one after the other; equal blocks give equal bytes.
+
+    A single block is pickled as `dumps` does it. Several are written without references from one to another, so
+    whoever reads them can forget each before the next.
+    """
+    waiting: list[Any] = []
+    single = True
+    for number, block in enumerate(blocks):
+        if number == 1:
+            single = False
+            yield pickle.PROTO + bytes([PROTOCOL_OF_BLOCKS]) + pickle.EMPTY_LIST
+        if number:
+            yield _items(waiting, classes)
+        waiting = block
+    yield dumps(waiting, classes) if single else _items(waiting, classes) + pickle.STOP
+
+
+def _items(block: list[Any], classes: Sequence[type]) -> bytes:
+    """The instructions that append the items of `block` to a list."""
+    return _dumped(block, classes, PROTOCOL_OF_BLOCKS)[START_OF_BLOCK:-1]
+
+
+def _dumped(value: Any, classes: Sequence[type], protocol: int) -> bytes:
     # The pickler also writes these names: a text that equals one of them must be that very object.
     names = [name for cls in classes for name in (cls.__module__, cls.__qualname__, *_field_names(cls))]
     buffer = io.BytesIO()
-    pickle.Pickler(buffer, PROTOCOL).dump(_rebuilt(value, {name: name for name in names}))
+    pickle.Pickler(buffer, protocol).dump(_rebuilt(value, {name: name for name in names}))
     return buffer.getvalue()
 
 
@@ -70,17 +104,59 @@ def loads(data: bytes, classes: Sequence[type]) -> Any:
         PickleRefused: any other class or function is named, an instruction is not one of those that plain
             dataclasses need, or the bytes are not one whole pickle.
     """
-    if data[:1] != pickle.PROTO:
+    machine = _machine(io.BytesIO(data), len(data), classes)
+    with _explained(machine):
+        for _ in machine.run():
+            pass
+        return machine.result()
+
+
+def items_of(file: BinaryIO, size: int, classes: Sequence[type]) -> Iterator[list[Any]]:
+    """The items of the list pickled in `file`, which has `size` bytes: as in `loads`, but some at a time.
+
+    A standard pickler lets 1,000 items at most follow each other. What it remembers for later references stays in
+    memory: of an ordinary pickle all of it, of `parts_of` one block.
+
+    Raises:
+        PickleRefused: as `loads`, when it comes to that place; or if the value is no list.
+    """
+    machine = _machine(file, size, classes, outermost=True)
+    with _explained(machine):
+        yield from machine.run()
+        left = machine.result()
+    if type(left) is not list:
+        raise NoList(left)
+    if machine.given is not None and (left or left is not machine.given):
+        raise PickleRefused("is damaged: what was appended to its list is not all that it holds")
+    if left:
+        yield left
+
+
+class NoList(PickleRefused):
+    """A whole pickle, but its `value` is no list."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("is no list")
+        self.value = value
+
+
+def _machine(file: BinaryIO, size: int, classes: Sequence[type], outermost: bool = False) -> "_Machine":
+    names = {f"{module}.{cls.__name__}" for cls in classes for module in (cls.__module__, "__main__")}
+    machine = _Machine(file, size, names, outermost)
+    if machine.peek() != pickle.PROTO:
         raise PickleRefused(
             "is not a pickle, or was saved with an old pickle protocol (0 or 1); "
             "save it again with pickle.dump(entries, file, protocol=4)"
         )
-    names = {f"{module}.{cls.__name__}" for cls in classes for module in (cls.__module__, "__main__")}
-    machine = _Machine(data, names)
+    return machine
+
+
+@contextmanager
+def _explained(machine: "_Machine") -> Iterator[None]:
     try:
-        return machine.run()
+        yield
     except (LookupError, ValueError, TypeError, AttributeError, struct.error) as error:
-        raise PickleRefused(f"is damaged near byte {machine.at}: not a valid pickle") from error
+        raise PickleRefused(f"is damaged near byte {machine.place}: not a valid pickle") from error
 
 
 class _Class:
@@ -91,51 +167,81 @@ class _Class:
 
 
 class _Machine:
-    """The state of one `loads`: position, stack, marks (stack heights) and memo."""
+    """The state of one reading: what is read, stack, marks (stack heights) and memo.
 
-    def __init__(self, data: bytes, classes: Set[str]) -> None:
-        self.data = data
-        self.at = 0
+    With `outermost`, what is appended to a list that stands alone on the stack is given away instead.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, classes: Set[str], outermost: bool = False) -> None:
+        self.file, self.size = file, size
+        self.data = b""  # a part of the file,
+        self.start = 0  # which begins here;
+        self.at = 0  # the next byte in it
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
         self.classes = classes
+        self.outermost = outermost
+        self.ready: list[Any] = []
+        self.given: list[Any] | None = None  # the list whose items were given away
 
-    def run(self) -> Any:
-        data, steps, stop = self.data, _STEPS, pickle.STOP[0]
-        while self.at < len(data):
-            code = data[self.at]
+    @property
+    def place(self) -> int:
+        """The number of the next byte."""
+        return self.start + self.at
+
+    def run(self) -> Iterator[list[Any]]:
+        steps, stop = _STEPS, pickle.STOP[0]
+        while self.at < len(self.data) or self.more(1):
+            code = self.data[self.at]
             self.at += 1
             if code == stop:
-                return self.result()
+                return
             step = steps.get(code)
             if step is None:
-                raise PickleRefused(_refusal(code, self.at - 1))
+                raise PickleRefused(_refusal(code, self.place - 1))
             step(self)
-        raise PickleRefused(f"ends too early, at byte {len(data)}: it was cut off")
+            if self.ready:
+                ready, self.ready = self.ready, []
+                yield ready
+        raise PickleRefused(f"ends too early, at byte {self.size}: it was cut off")
 
     def result(self) -> Any:
         [value] = self.stack
-        if self.at != len(self.data):
-            raise PickleRefused(f"goes on after its end at byte {self.at}: it must hold one pickle")
+        if self.place != self.size:
+            raise PickleRefused(f"goes on after its end at byte {self.place}: it must hold one pickle")
         return value
+
+    def peek(self) -> bytes:
+        self.more(1)
+        return self.data[:1]
+
+    def more(self, size: int) -> bool:
+        """Whether there are `size` more bytes; `data` then has them."""
+        if size > self.size - self.place:
+            return False
+        rest = self.data[self.at :]
+        self.start += self.at
+        self.data, self.at = rest + self.file.read(max(READ, size - len(rest))), 0
+        return len(self.data) >= size
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes; a size beyond the end of the file is refused before anything is copied."""
-        end = self.at + size
-        if end > len(self.data):
+        if self.at + size > len(self.data) and not self.more(size):
             raise PickleRefused(
-                f"ends too early: {size} more bytes are announced at byte {self.at}, {len(self.data)} exist"
+                f"ends too early: {size} more bytes are announced at byte {self.place}, {self.size} exist"
             )
-        taken = self.data[self.at : end]
-        self.at = end
+        taken = self.data[self.at : self.at + size]
+        self.at += size
         return taken
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "little")
 
     def line(self) -> str:
-        end = self.data.index(b"\n", self.at)
+        while (end := self.data.find(b"\n", self.at)) < 0:
+            if len(self.data) - self.at > READ or not self.more(len(self.data) - self.at + 1):
+                raise ValueError("a name without end")
         return self.take(end + 1 - self.at)[:-1].decode()
 
     def since_mark(self) -> list[Any]:
@@ -149,8 +255,8 @@ class _Machine:
             raise PickleRefused(f"has pickle protocol {version}; protocols 2 to 5 can be read")
 
     def frame(self) -> None:
-        if (size := self.number(8)) > len(self.data) - self.at:
-            raise PickleRefused(f"ends too early: a frame of {size} bytes is announced at byte {self.at}")
+        if (size := self.number(8)) > self.size - self.place:
+            raise PickleRefused(f"ends too early: a frame of {size} bytes is announced at byte {self.place}")
 
     def mark(self) -> None:
         self.marks.append(len(self.stack))
@@ -162,9 +268,13 @@ class _Machine:
         self.extend(self.since_mark())
 
     def extend(self, items: list[Any]) -> None:
-        if type(self.stack[-1]) is not list:
+        last = self.stack[-1]
+        if type(last) is not list:
             raise TypeError("append to something that is not a list")
-        self.stack[-1].extend(items)
+        if self.outermost and len(self.stack) == 1 and not self.marks:
+            self.given, self.ready = last, items
+        else:
+            last.extend(items)
 
     def setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -194,7 +304,7 @@ class _Machine:
         if name not in self.classes:
             allowed = ", ".join(sorted(self.classes))
             raise PickleRefused(
-                f"names {name[:100]!r} near byte {self.at}; only {allowed} may be named, nothing was run"
+                f"names {name[:100]!r} near byte {self.place}; only {allowed} may be named, nothing was run"
             )
         self.stack.append(_Class(name.rpartition(".")[2]))
 
@@ -208,10 +318,12 @@ class _Machine:
         state, record = self.stack.pop(), self.stack[-1]
         if type(state) is not dict or not isinstance(record, Record):
             raise PickleRefused(
-                f"holds an object near byte {self.at} that is not a plain dataclass (one with slots, perhaps)"
+                f"holds an object near byte {self.place} that is not a plain dataclass (one with slots, perhaps)"
             )
         if len(state) > MAX_FIELDS:
-            raise PickleRefused(f"holds an object near byte {self.at} with {len(state)} fields: no entry has so many")
+            raise PickleRefused(
+                f"holds an object near byte {self.place} with {len(state)} fields: no entry has so many"
+            )
         record.update(state)
 
     def put(self, size: int) -> None:

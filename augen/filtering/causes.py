@@ -20,9 +20,10 @@ whose reasoning is dropped stays with its program alone, if nothing is wrong wit
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 
 from augen.answers import parse_answer
 from augen.core.errors import AugenError
@@ -92,14 +93,30 @@ class Rules:
     held_out: NearDuplicates | None  # the dev and test questions; None: near-duplicates are not looked for
 
 
-QuestionKey = tuple[str, str, tuple[str, ...]]
-RightAnswers = Mapping[QuestionKey, str | None]
-Authors = AbstractSet[tuple[QuestionKey, str | None]]
-Seen = dict[str, tuple[str, set[str]]]  # by text: the first problem that has it, and the questions with it there
+Digest = bytes  # of texts, which are not kept
+RightAnswers = Mapping[Digest, str | None]
+Authors = AbstractSet[Digest]
 Fault = tuple[str, str]  # cause, detail for the report
 
 
-def right_answers(entries: Iterable[Entry]) -> dict[QuestionKey, str | None]:
+@dataclass
+class Seen:
+    """Of which texts (a reasoning, a program) which problem was the first to have one, and for which questions."""
+
+    first: dict[Digest, str] = field(default_factory=dict)
+    rows: set[Digest] = field(default_factory=set)
+
+
+def digest_of(*parts: object) -> Digest:
+    """What stands for `parts` in memory. Other parts have other digests, for all that can be expected of 16 bytes.
+
+    >>> digest_of("甲", "乙") == digest_of("甲", "乙"), digest_of("甲乙") == digest_of("甲", "乙")
+    (True, False)
+    """
+    return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def right_answers(entries: Iterable[Entry]) -> dict[Digest, str | None]:
     """The answer of every question, by problem id, question and options.
 
     Not by position: a file of wrong reasonings may lack questions or have several reasonings for one.
@@ -107,23 +124,26 @@ def right_answers(entries: Iterable[Entry]) -> dict[QuestionKey, str | None]:
     return {_key(entry, item): item.answer for entry in entries for item in entry.questions}
 
 
-def authors_by_question(entries: Iterable[Entry]) -> set[tuple[QuestionKey, str | None]]:
+def authors_by_question(entries: Iterable[Entry]) -> set[Digest]:
     """Each question with each author of a reasoning for it."""
-    return {(_key(entry, item), item.author) for entry in entries for item in entry.questions if item.reasoning}
+    return {
+        digest_of(_key(entry, item), item.author) for entry in entries for item in entry.questions if item.reasoning
+    }
 
 
-def _key(entry: Entry, item: QuestionItem) -> QuestionKey:
-    return entry.id, item.question, tuple(item.options)
+def _key(entry: Entry, item: QuestionItem) -> Digest:
+    return digest_of(entry.id, item.question, *item.options)
 
 
 def filter_entries(
-    entries: Sequence[Entry],
+    entries: Iterable[Entry],
     rules: Rules,
+    account: FilterAccount,
     right: RightAnswers | None = None,
     unpaired: Authors | None = None,
     seen: Seen | None = None,
-) -> tuple[list[Entry], FilterAccount]:
-    """The entries with only those questions that may be trained on, and the account of the others.
+) -> Iterator[Entry]:
+    """The entries with only those questions that may be trained on; `account` counts these and the others.
 
     A file of wrong reasonings comes with the `right` answers of its questions (see `right_answers`); its
     ``item.answer`` is the wrong letter that was asked for. A file of a generator's own right samples comes with the
@@ -132,9 +152,7 @@ def filter_entries(
     holds what was kept of earlier files; what is kept of this one is added. Entries that lose all their questions
     vanish; the input is not changed. Raises AugenError if `right` lacks a question.
     """
-    account = FilterAccount()
-    kept: list[Entry] = []
-    seen = {} if seen is None else seen
+    seen = Seen() if seen is None else seen
     for entry in entries:
         items: list[QuestionItem] = []
         for index, item in enumerate(entry.questions):
@@ -154,8 +172,7 @@ def filter_entries(
             items.append(item)
             _remember(entry, item, seen)
         if items:
-            kept.append(replace(entry, questions=items))
-    return kept, account
+            yield replace(entry, questions=items)
 
 
 def _faults(
@@ -165,7 +182,7 @@ def _faults(
     never made."""
     yield from _reasoning_faults(entry, item, right)
     yield from _question_faults(entry, item, rules, seen)
-    if unpaired is not None and (_key(entry, item), item.author) not in unpaired:
+    if unpaired is not None and digest_of(_key(entry, item), item.author) not in unpaired:
         yield "unbalanced", "no wrong text of this author was kept, or another right one of it was"
 
 
@@ -223,15 +240,17 @@ def _repeats(entry: Entry, item: QuestionItem, seen: Seen) -> str | None:
     """
     if not (text := item.reasoning or item.program):
         return None
-    first, rows = seen.get(normal(text), (origin(entry.id), set()))
-    repeated = first != origin(entry.id) or normal(question_text(entry.problem, item)) in rows
-    return first if repeated else None
+    own, question = origin(entry.id), normal(question_text(entry.problem, item))
+    text = normal(text)
+    first = seen.first.get(digest_of(text), own)
+    return first if first != own or digest_of(text, question) in seen.rows else None
 
 
 def _remember(entry: Entry, item: QuestionItem, seen: Seen) -> None:
-    for text in filter(None, (item.reasoning, item.program)):
-        _, rows = seen.setdefault(normal(text), (origin(entry.id), set()))
-        rows.add(normal(question_text(entry.problem, item)))
+    question = normal(question_text(entry.problem, item))
+    for text in map(normal, filter(None, (item.reasoning, item.program))):
+        seen.first.setdefault(digest_of(text), origin(entry.id))
+        seen.rows.add(digest_of(text, question))
 
 
 def question_text(problem: str, item: QuestionItem) -> str:

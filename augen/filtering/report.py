@@ -1,21 +1,21 @@
 """``reports/data.md``: what the training data are, where they come from, and what was dropped. Pure.
 
-The same inputs give the same page, byte for byte.
+The same inputs give the same page, byte for byte. Entries are counted as they pass (`Passed`) and not kept.
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any
 
 from tabulate import tabulate
 
 from augen.core.terminal import visible
-from augen.entries import Entry, QuestionItem, letter_of, origin
+from augen.entries import Entry, letter_of, origin
 from augen.entries.reasoned import FILES, RIGHT_FILES, WRONG_FILES
-from augen.filtering.causes import CAUSES, FilterAccount
+from augen.filtering.causes import CAUSES, FilterAccount, digest_of
 
 PAIRS = 20  # rewritten problems that are shown beside their originals
 PAIR_LINES = 4  # changed lines of each
@@ -25,7 +25,46 @@ PROGRAM_FILES = ("entries", "entries_aug")  # whose programs are learned
 _PLAIN_NAME = re.compile(r"\w[\w .,:;/@+~#()-]*")  # nothing in it is Markdown
 SYNTHETIC = "synthetic_"  # how the ids of added puzzles begin
 
-Files = Mapping[str, Sequence[Entry]]  # by the names of `FILES`
+
+@dataclass
+class Passed:
+    """What the page says about entries, counted as they pass; `pairs`: also which questions each author has."""
+
+    pairs: bool = False
+    problems: int = 0
+    options: Counter[int] = field(default_factory=Counter)  # questions by their number
+    answers: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)  # reasonings by author
+    programs: int = 0
+    questions_of: dict[str, set[bytes]] = field(default_factory=dict)  # by author: those with a reasoning
+    lengths: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def of(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """The entries as they come."""
+        for entry in entries:
+            self.add(entry)
+            yield entry
+
+    def add(self, entry: Entry) -> None:
+        self.problems += 1
+        self.lengths["problem"][len(entry.problem)] += 1
+        for item in entry.questions:
+            self.options[len(item.options)] += 1
+            self.lengths["question"][len("\n".join([item.question, *item.options]))] += 1
+            if item.answer:
+                self.answers[item.answer] += 1
+            if item.program:
+                self.programs += 1
+                self.lengths["program"][len(item.program)] += 1
+            if item.reasoning:
+                author = item.author or "unknown"
+                self.written[author] += 1
+                self.lengths["reasoning"][len(item.reasoning)] += 1
+                if self.pairs:
+                    self.questions_of.setdefault(author, set()).add(digest_of(entry.problem, item.question))
+
+
+Files = Mapping[str, Passed]  # by the names of `FILES`
 
 
 @dataclass(frozen=True)
@@ -33,12 +72,14 @@ class Data:
     """What the page is made from: entries before and after the filter, its accounts, and what the stages counted."""
 
     reasoned: Files
-    kept: Files
+    kept: Files  # with `pairs`
     accounts: Mapping[str, FilterAccount]
-    dev: Sequence[Entry]
-    test: Sequence[Entry]
+    synthetic: Passed
+    dev: Passed
+    test: Passed
     rewriting: Mapping[str, Any]  # reports/translate.json
     shuffling: Mapping[str, int]  # questions by outcome; empty: shuffling is off
+    copies: Sequence[tuple[Entry, Entry]]  # rewritten problems to show, each with its original
 
 
 def page(data: Data) -> str:
@@ -48,60 +89,67 @@ def page(data: Data) -> str:
 
 
 def _sizes(data: Data) -> str:
-    problems = data.reasoned["entries"]
-    synthetic = [entry for entry in problems if entry.id.startswith(SYNTHETIC)]
     rows = []
-    for name, entries in (
-        ("to train on", problems),
-        ("of these, solver-verified puzzles that were added", synthetic),
+    for name, passed in (
+        ("to train on", data.reasoned["entries"]),
+        ("of these, solver-verified puzzles that were added", data.synthetic),
         ("rewritten copies", data.reasoned["entries_aug"]),
         ("dev", data.dev),
         ("test", data.test),
     ):
-        counts = Counter(len(item.options) for item in _items(entries))
-        options = ", ".join(f"{n}: {count:,}" for n, count in sorted(counts.items()))
-        rows.append((name, f"{len(entries):,}", f"{counts.total():,}", options))
+        options = ", ".join(f"{n}: {count:,}" for n, count in sorted(passed.options.items()))
+        rows.append((name, f"{passed.problems:,}", f"{passed.options.total():,}", options))
     return _section("Sizes", rows, ("", "problems", "questions", "questions by number of options"))
 
 
 def _answers(data: Data) -> str:
     rows = []
     shown = {"to train on": data.reasoned["entries"], "dev": data.dev}
-    shown |= {f"kept: {FILES[name]}": entries for name, entries in data.kept.items()}
-    width = max((len(item.options) for entries in shown.values() for item in _items(entries)), default=2)
-    for name, entries in shown.items():
-        counts = Counter(item.answer for item in _items(entries) if item.answer)
-        total = counts.total()
-        shares = [f"{counts[letter_of(i)] / total:.1%}" if total else "" for i in range(width)]
+    shown |= {f"kept: {FILES[name]}": passed for name, passed in data.kept.items()}
+    width = max((options for passed in shown.values() for options in passed.options), default=2)
+    for name, passed in shown.items():
+        total = passed.answers.total()
+        shares = [f"{passed.answers[letter_of(i)] / total:.1%}" if total else "" for i in range(width)]
         rows.append((name, f"{total:,}", *shares))
     letters = [letter_of(i) for i in range(width)]
     return _section("Answers", rows, ("", "answers", *letters))
 
 
 def _lengths(data: Data) -> str:
-    rights = [entry for name in RIGHT_FILES for entry in data.kept[name]]
-    wrongs = [entry for name in WRONG_FILES for entry in data.kept[name]]
-    problems = data.reasoned["entries"]
+    problems = data.reasoned["entries"].lengths
     lengths = {
-        "problem": [len(entry.problem) for entry in problems],
-        "question and options": [len("\n".join([i.question, *i.options])) for i in _items(problems)],
-        "right reasoning, kept": [len(item.reasoning) for item in _items(rights) if item.reasoning],
-        "wrong reasoning, kept": [len(item.reasoning) for item in _items(wrongs) if item.reasoning],
-        "program, kept": [len(i.program) for name in PROGRAM_FILES for i in _items(data.kept[name]) if i.program],
+        "problem": problems["problem"],
+        "question and options": problems["question"],
+        "right reasoning, kept": _together(data.kept, RIGHT_FILES, "reasoning"),
+        "wrong reasoning, kept": _together(data.kept, WRONG_FILES, "reasoning"),
+        "program, kept": _together(data.kept, PROGRAM_FILES, "program"),
     }
-    rows = [
-        (name, f"{median(found):.0f}", f"{sorted(found)[int(0.9 * (len(found) - 1))]:,}", f"{max(found):,}")
-        for name, found in lengths.items()
-        if found
-    ]
+    rows = []
+    for name, counts in lengths.items():
+        if (last := counts.total() - 1) >= 0:
+            median = (_at(counts, last // 2) + _at(counts, (last + 1) // 2)) / 2
+            rows.append((name, f"{median:.0f}", f"{_at(counts, int(0.9 * last)):,}", f"{max(counts):,}"))
     return _section("Lengths", rows, ("characters", "median", "90 % are at most", "longest"))
+
+
+def _together(files: Files, names: Iterable[str], kind: str) -> Counter[int]:
+    return sum((files[name].lengths[kind] for name in names), Counter[int]())
+
+
+def _at(counts: Counter[int], place: int) -> int:
+    """The value at that place, from 0, of all values in ascending order."""
+    for value, count in sorted(counts.items()):
+        place -= count
+        if place < 0:
+            return value
+    raise IndexError(place)
 
 
 def _yields(data: Data) -> str:
     rows = []
     for name, title in FILES.items():
         asked, kept = data.accounts[name].questions, data.accounts[name].kept
-        written = sum(1 for item in _items(data.reasoned[name]) if item.reasoning)
+        written = data.reasoned[name].written.total()
         rows.append((title, f"{asked:,}", f"{written:,}", _share(written, asked), f"{kept:,}", _share(kept, written)))
     headers = ("reasonings", "questions", "written", "", "kept", "of those written")
     return f"{_section('Yields', rows, headers)}\n\n{_programs(data)}"
@@ -109,30 +157,28 @@ def _yields(data: Data) -> str:
 
 def _programs(data: Data) -> str:
     """How many programs there are, and how many of them are all that is left of their question."""
-    kept = sum(1 for name in PROGRAM_FILES for item in _items(data.kept[name]) if item.program)
+    kept = sum(data.kept[name].programs for name in PROGRAM_FILES)
     alone = sum(data.accounts[name].programs for name in PROGRAM_FILES)
     return f"Programs to learn from: {kept:,}, of these {alone:,} of questions whose reasoning was dropped."
 
 
 def _authors(data: Data) -> str:
     """How many right and wrong texts each author has, and for how many questions both."""
-    texts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
-    questions: dict[bool, set[tuple[str, str, str]]] = {True: set(), False: set()}
-    for name, entries in data.kept.items():
-        right = name in RIGHT_FILES
-        for entry in entries:
-            for item in entry.questions:
-                if not item.reasoning:  # kept for its program
-                    continue
-                author = item.author or "unknown"
-                texts[right][author] += 1
-                questions[right].add((author, entry.problem, item.question))
-    both = Counter(author for author, *_ in questions[True] & questions[False])
+    texts = [sum((data.kept[name].written for name in names), Counter[str]()) for names in (RIGHT_FILES, WRONG_FILES)]
     rows = [
-        (_name(author), f"{texts[True][author]:,}", f"{texts[False][author]:,}", f"{both[author]:,}")
-        for author in sorted(texts[True] | texts[False])
+        (_name(author), f"{texts[0][author]:,}", f"{texts[1][author]:,}", f"{_with_both(data.kept, author):,}")
+        for author in sorted(texts[0] | texts[1])
     ]
     return _section("Authors", rows, ("kept texts by", "right", "wrong", "questions with both"))
+
+
+def _with_both(kept: Files, author: str) -> int:
+    """For how many questions there are a right and a wrong text by `author`."""
+    right, wrong = (
+        set[bytes]().union(*(kept[name].questions_of.get(author, ()) for name in names))
+        for names in (RIGHT_FILES, WRONG_FILES)
+    )
+    return len(right & wrong)
 
 
 def _dropped(data: Data) -> str:
@@ -171,18 +217,32 @@ def _rewriting(data: Data) -> str:
             if example["after"]:
                 shown = f"\n\n```diff\n{_difference(example['before'], example['after'])}\n```"
             parts.append(f"`{cause}`, {_name(example['problem'])}, {example['text']}{shown}")
-    parts += _pairs(data.reasoned["entries"], data.reasoned["entries_aug"])
+    parts += _pairs(data.copies)
     return "\n\n".join(parts)
 
 
-def _pairs(originals: Sequence[Entry], copies: Sequence[Entry]) -> list[str]:
-    """Up to `PAIRS` copies, spread over the file, each as a diff of its lines against the original."""
-    by_id = {entry.id: entry for entry in originals}
-    there = [copy for copy in copies if origin(copy.id) in by_id]
-    chosen = [there[i * len(there) // PAIRS] for i in range(PAIRS)] if len(there) > PAIRS else there
+def chosen_copies(
+    ids: AbstractSet[str], originals: Callable[[], Iterable[Entry]], copies: Callable[[], Iterable[Entry]]
+) -> list[tuple[Entry, Entry]]:
+    """Up to `PAIRS` copies, spread over those whose original is there too, each with that one.
+
+    `ids` are those of `originals`, which are gone through once, and the copies twice.
+    """
+    places = [place for place, copy in enumerate(copies()) if origin(copy.id) in ids]
+    if len(places) > PAIRS:
+        places = [places[i * len(places) // PAIRS] for i in range(PAIRS)]
+    wanted = set(places)
+    chosen = [copy for place, copy in enumerate(copies()) if place in wanted]
+    names = {origin(copy.id) for copy in chosen}
+    by_id = {entry.id: entry for entry in originals() if entry.id in names} if names else {}
+    return [(copy, by_id[origin(copy.id)]) for copy in chosen]
+
+
+def _pairs(copies: Sequence[tuple[Entry, Entry]]) -> list[str]:
+    """Each copy as a diff of its lines against the original."""
     shown = []
-    for copy in chosen:
-        before, after = ("\n".join(_texts(entry)) for entry in (by_id[origin(copy.id)], copy))
+    for copy, original in copies:
+        before, after = ("\n".join(_texts(entry)) for entry in (original, copy))
         shown.append(f"{_name(copy.id)}\n\n```diff\n{_difference(before, after)}\n```")
     return ["### Before and after", *shown] if shown else []
 
@@ -211,10 +271,6 @@ def _window(line: str, at: int) -> str:
     start = max(0, min(at - LINE_CHARS // 4, len(line) - LINE_CHARS))
     part = visible(line[start : start + LINE_CHARS])
     return f"{'…' if start else ''}{part}{'…' if start + LINE_CHARS < len(line) else ''}"
-
-
-def _items(entries: Iterable[Entry]) -> list[QuestionItem]:
-    return [item for entry in entries for item in entry.questions]
 
 
 def _share(part: int, whole: int) -> str:

@@ -5,7 +5,7 @@ wording that it never saw, so fine-tuning on them has something to gain.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -48,9 +48,14 @@ def puzzle_entries(
     Ids are ``<prefix>_<number>_<family>``; the families take turns in the given order. With ``library=False`` the
     programs have their rules written out.
     """
+    return list(stream_puzzles(count, seed, prefix, families, library))
+
+
+def stream_puzzles(count: int, seed: str, prefix: str, families: Sequence[str], library: bool) -> Iterator[Entry]:
+    """As `puzzle_entries`, one at a time."""
     rng = Random(f"dataset {seed}")
-    puzzles = [
-        make(
+    for i in range(count):
+        puzzle = make(
             family := families[i % len(families)],
             rng,
             difficulty=rng.choice(DIFFICULTIES),
@@ -58,15 +63,8 @@ def puzzle_entries(
             questions=rng.choice(QUESTIONS),
             entry_id=f"{prefix}_{i:04d}_{family}",
         )
-        for i in range(count)
-    ]
-    return [
-        replace(
-            puzzle.entry,
-            questions=[replace(q, program=puzzle.program(i, library)) for i, q in enumerate(puzzle.entry.questions)],
-        )
-        for puzzle in puzzles
-    ]
+        items = enumerate(puzzle.entry.questions)
+        yield replace(puzzle.entry, questions=[replace(q, program=puzzle.program(n, library)) for n, q in items])
 
 
 def as_raw(entries: list[Entry], *, answers: bool) -> list[Entry]:

@@ -5,14 +5,16 @@ searches are all stored does not even load the embedder.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Collection, Sequence
-from functools import cached_property
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from uuid import uuid4
+from typing import Literal, get_args, overload
+
+import numpy as np
 
 from augen.core import params
+from augen.core.arrays import Bools, Floats, Ints
 from augen.core.errors import AugenError
 from augen.entries import Question
 from augen.prompts.sections import Example, query_text
@@ -21,41 +23,29 @@ from augen.store.responses import Store, request_key
 
 Kind = Literal["reasoning", "program"]  # what worked examples must have
 
-BATCH = 4_000  # rows added to Chroma at a time
-SEARCHED = 1_000  # candidates that Chroma looks at for a query: enough to find the very nearest of some thousand rows
+ROWS, QUERIES = 16_384, 256  # compared at a time
+ROUNDING = 4e-6  # more than float32 is off, and than distances are rounded by
+BLOCK = 10_000  # questions whose searches are looked up in the store together
+DIGITS = 6  # of distances: what differs by less is equally near
 
 
 class Retriever:
-    """Finds the k most similar rows of an index for each of many questions.
+    """Finds the k most similar rows of an index for each of many questions: exactly, by comparing all of them.
 
-    The vectors of the index go into an in-memory Chroma; nothing but the questions is embedded.
+    Nothing but the questions is embedded. Of an index on the disk, only a block of vectors is in memory.
     """
 
     def __init__(self, rows: Sequence[IndexRow], vectors: Vectors, embedder: Embedder) -> None:
         self._rows, self._vectors, self._embedder = rows, vectors, embedder
-        self._per_origin = Counter(row.origin for row in rows)
-
-    @cached_property
-    def _chroma(self) -> Any:
-        """Filled at the first search: where no example is asked for, Chroma is not even imported."""
-        import chromadb
-        from langchain_chroma import Chroma
-
-        client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
-        name = f"index-{uuid4().hex}"  # in-memory clients of one process share their collections
-        collection = client.create_collection(
-            name, configuration={"hnsw": {"space": "cosine", "ef_search": SEARCHED, "num_threads": 1}}
-        )
-        for start in range(0, len(self._rows), BATCH):
-            part = self._rows[start : start + BATCH]
-            numbers = range(start, start + len(part))
-            collection.add(
-                ids=[str(number) for number in numbers],
-                embeddings=self._vectors[start : start + len(part)],
-                documents=[row.question for row in part],
-                metadatas=[{"row": number, "origin": row.origin} for number, row in zip(numbers, part, strict=True)],
-            )
-        return Chroma(name, embedding_function=self._embedder.model, client=client)
+        self._origins: dict[str, int] = {}
+        self._having: dict[str, Bools] = {kind: np.zeros(len(rows), np.bool_) for kind in get_args(Kind)}
+        origins = np.empty(len(rows), np.int32)
+        for number, row in enumerate(rows):
+            origins[number] = self._origins.setdefault(row.origin, len(self._origins))
+            for kind, having in self._having.items():
+                having[number] = bool(getattr(row, kind))
+        self._by_origin = np.argsort(origins, kind="stable")
+        self._starts = np.searchsorted(origins[self._by_origin], np.arange(len(self._origins) + 1))
 
     def examples(self, questions: Sequence[Question], k: int, kind: Kind = "reasoning") -> list[list[Example]]:
         """For each question up to `k` examples that have a `kind`, the most similar last.
@@ -67,8 +57,7 @@ class Retriever:
 
     def nearest(self, questions: Sequence[Question], k: int, kind: Kind = "reasoning") -> list[list[int]]:
         """As `examples`, but row numbers, the most similar first."""
-        usable = {number for number, row in enumerate(self._rows) if getattr(row, kind)}
-        if k == 0 or not usable:
+        if k == 0 or not self._having[kind].any():
             return [[] for _ in questions]
         vectors = self._embedder.embed_queries([query_text(question.problem, question.item) for question in questions])
         if questions and vectors.shape[1] != self._vectors.shape[1]:
@@ -76,42 +65,75 @@ class Retriever:
                 f"models/index: its vectors have {self._vectors.shape[1]} dimensions, those of {self._embedder.name} "
                 f"{vectors.shape[1]}: another embedder made it; run `dvc repro index`"
             )
-        return [
-            self._nearest(vector, question.origin, k, usable)
-            for vector, question in zip(vectors, questions, strict=True)
-        ]
+        found = []
+        for start in range(0, len(questions), QUERIES):
+            part = slice(start, start + QUERIES)
+            own = [self._of(question.origin) for question in questions[part]]
+            found += self._nearest(vectors[part], own, k, self._having[kind])
+        return found
 
-    def _nearest(self, vector: Vectors, own: str, k: int, usable: Collection[int]) -> list[int]:
-        """Numbers of `usable` rows, nearest first, none of the problem `own`.
+    def _of(self, origin: str) -> Ints:
+        """The numbers of the rows of a problem, in ascending order."""
+        number = self._origins.get(origin)
+        if number is None:
+            return self._by_origin[:0]
+        return self._by_origin[self._starts[number] : self._starts[number + 1]]
 
-        Which of several equally near rows Chroma returns is up to chance. So it is asked for more than `k`, until
-        the last one returned is farther away than the k-th usable one.
-        """
-        # The rows of `own` are fetched too and removed here: a query with Chroma's own filter slows down as the index
-        # grows (docs/SCALE.md).
-        own_rows = self._per_origin[own]
-        others = len(self._rows) - own_rows
-        asked = k
-        while others:
-            asked = min(2 * asked, others)
-            found = self._chroma.similarity_search_by_vector_with_relevance_scores(
-                [float(x) for x in vector], k=asked + own_rows
-            )
-            ranked = sorted(
-                (round(distance, 6), int(doc.metadata["row"]))
-                for doc, distance in found
-                if doc.metadata["origin"] != own
-            )
-            found_usable = [(distance, row) for distance, row in ranked if row in usable]
-            settled = len(found_usable) >= k and ranked[-1][0] > found_usable[k - 1][0]
-            if settled or len(ranked) < asked or asked == others:
-                return [row for _, row in found_usable[:k]]
-        return []
+    def _nearest(self, queries: Vectors, own: Sequence[Ints], k: int, usable: Bools) -> list[list[int]]:
+        """Numbers of `usable` rows, nearest first, none of those of its `own` problem, for each of `queries` (Q, D)."""
+        best = Nearest(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+        limit = np.full(len(queries), -np.inf)  # below which no row is among the nearest k
+        for start in range(0, len(self._rows), ROWS):
+            rows = np.asarray(self._vectors[start : start + ROWS])
+            similar = queries @ rows.T
+            similar[:, ~usable[start : start + ROWS]] = -np.inf
+            for query, numbers in enumerate(own):
+                inside = numbers[(numbers >= start) & (numbers < start + ROWS)]
+                similar[query, inside - start] = -np.inf
+            if k < len(rows) and np.isinf(limit).any():
+                limit = np.maximum(limit, np.partition(similar, -k, axis=1)[:, -k] - ROUNDING)
+            asking, row = np.nonzero((similar >= limit[:, None]) & (similar > -np.inf))
+            best = best.with_others(Nearest(_distances(queries[asking], rows[row]), start + row, asking), k)
+            limit = np.maximum(limit, best.limits(len(queries), k))
+        return [best.row[best.query == query].tolist() for query in range(len(queries))]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Rows and how far they are from a query (all (N,)), by query, then by distance, then by row."""
+
+    distance: Floats
+    row: Ints
+    query: Ints
+
+    def with_others(self, others: "Nearest", k: int) -> "Nearest":
+        """These and `others`, at most `k` of each query."""
+        distance, row, query = (np.concatenate([getattr(each, name) for each in (self, others)]) for name in vars(self))
+        order = np.lexsort((row, distance, query))
+        query = query[order]
+        place = np.arange(len(query)) - np.searchsorted(query, query)  # among those of its query
+        kept = place < k
+        return Nearest(distance[order][kept], row[order][kept], query[kept])
+
+    def limits(self, queries: int, k: int) -> Floats:
+        """(Q,) the similarity below which no further row is among the nearest `k`; -inf where there are fewer yet."""
+        last = np.searchsorted(self.query, np.arange(queries), side="right") - 1
+        full = np.bincount(self.query, minlength=queries) == k
+        return (
+            np.where(full, 1 - self.distance[last] - ROUNDING, -np.inf)
+            if len(self.query)
+            else np.full(queries, -np.inf)
+        )
+
+
+def _distances(a: Vectors, b: Vectors) -> Floats:
+    """(N,) of each pair: the same for a pair whatever stands beside it, unlike the products of matrices."""
+    return np.round(1 - np.einsum("ij,ij->i", a, b, dtype=np.float64), DIGITS)
 
 
 def stored_examples(
     index: Path, rag: params.Rag, questions: Sequence[Question], k: int, store: Store, kind: Kind = "reasoning"
-) -> list[list[Example]]:
+) -> Sequence[Sequence[Example]]:
     """As `Retriever.examples`, for the index in the folder `index`, which was made with the embedder of `rag`.
 
     The key of a search is made of the bytes of the index (another embedder writes other bytes), the embedder's name
@@ -119,11 +141,13 @@ def stored_examples(
     Raises AugenError if `index` is not an index.
     """
     if k == 0:
-        return [[] for _ in questions]
+        return [()] * len(questions)
     rows, vectors = read_index(index)
-    digest = hashlib.sha256(vectors.tobytes() + (index / "rows.jsonl").read_bytes()).hexdigest()
-    keys = [
-        request_key(
+    digest = _digest(index, vectors)
+    retriever: list[Retriever] = []
+
+    def key_of(question: Question) -> str:
+        return request_key(
             {
                 "kind": "examples",
                 "index": digest,
@@ -135,14 +159,49 @@ def stored_examples(
             }
             | ({"query_prompt": rag.query_prompt} if rag.query_prompt else {})
         )
-        for question in questions
-    ]
 
     def search(missing: dict[str, Question]) -> list[dict[str, dict[str, list[int]]]]:
-        nearest = Retriever(rows, vectors, Embedder(rag.embedder, rag.query_prompt)).nearest(
-            list(missing.values()), k, kind
-        )
+        if not retriever:
+            retriever.append(Retriever(rows, vectors, Embedder(rag.embedder, rag.query_prompt)))
+        nearest = retriever[0].nearest(list(missing.values()), k, kind)
         return [{key: {"rows": numbers} for key, numbers in zip(missing, nearest, strict=True)}]
 
-    found = store.fill(dict(zip(keys, questions, strict=True)), search)
-    return [[rows[row].example for row in reversed(found[key]["rows"])] for key in keys]
+    numbers: list[array[int]] = []
+    for start in range(0, len(questions), BLOCK):
+        block = questions[start : start + BLOCK]
+        keys = [key_of(question) for question in block]
+        found = store.fill(dict(zip(keys, block, strict=True)), search)
+        numbers += [array("i", reversed(found[key]["rows"])) for key in keys]
+    return FoundExamples(rows, numbers)
+
+
+class FoundExamples(Sequence[Sequence[Example]]):
+    """The examples of each question, given by their `numbers` among the `rows` of an index."""
+
+    def __init__(self, rows: Sequence[IndexRow], numbers: Sequence[Sequence[int]]) -> None:
+        self._rows, self._numbers = rows, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> list[Example]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "FoundExamples": ...
+
+    def __getitem__(self, place: int | slice) -> "list[Example] | FoundExamples":
+        if isinstance(place, slice):
+            return FoundExamples(self._rows, self._numbers[place])
+        return [self._rows[number].example for number in self._numbers[place]]
+
+
+def _digest(index: Path, vectors: Vectors) -> str:
+    """SHA-256 of the vectors and the rows."""
+    digest = hashlib.sha256()
+    for start in range(0, len(vectors), ROWS):
+        digest.update(vectors[start : start + ROWS].tobytes())
+    with (index / "rows.jsonl").open("rb") as rows:
+        while part := rows.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()

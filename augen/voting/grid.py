@@ -39,7 +39,7 @@ class SampleGrid:
         """Nothing is drawn yet."""
         shape = questions, settings.programs + settings.voters, settings.max_resample + 1
         none, no = np.full(shape, -1, np.int8), np.zeros(shape, np.bool_)
-        return cls(none, np.zeros(shape, np.int64), none.copy(), no, no.copy(), settings.programs)
+        return cls(none, np.zeros(shape, np.int32), none.copy(), no, no.copy(), settings.programs)
 
     @classmethod
     def of(cls, samples: Samples, settings: VotingSettings) -> "SampleGrid":

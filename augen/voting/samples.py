@@ -10,9 +10,11 @@ In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample
 """
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,17 +33,18 @@ FIELDS = (  # of a line
     *("logprob_rank", "mode", "cause", "detail", "thinking"),
 )
 VOTES = "votes"  # the split of the questions from which the weight of a program is learned
+HIGHEST = np.iinfo(np.int32).max  # of the numbers in a line
 PROGRAM: dict[str, bool] = {"steps": False, "program": True}
 ROW = np.dtype(
     [
-        ("question", np.int64),  # index into Samples.ids
-        ("slot", np.int64),
-        ("round", np.int64),
-        ("answer", np.int64),  # letter code, -1: nothing parsed
+        ("question", np.int32),  # index into Samples.ids
+        ("slot", np.int32),
+        ("round", np.int32),
+        ("answer", np.int8),  # letter code, -1: nothing parsed
         ("score", np.float64),  # NaN: no scorer
         ("accepted", np.bool_),
-        ("tokens", np.int64),
-        ("logprob_rank", np.int64),  # 0…100, -1: not known
+        ("tokens", np.int32),
+        ("logprob_rank", np.int8),  # 0…100, -1: not known
         ("program", np.bool_),  # the mode
     ]
 )
@@ -89,6 +92,11 @@ class Sample:
         True
         """
         return self.answer is not None and (self.score is None or self.score >= threshold)
+
+
+def place_of(sample: Sample) -> tuple[int, str, int]:
+    """By which the samples of a question are ordered in a file."""
+    return sample.round, sample.mode, sample.slot
 
 
 def sample_lines(samples: Iterable[Sample], threshold: float) -> Iterator[str]:
@@ -179,20 +187,21 @@ class Samples:
         return float(np.mean(self.rows["answer"] < 0)) if len(self.rows) else float("nan")
 
 
-def dev_questions(entries: Sequence[Entry]) -> DevQuestions:
+def dev_questions(entries: Iterable[Entry]) -> DevQuestions:
     """The questions of `entries` in order. Raises AugenError where there is none or one without answer."""
-    asked = questions(entries)
-    if not asked:
-        raise AugenError("there are no dev questions to measure on: raise prepare.dev_fraction")
-    for question in asked:
+    ids: list[str] = []
+    problems: list[str] = []
+    truth, options = array("b"), array("b")
+    for question in chain.from_iterable(questions([entry]) for entry in entries):
         if question.item.answer is None:
             raise AugenError(f"question {question.id} has no answer: dev questions need one to be measured")
-    return DevQuestions(
-        [question.id for question in asked],
-        np.array([CODES[question.item.answer] for question in asked]),
-        np.array([len(question.item.options) for question in asked]),
-        [question.problem_id for question in asked],
-    )
+        ids.append(question.id)
+        problems.append(question.problem_id)
+        truth.append(CODES[question.item.answer])
+        options.append(len(question.item.options))
+    if not ids:
+        raise AugenError("there are no dev questions to measure on: raise prepare.dev_fraction")
+    return DevQuestions(ids, np.array(truth, dtype=np.int64), np.array(options, dtype=np.int64), problems)
 
 
 def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
@@ -202,20 +211,20 @@ def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
     with the settings, each with a few examples.
     """
     ids: dict[str, dict[str, int]] = {split: {} for split in splits}
-    drawn: list[str] = []  # the split of each row
+    drawn = array("b")  # the place of each row's split among `splits`
     rows = np.fromiter(_rows(file, ids, drawn), ROW)
     if empty := [split for split in splits if not ids[split]]:
         raise file.fault([f"no samples of split {split}" for split in empty])
-    of_split = np.array(drawn)
-    samples = {split: Samples(list(ids[split]), rows[of_split == split]) for split in splits}
+    of_split = np.array(drawn, np.int8)
+    samples = {split: Samples(list(ids[split]), rows[of_split == place]) for place, split in enumerate(splits)}
     if faults := [line for split in splits for line in _disagreements(samples[split], file)]:
         raise file.fault(faults)
     return samples
 
 
-def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: list[str]) -> Iterator[tuple[Any, ...]]:
+def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: "array[int]") -> Iterator[tuple[Any, ...]]:
     """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
-    splits = {split: split for split in ids}  # one string each, not one for each line
+    splits = {split: place for place, split in enumerate(ids)}
     others = {VOTES} - set(ids)
     try:
         with file.path.open(encoding="utf-8") as lines:
@@ -248,8 +257,10 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
         rank = -1
     elif rank not in range(101):
         raise ValueError(f"logprob_rank {rank} is no whole number from 0 to 100")
-    program = PROGRAM[row.get("mode", "steps")]
-    return (*place, CODES[row["answer"]], score, row["accepted"] is True, int(row["tokens"]), int(rank), program)
+    program, tokens = PROGRAM[row.get("mode", "steps")], int(row["tokens"])
+    if (highest := max(map(abs, (*place, tokens)))) > HIGHEST:
+        raise ValueError(f"{highest} is too large a number")
+    return (*place, CODES[row["answer"]], score, row["accepted"] is True, tokens, int(rank), program)
 
 
 def _cause(fault: Exception) -> str:
@@ -268,9 +279,7 @@ def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
     settings = file.settings
     slots = {"voters": settings.voters} | ({"programs": settings.programs} if settings.programs else {})
     accepted = accepted_at(rows["answer"], rows["score"], settings.threshold)
-    _, draw, times = np.unique(rows[["question", "program", "slot", "round"]], return_index=True, return_counts=True)
-    repeated = np.zeros(len(rows), np.bool_)
-    repeated[draw[times > 1]] = True
+    repeated = _repeated(*(rows[name] for name in ("round", "slot", "program", "question")))
     misplaced = (slot < 1) | (slot > np.where(program, settings.programs, settings.voters))
     late = (round_ < 0) | (round_ > settings.max_resample)
     checks = {
@@ -286,6 +295,22 @@ def _disagreements(samples: Samples, file: SampleFile) -> list[str]:
         names = [f"{samples.ids[question]} ({counts[question]})" for question in short]
         faults.append(_listed(f"fewer than {expected} samples in round 0", names))
     return faults
+
+
+def _repeated(*places: Ints) -> Bools:
+    """(N,) which samples are the first of several in the same place.
+
+    >>> _repeated(np.array([1, 2, 1, 1]), np.array([3, 3, 3, 4]))
+    array([ True, False, False, False])
+    """
+    order = np.lexsort(places)
+    as_before = np.ones(len(order), np.bool_)
+    for place in places:
+        as_before[1:] &= place[order[1:]] == place[order[:-1]]
+    as_before[:1] = False
+    repeated = np.zeros(len(order), np.bool_)
+    repeated[order[:-1][as_before[1:] & ~as_before[:-1]]] = True
+    return repeated
 
 
 def reasonings(drawn: Mapping[str, Samples], file: SampleFile) -> dict[str, Samples]:

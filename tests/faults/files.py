@@ -77,7 +77,7 @@ PICKLES = [
 
 
 def indexed(folder: Path, dimensions: int = 128) -> None:
-    rows = rows_of([problem(i) for i in range(3)])
+    rows = list(rows_of([problem(i) for i in range(3)]))
     write_index(folder / "models/index", rows, np.eye(3, dimensions, dtype=np.float32))
 
 

@@ -135,7 +135,8 @@ def test_the_variable_that_is_named_helps(name: str, server: Behind, monkeypatch
 
 
 def test_it_is_asked_once(server: Behind) -> None:
-    changes = chat_changes("openai", server.url, **{"providers.openai.retries": 5, "providers.openai.concurrency": 1})
+    more: dict[str, Any] = {"providers.openai.retries": 5, "providers.openai.concurrency": 1}
+    changes = chat_changes("openai", server.url, **more)
     request = Request("甲", seed=1, temperature=0.3, top_p=1.0, max_tokens=8)
     with (
         open_sampler("reason_true", "openai", providers=params(changes).providers, models=["m"]) as sampler,

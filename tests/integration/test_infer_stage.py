@@ -58,7 +58,7 @@ class Project(Repository):
         solved = entries[3:9]
         for item in (item for entry in solved for item in entry.questions):
             item.reasoning = f"想。\n答案是：{item.answer}"
-        rows = rows_of(solved)
+        rows = list(rows_of(solved))
         texts = [query_text(entry.problem, item) for entry in solved for item in entry.questions]
         write_index(path / "models/index", rows, Embedder(str(TINY / "embedder")).embed(texts))
         scorer = path / "models/scorer"

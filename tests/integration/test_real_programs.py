@@ -216,7 +216,7 @@ def test_infer_runs_programs_of_every_quality_beside_reasonings(
         library[number] = replace(
             entry, questions=[replace(i, reasoning=reasoning, program=program) for i in entry.questions]
         )
-    rows = rows_of(library)
+    rows = list(rows_of(library))
     texts = [query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows]
     write_index(project.path / "models/index", rows, Embedder(str(TINY / "embedder")).embed(texts))
     done = project.infer()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from augen.answering.questions import Examples, Prompting, answered, example_lines
 from augen.answering.rounds import Answering, Programs, Rounds, unscored
-from augen.answering.weighing import program_lines, weight_of
+from augen.answering.weighing import ProgramTally, program_lines, weight_of
 from augen.entries import Entry, Question, QuestionItem, Solution, questions
 from augen.generation.base import Completion, Request
 from augen.programs.options import Verdict
@@ -454,6 +454,26 @@ def test_a_line_of_a_program_says_what_became_of_it(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("changes", [{}, {"adaptive": True, "certainty": 0.8}, {"resample": "question"}])
+def test_blocks_make_no_difference(changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks are those among all questions, and samples are in their order, however few are drawn together."""
+
+    def drawn(folder: str) -> tuple[list[list[Sample]], list[int]]:
+        engine = FakeEngine(
+            writes(lambda r: "北?东"[r.seed % 3], varied), lambda r: -(r.seed % 7) / 7 if r.seed % 5 else None
+        )
+        found = with_programs(asked(11), engine, tmp_path / folder, voters=4, max_resample=2, **changes)
+        assert found.count == len(list(found.every_sample)) == sum(map(len, found.samples))
+        return found.samples, found.codes("dev")
+
+    together = drawn("together")
+    assert len({sample.logprob_rank for own in together[0] for sample in own}) > 3
+    monkeypatch.setattr("augen.answering.rounds.BLOCK", 3)
+    monkeypatch.setattr("augen.answering.rounds.READ", 2)
+    monkeypatch.setattr("augen.answering.kept.READ", 50)
+    assert drawn("in blocks") == together
+
+
 # --- what programs are worth, and what is said about them
 
 
@@ -468,15 +488,21 @@ def test_the_weight_is_given_guessed_or_learned(tmp_path: Path) -> None:
     assert (found.source, found.program, found.programs_right) == ("learned", HIGHEST, 16)
 
 
-def test_what_is_said_about_programs(tmp_path: Path) -> None:
+def said(weight: Weight, samples: Sequence[Sample]) -> list[str]:
+    tally = ProgramTally()
+    assert list(tally.of(samples)) == list(samples) and tally.samples == len(samples)
+    return program_lines(weight, tally)
+
+
+def test_what_is_said_about_programs() -> None:
     samples = [Sample("A", mode="program", tokens=5)] * 2 + [Sample("B", 0.9, tokens=70)]
     samples += [Sample(None, mode="program", cause=cause, tokens=1_000) for cause in ("several", "syntax", "syntax")]
-    assert program_lines(Weight(1.0, "unused"), samples) == []
-    drawn, given = program_lines(Weight(2.5, "given"), samples)
+    assert said(Weight(1.0, "unused"), samples) == []
+    drawn, given = said(Weight(2.5, "given"), samples)
     assert drawn == "2 of 5 programs have an answer; the others: 2 syntax, 1 several"
     assert given == "one program counts as 2.5 votes of reasoning: infer.program_weight says so"
-    assert program_lines(Weight(3.0, "given"), samples[:3])[0] == "2 of 2 programs have an answer"
-    _, learned = program_lines(Weight(0.0, "learned", 40, 9, 120, 30, 8), samples)
+    assert said(Weight(3.0, "given"), samples[:3])[0] == "2 of 2 programs have an answer"
+    _, learned = said(Weight(0.0, "learned", 40, 9, 120, 30, 8), samples)
     assert learned == (
         "programs do not help and do not vote: of 120 programs for 40 held-out questions 30 have an answer and 8 the "
         "right one; all of this run took 5 samples and 3,010 tokens: set infer.programs to 0, or teach the generator "
@@ -669,7 +695,7 @@ def test_every_question_has_its_own_examples(tmp_path: Path) -> None:
 
 
 def test_answers_are_filled_in_and_nothing_else() -> None:
-    filled = answered(entries(), [0, 1, 2, 3])
+    filled = list(answered(entries(), [0, 1, 2, 3]))
     assert [q.answer for e in filled for q in e.questions] == ["A", "B", "C", "D"]
     assert [replace(e, questions=[replace(q, answer=None) for q in e.questions]) for e in filled] == entries()
 

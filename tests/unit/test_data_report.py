@@ -1,13 +1,16 @@
 """reports/data.md from a few entries: every section, by its lines."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from markdown_it import MarkdownIt
 
 from augen.entries import Entry, QuestionItem
+from augen.entries.reasoned import FILES
 from augen.filtering.causes import CAUSES, FilterAccount, Rules, filter_entries, right_answers
-from augen.filtering.report import PAIRS, Data, page
+from augen.filtering.report import PAIRS, SYNTHETIC, Data, Passed, chosen_copies, page
 
 WRITTEN = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "a model")
 
@@ -32,7 +35,8 @@ def data(**changes: object) -> Data:
     kept, accounts = {}, {}
     for name, entries in reasoned.items():
         right = right_answers(problems + reasoned["entries_aug"]) if "false" in name else None
-        kept[name], accounts[name] = filter_entries(entries, Rules(set(CAUSES), 2000, None), right)
+        accounts[name] = FilterAccount()
+        kept[name] = list(filter_entries(entries, Rules(set(CAUSES), 2000, None), accounts[name], right))
     rewriting = {
         "counts": {"kept": 1, "unchanged": 1, "number_changed": 1},
         "examples": {
@@ -42,8 +46,22 @@ def data(**changes: object) -> Data:
     }
     dev = [entry("d", replace(WRITTEN, options=["甲", "乙", "丙"], reasoning=None, answer="C"))]
     test = [entry("t", replace(WRITTEN, reasoning=None, answer=None))]
-    settings = {"reasoned": reasoned, "kept": kept, "accounts": accounts, "dev": dev, "test": test}
-    return Data(**(settings | {"rewriting": rewriting, "shuffling": Counter()} | changes))  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"reasoned": reasoned, "kept": kept, "accounts": accounts, "dev": dev, "test": test}
+    settings |= {"rewriting": rewriting, "shuffling": Counter()} | changes
+    problems, copies = (settings["reasoned"][name] for name in ("entries", "entries_aug"))
+    settings["synthetic"] = passed([entry for entry in problems if entry.id.startswith(SYNTHETIC)])
+    settings["copies"] = chosen_copies({entry.id for entry in problems}, lambda: problems, lambda: copies)
+    for name in ("dev", "test"):
+        settings[name] = passed(settings[name])
+    for name in ("reasoned", "kept"):
+        settings[name] = {file: passed(entries) for file, entries in settings[name].items()}
+    return Data(**settings)
+
+
+def passed(entries: Sequence[Entry]) -> Passed:
+    counted = Passed(pairs=True)
+    assert list(counted.of(entries)) == list(entries)
+    return counted
 
 
 def cells(text: str) -> list[list[str]]:
@@ -87,8 +105,8 @@ def test_rewritten_problems_stand_beside_their_originals() -> None:
 def test_at_most_so_many_pairs_spread_over_the_file_and_long_lines_cut() -> None:
     originals = [entry(f"p{i}", problem="甲" * 500 + "乙" + "甲" * 500) for i in range(3 * PAIRS)]
     copies = [entry(f"p{i}~1", problem="甲" * 500 + "丙" + "甲" * 500) for i in range(3 * PAIRS)]
-    plain = data()
-    shown = page(data(reasoned={**plain.reasoned, "entries": originals, "entries_aug": copies}))
+    plain: dict[str, list[Entry]] = {name: [] for name in FILES}
+    shown = page(data(reasoned=plain | {"entries": originals, "entries_aug": copies}))
     assert shown.count("```diff") == PAIRS + 1
     assert f"p{3 * PAIRS - 3}~1\n" in shown and "p1~1\n" not in shown
     assert max(map(len, shown.splitlines())) < 300
@@ -113,7 +131,8 @@ def test_texts_of_strangers_stay_texts() -> None:
     kept, accounts = {}, {}
     for name, entries in reasoned.items():
         right = right_answers(problems + copies) if "false" in name else None
-        kept[name], accounts[name] = filter_entries(entries, Rules(set(CAUSES), 2000, None), right)
+        accounts[name] = FilterAccount()
+        kept[name] = list(filter_entries(entries, Rules(set(CAUSES), 2000, None), accounts[name], right))
     example = {"problem": odd, "text": "problem", "before": f"有三个{odd}", "after": f"有四个{odd}"}
     rewriting = {"counts": {"kept": 1}, "examples": {"number_changed": example, "unchanged": example | {"after": ""}}}
     made = page(data(reasoned=reasoned, kept=kept, accounts=accounts, rewriting=rewriting))
@@ -134,7 +153,7 @@ def test_the_same_data_give_the_same_page() -> None:
 
 
 def test_nothing_at_all() -> None:
-    empty: dict[str, list[Entry]] = {name: [] for name in data().reasoned}
+    empty: dict[str, list[Entry]] = {name: [] for name in FILES}
     accounts = {name: FilterAccount() for name in empty}
     text = page(data(reasoned=empty, kept=empty, accounts=accounts, dev=[], test=[]))
     assert "Nothing." in text

@@ -18,6 +18,7 @@ from augen.filtering.causes import (
     CAUSES,
     FilterAccount,
     Rules,
+    Seen,
     authors_by_question,
     filter_entries,
     find_hint,
@@ -40,7 +41,8 @@ def entry(reasoning: str | None = RIGHT, answer: str = "A", *, id: str = "p", pr
 def run(*entries: Entry, **settings: object) -> tuple[list[Entry], FilterAccount]:
     rules: dict[str, object] = {"max_chars": 2000, "drop": set(CAUSES), "held_out": None}
     rules |= {name: settings.pop(name) for name in rules.keys() & settings.keys()}
-    return filter_entries(entries, Rules(**rules), **settings)  # type: ignore[arg-type]
+    account = FilterAccount()
+    return list(filter_entries(entries, Rules(**rules), account, **settings)), account  # type: ignore[arg-type]
 
 
 def causes(*entries: Entry, **settings: object) -> dict[str, int]:
@@ -196,7 +198,7 @@ def test_questions_without_reasoning_are_no_repetitions_of_each_other() -> None:
 
 
 def test_what_an_earlier_file_had_is_a_repetition() -> None:
-    seen: dict[str, tuple[str, set[str]]] = {}
+    seen = Seen()
     assert causes(entry(), seen=seen) == {}
     assert causes(entry(id="p~1"), entry(id="p~1", problem="另一种说法：" + PROBLEM), seen=seen) == {"repeated": 1}
 
@@ -258,7 +260,7 @@ def test_wrong_reasonings_and_a_generators_own_leave_no_program_behind() -> None
 
 
 def near(texts: dict[str, str], threshold: float = 0.9, ngram: int = 5) -> NearDuplicates:
-    return NearDuplicates(texts, ngram=ngram, threshold=threshold)
+    return NearDuplicates(list(texts.items()), ngram=ngram, threshold=threshold)
 
 
 def test_near_duplicates_of_held_out_questions() -> None:

@@ -136,11 +136,13 @@ def test_copies_of_entries() -> None:
         Entry("甲比乙矮。", [question("甲", "乙", "丙"), question("甲", "乙", "以上都不对")], "p"),
         Entry("A在左边。", [question("甲", "乙", reasoning="A在左边。\n答案是：B")], "q~1"),
     ]
-    made, counts = shuffled_entries(entries, 2, seed=1)
+    counts = Counter[str]()
+    made = list(shuffled_entries(entries, 2, 1, counts))
     assert counts == {"shuffled": 2, "position": 2, "letters": 2}
     assert [(entry.id, len(entry.questions)) for entry in made] == [("p~s1", 1), ("p~s2", 1)]
-    assert shuffled_entries(entries[::-1], 2, seed=1)[0] == made
-    assert shuffled_entries(entries, 0, seed=1) == ([], {})
+    assert list(shuffled_entries(entries[::-1], 2, 1, Counter())) == made
+    nothing = Counter[str]()
+    assert list(shuffled_entries(entries, 0, 1, nothing)) == [] and not nothing
     assert entries[0].questions[0] == question("甲", "乙", "丙")
 
 

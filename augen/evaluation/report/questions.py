@@ -14,8 +14,9 @@ Problems and examples that several questions share are kept once; questions name
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -132,13 +133,14 @@ class Drawn:
     decisions: Mapping[str, Decision]
 
 
-def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, threshold: float) -> dict[str, Any]:
+def question_records(entries: Iterable[Entry], drawn: Drawn, shown: Flags, threshold: float) -> dict[str, Any]:
     """The questions of `entries` in `shown`, each with what was drawn for it, in the layout above."""
     places: dict[str, int] = {}  # of the worked examples, by content
     solved: list[Example] = []
-    problems: dict[str, int] = {}  # text → place, in order
+    problems: dict[str, int] = {}  # id → place, in order
+    texts: list[str] = []
     records = []
-    for question in questions(entries):
+    for question in chain.from_iterable(questions([entry]) for entry in entries):
         if question.id not in shown:
             continue
         own = []
@@ -147,12 +149,15 @@ def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, thres
             if own[-1] == len(solved):
                 solved.append(example)
         item, decision = question.item, drawn.decisions[question.id]
+        place = problems.setdefault(question.problem_id, len(texts))
+        if place == len(texts):
+            texts.append(question.problem)
         samples = sorted(drawn.samples[question.id], key=lambda sample: (sample.slot, sample.round))
         reasonings = [sample for sample in samples if sample.mode == "steps"]
         records.append(
             {
                 "id": question.id,
-                "problem": problems.setdefault(question.problem_id, len(problems)),
+                "problem": place,
                 "family": family_of(question.problem_id),
                 "question": item.question,
                 "options": item.options,
@@ -170,8 +175,7 @@ def question_records(entries: Sequence[Entry], drawn: Drawn, shown: Flags, thres
                 "programs": [program_record(sample) for sample in samples if sample.mode == "program"],
             }
         )
-    texts = {entry.id: entry.problem for entry in entries}
-    return {"problems": [texts[name] for name in problems], "examples": solved, "questions": records}
+    return {"problems": texts, "examples": solved, "questions": records}
 
 
 def program_record(sample: Sample) -> dict[str, Any]:
