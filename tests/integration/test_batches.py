@@ -160,7 +160,7 @@ def test_a_cancelled_batch_ends_the_run_and_the_next_one_sends_the_rest(
 
 
 def test_a_batch_costs_its_share_and_keeps_to_the_budget(server: BatchServer, tmp_path: Path) -> None:
-    price = {"prices": [{"model": MODELS[0], "prompt": 0.0, "reply": 1e6, "batch": 0.5}]}
+    price: dict[str, Any] = {"prices": [{"model": MODELS[0], "prompt": 0.0, "reply": 1e6, "batch": 0.5}]}
     [first] = draw(server, requests(1), **price)  # a token is 0.5
     spent = json.loads((tmp_path / "reports/usage.json").read_text())["reason_true"]["paid"]["cost"]
     assert spent == first.tokens / 2
