@@ -2,12 +2,14 @@
 
 in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, models/index
 out  models/adapter/               peft LoRA
-     reports/finetune.json         held-out loss and token accuracy, before and after
-     reports/plots/finetune.csv    losses and token accuracy over steps
+     reports/finetune.json         held-out loss, token accuracy and lessons written to the letter, before and after
+     reports/plots/finetune.csv    the same over steps
+     reports/plots/finetune_families.csv    lessons written to the letter over steps, by family and kind
 """
 
 from pathlib import Path
 
+from augen.adapter.exact import families_csv
 from augen.adapter.lessons import lessons
 from augen.adapter.train import CURVES, finetune
 from augen.core.files import write_json, write_text
@@ -24,6 +26,7 @@ from augen.training.trainer import History, curve_csv
 
 def write_curves(history: History) -> None:
     write_text("reports/plots/finetune.csv", curve_csv(history, CURVES))
+    write_text("reports/plots/finetune_families.csv", families_csv(history))
 
 
 def main() -> None:
@@ -43,6 +46,10 @@ def main() -> None:
             write_curves(adapter.history)
 
     m = adapter.metrics
+    for kind in ("reasoning", "program"):
+        if f"held_out_exact_{kind}" in m:
+            before, after = m[f"held_out_exact_{kind}_before"], m[f"held_out_exact_{kind}"]
+            print(f"a held-out {kind} is written to the letter: {after:.3f} (plain model {before:.3f})")
     print(f"held-out loss {m['held_out_loss']:.3f} (plain model {m['held_out_loss_before']:.3f}); models/adapter")
     if m["learned_nothing"]:
         print("the adapter learned nothing: its held-out loss is not below the plain model's")

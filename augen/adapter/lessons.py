@@ -21,6 +21,7 @@ class Lesson:
     problem_id: str
     prompt: str
     text: str
+    kind: Kind = "reasoning"
 
 
 def lessons(
@@ -54,7 +55,7 @@ def _taught(
         text = getattr(question.item, kind)
         room = window.length(text) + 1  # and the end-of-text token
         if (fitted := window.fitted(partial(prompt, question.problem, question.item), examples, room)) is not None:
-            taught.append(Lesson(question.problem_id, fitted, text))
+            taught.append(Lesson(question.problem_id, fitted, text, kind))
     too_long = len(asked) - len(taught)
     print(
         f"{len(taught):,} lessons with a {kind}"

@@ -5,6 +5,7 @@ Only the tokens of a reasoning or program count in the loss, not those of its pr
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM
 from trl import SFTConfig, SFTTrainer
 
+from augen.adapter.exact import OTHER, exact_shares, family_shares
 from augen.adapter.lessons import Lesson
 from augen.core import params
 from augen.core.files import whole_folder, write_json
 from augen.core.models import load_model, load_tokenizer
+from augen.entries import family_of
 from augen.prompts.sections import completion
 from augen.training.launch import processes
 from augen.training.trainer import (
@@ -32,11 +35,40 @@ from augen.training.trainer import (
     training_arguments,
 )
 
-CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy"]
+CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy", "eval_exact_reasoning", "eval_exact_program"]
 
 
 class LessonTrainer(Ordered, SFTTrainer):
-    """TRL's supervised fine-tuning, with the lessons in an order that survives a resumption."""
+    """TRL's supervised fine-tuning, with the lessons in an order that survives a resumption.
+
+    Its log says of every evaluation which share of the lessons the model would write to the letter.
+    """
+
+    _exact: list[torch.Tensor]  # (B,) by batch of the evaluation that runs: whether it would write each lesson so
+
+    def __init__(self, **arguments: Any) -> None:
+        self._exact = []
+        super().__init__(**arguments)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        def watched(**arguments: Any) -> Any:
+            """The model's outputs say of each token whether it is the likeliest; TRL itself only counts these."""
+            outputs = model(**arguments)
+            exact = (outputs.is_top1 | ~outputs.label_mask).all(dim=1)
+            self._exact.append(self.accelerator.gather_for_metrics(exact))  # of all processes, in the lessons' order
+            return outputs
+
+        seen = model if self.model.training else watched
+        return super().compute_loss(seen, inputs, return_outputs, num_items_in_batch)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if self._exact:
+            rows = self.eval_dataset
+            logs.update(exact_shares(rows["kind"], rows["family"], torch.cat(self._exact).tolist()))
+            self._exact.clear()
+        super().log(logs, start_time)
 
 
 @dataclass(frozen=True)
@@ -90,27 +122,37 @@ def finetune(
         processing_class=tokenizer,
         peft_config=lora_config(section, "CAUSAL_LM"),
     )
+    started = time.perf_counter()
     run_trainer(trainer, on_log)
-    metrics = {"lessons": len(train), "held_out": len(held_out), **_improvement(trainer)}
+    seconds = time.perf_counter() - started
+    after = trainer.evaluate()
+    print(f"{after['eval_num_tokens'] / seconds:,.0f} tokens a second in {seconds:.0f} s of training and evaluating")
+    metrics = {"lessons": len(train), "held_out": len(held_out), **_improvement(trainer.state.log_history, after)}
     trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
     return Adapter(trainer, metrics, trainer.state.log_history, scratch / "trained")
 
 
-def _improvement(trainer: LessonTrainer) -> dict[str, Any]:
-    """Held-out loss and token accuracy, after training and before."""
-    after = trainer.evaluate()
-    before = next(row for row in trainer.state.log_history if "eval_loss" in row)
+def _improvement(history: History, after: dict[str, Any]) -> dict[str, Any]:
+    """Held-out loss, token accuracy and shares of lessons written to the letter, after training and before."""
+    before = next(row for row in history if "eval_loss" in row)
+    kinds = [kind for kind in ("reasoning", "program") if f"eval_exact_{kind}" in after]
+    by_family: dict[str, dict[str, float]] = {}
+    for family, kind, _, share in family_shares(after):
+        by_family.setdefault(family, {})[kind] = share
     return {
         "held_out_loss": after["eval_loss"],
         "held_out_token_accuracy": after["eval_mean_token_accuracy"],
         "held_out_loss_before": before["eval_loss"],
         "held_out_token_accuracy_before": before["eval_mean_token_accuracy"],
+        **{f"held_out_exact_{kind}": after[f"eval_exact_{kind}"] for kind in kinds},
+        **{f"held_out_exact_{kind}_before": before[f"eval_exact_{kind}"] for kind in kinds},
+        "held_out_exact_by_family": by_family,
         "learned_nothing": after["eval_loss"] >= before["eval_loss"],
     }
 
 
 def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
-    """Token ids with a mask of those to be learned, the longest lesson first.
+    """Token ids with a mask of those to be learned, and what each lesson is, the longest first.
 
     Prompt and completion are tokenized separately, because in sampling the prompt is tokenized alone.
     """
@@ -119,5 +161,6 @@ def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
         prompt = tokenizer(lesson.prompt)["input_ids"]
         written = tokenizer(completion(lesson.text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
         mask = [0] * len(prompt) + [1] * len(written)
-        rows.append({"input_ids": prompt + written, "completion_mask": mask})
+        group = {"kind": lesson.kind, "family": family_of(lesson.problem_id) or OTHER}
+        rows.append({"input_ids": prompt + written, "completion_mask": mask, **group})
     return Dataset.from_list(sorted(rows, key=lambda row: -len(row["input_ids"])))

@@ -4,11 +4,13 @@
 is part of every pickle.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LETTERS = "ABCDEFGHIJ"
 COPY = "~"  # stands in the id of a copy, behind that of its problem
+FAMILY = re.compile(r"[a-z]+_\d+_(.+)")  # the id of a generated problem
 
 
 @dataclass
@@ -54,6 +56,16 @@ def question_id(entry: Entry, index: int) -> str:
 def origin(entry_id: str) -> str:
     """The id of the problem that a rewritten copy comes from: ``train_012~1`` → ``train_012``."""
     return entry_id.partition(COPY)[0]
+
+
+def family_of(entry_id: str) -> str | None:
+    """The puzzle family that the id of a generated problem, or of its copy, names; None for ids of other data.
+
+    >>> family_of("dev_0012_roads"), family_of("train_0012_roads~1"), family_of("round1_train_data_000")
+    ('roads', 'roads', None)
+    """
+    match = FAMILY.fullmatch(origin(entry_id))
+    return match[1] if match else None
 
 
 @dataclass(frozen=True)

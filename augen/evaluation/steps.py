@@ -7,7 +7,6 @@ not drawn.
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ import numpy as np
 from tabulate import tabulate
 
 from augen.core.arrays import Floats, Ints
-from augen.entries import letter_of
+from augen.entries import family_of, letter_of
 from augen.evaluation.programs import MEANINGS, SHARES, Programs, cut_short, program_numbers, program_sentences
 from augen.metrics.quality import scorer_quality
 from augen.metrics.stats import (
@@ -37,7 +36,6 @@ from augen.voting.settings import Method, VotingSettings
 from augen.voting.vote import handed_in, pass_at_k, vote_at_k, winners
 
 CLAIMED = 2  # standard errors
-FAMILY = re.compile(r"[a-z]+_\d+_(.+)")
 
 
 @dataclass(frozen=True)
@@ -84,16 +82,6 @@ class Report:
     gains: list[Gain]
     plots: dict[str, list[dict[str, Any]]]
     test_fallbacks: list[str]
-
-
-def family_of(problem_id: str) -> str | None:
-    """The puzzle family that a generated problem's id names; None for ids of other data.
-
-    >>> family_of("dev_0012_roads"), family_of("round1_train_data_000")
-    ('roads', None)
-    """
-    match = FAMILY.fullmatch(problem_id)
-    return match[1] if match else None
 
 
 def single_accuracy(grid: SampleGrid, truth: Ints) -> Floats:

@@ -507,6 +507,28 @@ def test_the_held_out_loss_is_reported(adapter: Adapter) -> None:
     assert losses[-1] < losses[0]
 
 
+def test_the_log_says_what_would_be_written_to_the_letter(tiny_model: Path, tmp_path: Path) -> None:
+    """Against the model's own logits, for batches in which lessons of different lengths are padded."""
+    model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
+    stated = [Entry(e.problem, [replace(e.questions[0], program="answer(1).")], e.id) for e in map(entry, range(16))]
+    named = [replace(e, id=f"train_{n:04d}_{('roads', 'lists')[n % 2]}{'~1' * (n > 8)}") for n, e in enumerate(stated)]
+    section = finetune_section(held_out=0.5, epochs=8, learning_rate=1e-2, evaluations=2)
+    trained = finetune(taught(tiny_model, entries=named), model, section, seed=1, scratch=tmp_path)
+    expected: dict[tuple[str, str], list[bool]] = {}
+    for row in trained.trainer.eval_dataset:
+        ids = torch.tensor([row["input_ids"]])
+        with torch.inference_mode():
+            likeliest = trained.trainer.model.eval()(input_ids=ids).logits[0, :-1].argmax(-1)
+        right = bool((likeliest == ids[0, 1:])[torch.tensor(row["labels"][1:]) != -100].all())
+        expected.setdefault((row["family"], row["kind"]), []).append(right)
+    by_family = trained.metrics["held_out_exact_by_family"]
+    assert len(expected) == 4 and by_family.keys() == {"roads", "lists"}
+    assert {k: sum(found) / len(found) for k, found in expected.items()} == {k: by_family[k[0]][k[1]] for k in expected}
+    reasonings = [right for (_, kind), found in expected.items() if kind == "reasoning" for right in found]
+    assert 0 < trained.metrics["held_out_exact_reasoning"] == sum(reasonings) / len(reasonings) < 1
+    assert trained.metrics["held_out_exact_program"] == 1 > trained.metrics["held_out_exact_program_before"]
+
+
 def test_examples_that_do_not_fit_are_left_out_of_a_lesson(tiny_model: Path) -> None:
     examples = [("例。", item(1)), ("例子。", item(2))]
     full = solve_prompt("解答。", "甲比乙高0。", item(0), examples)

@@ -25,7 +25,12 @@ ROOT = Path(__file__).parents[2]
 STAGES = ("train_scorer", "finetune")
 OUTS = {
     "train_scorer": ["models/scorer", "reports/scorer.json", "reports/plots/scorer.csv"],
-    "finetune": ["models/adapter", "reports/finetune.json", "reports/plots/finetune.csv"],
+    "finetune": [
+        "models/adapter",
+        "reports/finetune.json",
+        "reports/plots/finetune.csv",
+        "reports/plots/finetune_families.csv",
+    ],
 }
 # 5 steps an epoch, 30 in all, a checkpoint at every 4th: some in the middle of an epoch.
 SMALL = {"epochs": 6, "held_out": 0.2, "evaluations": 7, "learning_rate": 1e-3, "dropout": 0.1, "max_length": 160}
@@ -38,7 +43,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def entry(number: int, right: bool) -> Entry:
     text = f"{'甲' * (number % 5)}高。\n答案是：A" if right else f"{'乙' * (number % 3)}高？\n答案是：B"
     item = QuestionItem("谁高？", ["甲", "乙"], text, "A" if right else "B", "solver" if right else "model")
-    return Entry(f"甲比乙高{number}。", [item], f"p{number}")
+    return Entry(f"甲比乙高{number}。", [item], f"train_{number:04d}_{'roads' if number % 3 else 'lists'}")
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +152,8 @@ def test_two_processes_learn_what_one_learns(
     output = run(folder, stage)
     last = [line for line in output.splitlines() if line.startswith("held")]
     assert len(last) == 1, "the second process is silent"
-    one, two = (list(csv.DictReader(next((f / "reports/plots").iterdir()).open())) for f in (alone, folder))
+    curves = next(out for out in OUTS[stage] if out.endswith(".csv"))
+    one, two = (list(csv.DictReader((f / curves).open())) for f in (alone, folder))
     assert len(one) == len(two) > 20
     for row, other in zip(one, two, strict=True):
         for name in ("step", "loss", "eval_loss"):
@@ -155,3 +161,8 @@ def test_two_processes_learn_what_one_learns(
             if row[name]:
                 assert float(other[name]) == pytest.approx(float(row[name]), rel=0.02), (name, row, other)
     assert outs(folder, stage).keys() == outs(alone, stage).keys()
+    if stage == "finetune":
+        families = "reports/plots/finetune_families.csv"
+        one, two = (list(csv.DictReader((f / families).open())) for f in (alone, folder))
+        assert {row["family"] for row in one} == {"roads", "lists"} and any(row["exact"] != "0" for row in one)
+        assert one == two, "a lesson that is held out counts once, however they are shared out"

@@ -24,8 +24,7 @@ import numpy as np
 
 from augen.answers import answer_place
 from augen.core.arrays import Ints
-from augen.entries import Entry, letter_of, questions
-from augen.evaluation.steps import family_of
+from augen.entries import Entry, family_of, letter_of, questions
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Sample, SampleFile, sample_of
 from augen.voting.settings import VotingSettings

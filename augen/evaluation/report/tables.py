@@ -8,9 +8,10 @@ import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
 from augen.core.params import Params
+from augen.entries import family_of
 from augen.evaluation.programs import MEANINGS as ABSTENTIONS
 from augen.evaluation.programs import SHARES
-from augen.evaluation.steps import Gain, Report, family_of, verdict_of
+from augen.evaluation.steps import Gain, Report, verdict_of
 from augen.metrics.stats import Estimate, cluster_mean
 from augen.voting.samples import DevQuestions, Samples
 
