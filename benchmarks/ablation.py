@@ -5,8 +5,8 @@ does not affect come from DVC's run cache, and samples that were already drawn c
 interrupted run continues where it stopped.
 
 PART=inference    adapter, votes, temperature, redraws, scorer, shuffling, adaptive stopping
-PART=data         new puzzles, their programs' rules, rewriting, which right reasonings are lessons, kind of wrong
-                  reasonings, input of the scorer, retrieval (trains again, minutes each)
+PART=data         new puzzles, their programs' rules, rewriting, which right reasonings are lessons and how much of
+                  them, kind of wrong reasonings, input of the scorer, retrieval (trains again, minutes each)
 
 PART may also name single factors of these: PART="votes,new puzzles". Without PART, all run. The result is one table,
 printed and written to reports/ablation.md. It has the accuracy on the dev questions, by the vote of the reasonings
@@ -82,8 +82,10 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
         "right reasonings": [
             {"reason_true.choose": "likeliest"},
             {"reason_true.only_uncertain": True},
+            {"reason_true.only_wrong": True},
             {"reason_true.adapter": EARLIER},
         ],
+        "lessons": [{"finetune.target": target} for target in ("reasoning", "answer")],
         "wrong reasonings": [{"reason_false.negatives": kind} for kind in ("hinted", "sampled")],
         "scorer's input": [{"scorer.input": part} for part in ("reasoning", "full")],
         "retrieval": [{"rag.k": k} for k in (0, 1)],

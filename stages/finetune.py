@@ -36,7 +36,7 @@ def main() -> None:
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
     print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
-    taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune.reasonings)
+    taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune)
     key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
     with workplace("finetune", key) as scratch:
         adapter = finetune(taught, p.model, p.finetune, p.seed, scratch, write_curves)

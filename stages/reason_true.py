@@ -18,8 +18,8 @@ from augen.prompts.sections import Example, query_text
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.reasoning.programs import lacking_program, write_programs
-from augen.reasoning.write import Writer, explain_right
-from augen.reasoning.writer import author_of, open_writer
+from augen.reasoning.write import Ids, Wanted, Writer, explain_right
+from augen.reasoning.writer import author_of, missed_by_generator, open_writer
 from augen.retrieval.examples import Retriever
 from augen.retrieval.index import Embedder, rows_of
 from augen.store.responses import Store, default_path
@@ -28,32 +28,34 @@ PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken: each family
 
 
 def main() -> None:
-    p = load("seed", "model", "engine", "prompt", "programs", "providers", "rag", "reason_true")
+    p = load("seed", "model", "engine", "prompt", "baseline", "programs", "providers", "rag", "reason_true")
     written, failures = {}, list[Failure]()
     adapter = p.reason_true.adapter
     author = author_of(p.reason_true, p.model, adapter)
     texts = "right reasonings and programs" if p.reason_true.programs else "right reasonings"
     print(f"{texts} by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
+    all_entries = {name: load_pickle(f"data/{name}.pkl") for name in ("entries_raw", "entries_aug")}
+    everything = [entry for entries in all_entries.values() for entry in entries]
+    among = missed_by_generator("reason_true", everything, p) if p.reason_true.only_wrong else None
     with open_writer("reason_true", p.reason_true, p, adapter) as (writer, sampler), Store(default_path()) as store:
-        for name in ("entries_raw", "entries_aug"):
-            entries = load_pickle(f"data/{name}.pkl")
+        for name, entries in all_entries.items():
             print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
-            written[name], failed = write(entries, p, writer, sampler, store)
+            written[name], failed = write(entries, p, writer, sampler, store, among)
             failures += failed
         keep_failures("reason_true", failures)
-    for name in ("entries_raw", "entries_aug"):
+    for name in written:
         dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
     missing = f"; {len(failures):,} texts are missing: reports/failed.jsonl" if failures else ""
     print(f"data/reasoned{missing}")
 
 
 def write(
-    entries: Sequence[Entry], p: Params, writer: Writer, sampler: Sampler, store: Store
+    entries: Sequence[Entry], p: Params, writer: Writer, sampler: Sampler, store: Store, among: Ids | None = None
 ) -> tuple[list[Entry], list[Failure]]:
-    """`entries` with what was written for their questions, and the questions for which something is missing."""
+    """`entries` with what was written, reasonings for those questions `among` them alone; and what is missing."""
     settings = p.reason_true
-    hinted, choose, only_uncertain = settings.hinted, settings.choose, settings.only_uncertain
-    written, failures = explain_right(entries, writer, sampler, hinted, choose, only_uncertain)
+    wanted = Wanted(settings.choose, settings.only_uncertain, among)
+    written, failures = explain_right(entries, writer, sampler, settings.hinted, wanted)
     if settings.programs:
         examples = worked_programs(lacking_program(entries), p)
         with stored_verdicts(store, p.programs) as solve:

@@ -89,6 +89,8 @@ def _reason_true(p: params.Params, plan: Plan, store: Store) -> Planned:
         for entries in (raw, copies):
             plan.next_part(certain=entries is raw or not notes)
             reason_true.write(entries, p, writer, sampler, store)
+    if settings.only_wrong:
+        notes.append("only_wrong: all questions are counted, not those alone that the plain generator will get wrong")
     return {"texts": settings.attempts if draws_all(settings.choose, settings.only_uncertain) else 1}, notes
 
 

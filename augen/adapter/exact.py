@@ -14,7 +14,7 @@ _SHARE = re.compile(r"eval_exact_(reasoning|program)_(.+)")
 
 
 def exact_shares(kinds: Sequence[str], families: Sequence[str], exact: Sequence[bool]) -> dict[str, float]:
-    """The entries of the log of one evaluation: of each kind, and of each kind of a family with how many lessons it has.
+    """What the log says of one evaluation: the share of each kind, and of each family's, with how many lessons it has.
 
     >>> exact_shares(["program", "program"], ["roads", "lists"], [True, False])  # doctest: +NORMALIZE_WHITESPACE
     {'eval_exact_program': 0.5, 'eval_exact_program_lists': 0.0, 'eval_lessons_program_lists': 1,

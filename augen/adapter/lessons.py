@@ -1,15 +1,16 @@
 """What the generator is fine-tuned on: prompts as inference builds them, each with a right reasoning or program.
 
-The examples in a prompt never come from its own problem.
+The examples in a prompt never come from its own problem. With `finetune.target: answer` a lesson is the line with the
+answer alone, where else it is the reasoning that ends in that line.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from augen.core import params
 from augen.entries import Entry, Question, questions
-from augen.prompts.sections import program_prompt, solve_prompt
+from augen.prompts.sections import answer_line, program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
 
@@ -30,20 +31,27 @@ def lessons(
     k: int,
     prompt: params.Prompt,
     window: Window,
-    reasonings: int | None = None,
+    section: params.Finetune,
 ) -> list[Lesson]:
-    """A lesson per program, and per reasoning up to `reasonings` of them; the prompts are those of inference.
+    """A lesson per program, and per reasoning up to `section.reasonings`; the prompts are those of inference.
 
     As in inference, examples that do not fit into `window` are dropped, and examples for a program have programs. A
     lesson that does not fit even without examples is left out.
     """
     asked = questions(entries)
     steps = partial(solve_prompt, prompt.solve)
-    reasoned = [q for q in asked if q.item.reasoning][:reasonings]
+    reasoned = _answers(asked) if section.target == "answer" else [q for q in asked if q.item.reasoning]
+    reasoned = reasoned[: section.reasonings]
     taught = _taught(reasoned, "reasoning", steps, retriever, k, window)
     write = partial(program_prompt, prompt.program)
     programs = _taught([q for q in asked if q.item.program], "program", write, retriever, k, window)
     return taught + programs
+
+
+def _answers(asked: Sequence[Question]) -> list[Question]:
+    """The questions whose answer is known, with that alone for a reasoning."""
+    print("finetune.target is answer: what is learned of a reasoning is its last line", flush=True)
+    return [replace(q, item=replace(q.item, reasoning=answer_line(q.item.answer))) for q in asked if q.item.answer]
 
 
 def _taught(

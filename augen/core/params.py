@@ -338,6 +338,7 @@ class ReasonTrue(Reason):
     hinted: bool
     choose: Literal["first", "likeliest"]
     only_uncertain: bool
+    only_wrong: bool
     programs: bool
     program_examples: Count
 
@@ -426,6 +427,7 @@ class Scorer(Training):
 
 class Finetune(Training):
     reasonings: Positive | None
+    target: Literal["reasoning", "answer"]
 
 
 class Programs(Section):

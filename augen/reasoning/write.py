@@ -4,7 +4,7 @@ Right, hinted: the model is given the right answer and explains it, until its te
 Right, not hinted: it solves the question until it finds the right answer (rejection sampling, as in STaR, Zelikman
 et al. 2022, https://arxiv.org/abs/2203.14465). A model that was told the answer can end in it by steps that do not
 lead there. Of several right texts the ``first`` is kept, or the ``likeliest``; questions whose attempts were all right
-can be left out, as there is little to learn from them.
+can be left out, as there is little to learn from them, and so can questions that the plain generator gets right.
 Wrong, ``hinted``: it is given a wrong answer, drawn by seed from all the others, and explains that.
 Wrong, ``sampled``: it solves the question without any hint, and a text that ends in a wrong answer is kept. From the
 same draws a right text of each question is kept too. So right and wrong texts have one author, and a scorer cannot
@@ -31,6 +31,7 @@ from augen.generation.served.failures import Failure
 from augen.prompts.sections import Example, explain_prompt, solve_prompt
 from augen.prompts.window import Window
 
+Ids = AbstractSet[str]  # of questions
 Negatives = Literal["hinted", "sampled"]
 Choose = Literal["first", "likeliest"]
 TOO_LONG = "too long for engine.max_model_len"
@@ -83,6 +84,15 @@ class Reading(NamedTuple):
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which questions get a right reasoning, and which of several right ones is kept (see ``chosen``)."""
+
+    choose: Choose = "first"
+    only_uncertain: bool = False  # none for questions that all attempts answer right
+    among: Ids | None = None  # the ids of the only questions that are asked; None: all
+
+
 Read = Callable[[Sequence[Task], Sequence[Completion]], Sequence[Reading]]
 
 
@@ -91,28 +101,25 @@ def explain_right(
     writer: Writer,
     sampler: Sampler,
     hinted: bool,
-    choose: Choose = "first",
-    only_uncertain: bool = False,
+    wanted: Wanted = Wanted(),
 ) -> tuple[list[Entry], list[Failure]]:
     """Every question with a reasoning that ends in its own answer, if one of the attempts gave it.
 
-    Of several the one that `choose` names (see ``chosen``). With `only_uncertain`, questions that all attempts
-    answered right get none. Questions that already have a reasoning (solver-verified puzzles) keep it.
+    Questions that are not `wanted` get none. Those that already have one (solver-verified puzzles) keep it.
     """
     tasks = []
-    for question in questions(entries):
-        item = question.item
-        if item.answer and not item.reasoning:
-            prompt = _explaining(writer, question, item.answer) if hinted else _solving(writer, question)
-            tasks.append(Task(question.id, item, prompt, ({item.answer},)))
-    every = draws_all(choose, only_uncertain)
+    for question, answer in _unexplained(entries):
+        if wanted.among is None or question.id in wanted.among:
+            prompt = _explaining(writer, question, answer) if hinted else _solving(writer, question)
+            tasks.append(Task(question.id, question.item, prompt, ({answer},)))
+    every = draws_all(wanted.choose, wanted.only_uncertain)
     (right, *_), wrong = write_texts(tasks, writer, sampler, "right reasonings", _read_reasonings, every)
     failures = _failures(wrong)
-    if only_uncertain:
+    if wanted.only_uncertain:
         uncertain = {id: texts for id, texts in right.items() if len(texts) < writer.settings.attempts}
         print(f"{len(right) - len(uncertain):,} of these were right in every attempt and are left out")
         right = uncertain
-    written = {id: chosen(texts, choose) for id, texts in right.items()}
+    written = {id: chosen(texts, wanted.choose) for id, texts in right.items()}
 
     def explained(question: Question) -> QuestionItem:
         return question.item if question.item.reasoning else _with_text(question, written, writer)
@@ -123,6 +130,24 @@ def explain_right(
 def draws_all(choose: Choose, only_uncertain: bool) -> bool:
     """Whether ``explain_right`` makes all attempts at every question, whatever it gets."""
     return choose == "likeliest" or only_uncertain
+
+
+def missed(entries: Sequence[Entry], writer: Writer, sampler: Sampler) -> frozenset[str]:
+    """The ids of the labelled questions without reasoning that most of `attempts` samples get wrong, or leave open."""
+    tasks = [
+        Task(question.id, question.item, _solving(writer, question), ({answer},))
+        for question, answer in _unexplained(entries)
+    ]
+    (right, *_), _ = write_texts(tasks, writer, sampler, "samples of the plain generator", _read_reasonings, every=True)
+    attempts = writer.settings.attempts
+    found = frozenset(task.id for task in tasks if 2 * len(right.get(task.id, ())) < attempts)
+    print(f"{len(found):,} of {len(tasks):,} questions are wrong in most of {attempts} samples of {writer.author}")
+    return found
+
+
+def _unexplained(entries: Sequence[Entry]) -> list[tuple[Question, str]]:
+    """The labelled questions without a reasoning, each with its answer."""
+    return [(q, q.item.answer) for q in questions(entries) if q.item.answer and not q.item.reasoning]
 
 
 def explain_wrong(

@@ -1,15 +1,16 @@
 """Who writes the reasonings of a stage: the generator, or paid models, as its ``backend`` in params.yaml says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from augen.core import params
 from augen.core.errors import AugenError
+from augen.entries import Entry
 from augen.generation.base import Sampler
 from augen.generation.open import Generator, open_sampler
 from augen.generation.planning import Plan
-from augen.reasoning.write import Writer
+from augen.reasoning.write import Writer, missed
 
 
 def author_of(settings: params.Reason, model: params.Model, adapter: str | None = None) -> str:
@@ -40,3 +41,13 @@ def open_writer(
     author = author_of(settings, p.model, adapter) if generator else ""
     with open_sampler(stage, settings.backend, generator, p.providers, settings.models, plan) as sampler:
         yield Writer(p.prompt, settings, window, author, p.seed, adapter is not None), sampler
+
+
+def missed_by_generator(stage: str, entries: Sequence[Entry], p: params.Params) -> frozenset[str]:
+    """As ``missed``, by the plain generator on its local engine, sampled for `stage` as in `baseline`."""
+    b = p.baseline
+    how = params.Reason(
+        backend="local", models=[], attempts=b.samples, temperature=b.temperature, max_tokens=b.max_tokens
+    )
+    with open_writer(stage, how, p) as (writer, sampler):
+        return missed(entries, writer, sampler)

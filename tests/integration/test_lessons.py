@@ -18,7 +18,7 @@ from augen.entries.jsonl import read_jsonl
 from augen.generation.base import Completion, IndexedRequest, Sampler
 from augen.generation.open import Generator, open_sampler
 from augen.generation.sampler import EngineSampler
-from augen.reasoning.write import Writer, explain_right
+from augen.reasoning.write import Wanted, Writer, explain_right
 from augen.reasoning.writer import open_writer
 from augen.store.identity import content_hash
 from tests.integration.paid import Repository
@@ -69,7 +69,7 @@ def lessons(entries: list[Entry], sampler: Sampler, **how: Any) -> tuple[list[Qu
     p = params(CHANGES)
     writer = Writer(p.prompt, p.reason_true, Generator(p.model, p.engine, p.prompt).window("local"), "tiny", p.seed)
     watched = Watched(sampler)
-    done, _ = explain_right(entries, writer, watched, hinted=False, **how)
+    done, _ = explain_right(entries, writer, watched, hinted=False, wanted=Wanted(**how))
     return [question.item for question in questions(done)], list(watched.drawn.values())
 
 

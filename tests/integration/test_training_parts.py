@@ -65,7 +65,7 @@ def scorer_section(base: Path, **changes: Any) -> params.Scorer:
 
 
 def finetune_section(**changes: Any) -> params.Finetune:
-    return params.Finetune(**(SHARED | {"max_length": 300, "reasonings": None} | changes))
+    return params.Finetune(**(SHARED | {"max_length": 300, "reasonings": None, "target": "reasoning"} | changes))
 
 
 def item(number: int) -> QuestionItem:
@@ -431,11 +431,14 @@ class FixedExamples:
         return [[example for example in self.found if getattr(example[1], kind)][:k] for _ in questions]
 
 
-def taught(base: Path, *examples: Example, max_length: int = 300, entries: Sequence[Entry] = ()) -> list[Lesson]:
+def taught(
+    base: Path, *examples: Example, max_length: int = 300, entries: Sequence[Entry] = (), **changes: Any
+) -> list[Lesson]:
     model = params.Model(generator=str(base), revision=None, dtype="float32")
     window = Window(model, chat_template=False, max_model_len=max_length)
     entries = entries or [entry(n) for n in range(10)]
-    return lessons(entries, cast(Retriever, FixedExamples(*examples)), len(examples), PROMPT, window)
+    retriever = cast(Retriever, FixedExamples(*examples))
+    return lessons(entries, retriever, len(examples), PROMPT, window, finetune_section(**changes))
 
 
 @pytest.fixture(scope="module")
@@ -556,11 +559,20 @@ def test_a_question_with_a_program_teaches_it_too(tiny_model: Path) -> None:
 
 
 def test_reasonings_beyond_the_limit_are_not_taught(tiny_model: Path) -> None:
-    model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
-    window = Window(model, chat_template=False, max_model_len=300)
     stated = [Entry(f"甲比乙高{n}。", [replace(item(n), program="answer(1).")], f"p{n}") for n in range(4)]
-    found = lessons(stated, cast(Retriever, FixedExamples()), 0, PROMPT, window, reasonings=1)
+    found = taught(tiny_model, entries=stated, reasonings=1)
     assert [lesson.text for lesson in found] == [stated[0].questions[0].reasoning, *["answer(1)."] * 4]
+
+
+def test_the_answer_alone_is_taught_where_that_is_the_target(tiny_model: Path) -> None:
+    """Also of a question whose reasoning was never written; programs are taught as ever."""
+    stated = Entry("甲比乙高。", [replace(item(1), program="answer(1)."), replace(item(2), reasoning=None)], "p0")
+    found = taught(tiny_model, entries=[stated], target="answer")
+    assert [(lesson.text, lesson.kind) for lesson in found] == [
+        *[("答案是：A", "reasoning")] * 2,
+        ("answer(1).", "program"),
+    ]
+    assert found[0].prompt == solve_prompt("解答。", "甲比乙高。", item(1))
 
 
 def test_questions_without_reasoning_teach_nothing(tiny_model: Path) -> None:

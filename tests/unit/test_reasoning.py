@@ -1,6 +1,7 @@
 """Reasoning for right and wrong answers, written by an engine that only pretends."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,16 @@ from augen.entries import Entry, QuestionItem, question_id
 from augen.generation.base import Completion, Request
 from augen.generation.served.failures import Failure
 from augen.prompts.sections import explain_prompt, solve_prompt
-from augen.reasoning.write import Negatives, Writer, chosen, explain_right, explain_wrong, wrong_letters
+from augen.reasoning.write import (
+    Negatives,
+    Wanted,
+    Writer,
+    chosen,
+    explain_right,
+    explain_wrong,
+    missed,
+    wrong_letters,
+)
 from tests.fakes import FakeEngine, FakeWindow, a_writer, sampler_of
 
 
@@ -191,7 +201,7 @@ def told(*attempts: tuple[str, float | None]) -> FakeEngine:
 def lesson(engine: FakeEngine, folder: Path, **how: Any) -> tuple[str | None, list[Failure]]:
     """The first line of the reasoning kept for a question whose answer is B, and the failures."""
     with sampler_of(engine, folder) as sampler:
-        [done], failures = explain_right([entry("B")], writer(attempts=4), sampler, hinted=False, **how)
+        [done], failures = explain_right([entry("B")], writer(attempts=4), sampler, hinted=False, wanted=Wanted(**how))
     text = done.questions[0].reasoning
     assert (done.questions[0].author is None) == (text is None)
     return text and text.splitlines()[0], failures
@@ -248,7 +258,32 @@ def test_only_questions_that_are_sometimes_right_give_lessons(
 def test_a_reasoning_that_was_there_is_kept_however_certain_the_question_is(tmp_path: Path) -> None:
     before = Entry("题目。", [QuestionItem("问？", ["1", "2"], "旧。\n答案是：A", "A", "solver")], "p")
     with sampler_of(FakeEngine(obedient), tmp_path) as sampler:
-        assert explain_right([before], writer(), sampler, False, "likeliest", only_uncertain=True) == ([before], [])
+        assert explain_right([before], writer(), sampler, False, Wanted("likeliest", only_uncertain=True)) == (
+            [before],
+            [],
+        )
+
+
+def test_only_questions_that_most_plain_samples_miss_are_explained(tmp_path: Path) -> None:
+    """Of four samples: right in 1, 2 and 3; a draw is no miss, and no answer is no right one."""
+    letters = {"p#1": "BAA", "p#2": "BBA", "p#3": "BBB"}
+    seen: Counter[str] = Counter()
+
+    def plain(request: Request) -> str:
+        [asked] = re.findall(r"问(\d)？", request.prompt)
+        question = f"p#{int(asked) + 1}"
+        seen[question] += 1
+        return f"答案是：{letter}" if (letter := f"{letters[question]}?"[seen[question] - 1]) != "?" else "不知道。"
+
+    entries = [entry("B", "B", "B")]
+    with sampler_of(FakeEngine(plain), tmp_path) as sampler:
+        found = missed(entries, writer(attempts=4), sampler)
+        assert found == {"p#1"} and set(seen.values()) == {4}
+        engine = FakeEngine(obedient)
+    with sampler_of(engine, tmp_path) as sampler:
+        [done], failures = explain_right(entries, writer(), sampler, True, Wanted(among=found))
+    assert [q.reasoning is not None for q in done.questions] == [True, False, False]
+    assert len(engine.asked) == 1 and not failures
 
 
 # --- wrong, hinted

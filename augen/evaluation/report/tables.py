@@ -112,10 +112,10 @@ def setup_of(p: Params) -> str:
 SHOWN = {  # params that matter for reading the page, by section of params.yaml
     "prepare": "train dev_fraction synthetic",
     "translate": "backend copies limit",
-    "reason_true": "backend hinted attempts",
+    "reason_true": "backend hinted attempts only_wrong",
     "reason_false": "backend negatives attempts limit",
     "scorer": "base input epochs",
-    "finetune": "rank epochs",
+    "finetune": "target rank epochs",
     "model": "generator revision",
     "rag": "k embedder",
     "infer": "adapter temperature threshold resample vote adaptive certainty shuffle_options fallback programs",
