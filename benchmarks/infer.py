@@ -97,10 +97,10 @@ class Bench:
         engine = open_engine("vllm", self.settings)
         assert isinstance(engine, VllmEngine)
         self.engine = engine
-        self.llm: Any = engine._model(adapter=False)
+        self.llm: Any = engine._model(adapter=0)
         self.default_llm: Any = default_vllm(generator, p.model.dtype)
         window = Window(p.model, chat_template=False, max_model_len=MAX_MODEL_LEN)
-        self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapter=False)
+        self.prompting = Prompting(p.prompt.solve, window, SEED, 1.0, 1.0, MAX_TOKENS, adapters=0)
         self.programming = self.prompting.for_programs(p)
         weights = Path("data/vote_weights.json")
         self.weight = Weight(**read_json(weights)) if weights.exists() else Weight(UNMEASURED, "assumed")
@@ -176,7 +176,7 @@ class Bench:
             programs=programs,
         )
         settings = self.weight.applied(settings)
-        identity = Identity("vllm", "benchmark", "float32", None, None)
+        identity = Identity("vllm", "benchmark", "float32", None)
         with (
             tempfile.TemporaryDirectory(dir=self.folder) as folder,
             Store(Path(folder) / "store.sqlite") as store,

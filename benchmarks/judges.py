@@ -67,7 +67,7 @@ class Written:
 
 def written(every: Sequence[Question], p: Any) -> list[Written]:
     """`p.voters` texts of each question."""
-    settings = EngineSettings(p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
+    settings = EngineSettings(p.model.generator, dtype=p.model.dtype, adapters=(Path("models/adapter"),))
     engine = open_engine("auto", settings)
     wanted = [asked for asked in every for _ in range(p.voters)]
     requests = [
@@ -77,7 +77,7 @@ def written(every: Sequence[Question], p: Any) -> list[Written]:
             temperature=p.infer.temperature,
             top_p=p.infer.top_p,
             max_tokens=p.infer.max_tokens,
-            adapter=True,
+            adapter=1,
         )
         for seed, asked in enumerate(wanted)
     ]

@@ -24,7 +24,7 @@ import numpy as np
 from tabulate import tabulate
 
 from augen.adapter.lessons import lessons
-from augen.adapter.train import finetune
+from augen.adapter.train import courses, finetune
 from augen.answering.questions import Examples, Prompting
 from augen.answering.rounds import Programs, Rounds, unscored
 from augen.core.arrays import Floats
@@ -74,14 +74,15 @@ def trained(entries: Sequence[Entry], p: Params, folder: Path) -> Path:
     """The folder of an adapter trained on all reasonings and programs of `entries`."""
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length)
     nothing = Retriever([], np.zeros((0, 1), np.float32), Embedder(p.rag.embedder, None))
-    taught = lessons(entries, nothing, 0, p.prompt, window)
-    finetune(taught, p.model, p.finetune, p.seed, folder / "scratch").save(folder / "adapter")
+    taught = lessons(entries, nothing, 0, p.prompt, window, p.finetune)
+    [course] = courses(taught, p.finetune, p.seed)
+    finetune(course, p.model, p.finetune, folder / "scratch").save(folder / "adapter")
     return folder / "adapter"
 
 
 def answers(asked: Sequence[Question], adapter: Path, p: Params, store: Store) -> SampleGrid:
     """One reasoning and one program for each question."""
-    generator = Generator(p.model, p.engine, p.prompt, adapter)
+    generator = Generator(p.model, p.engine, p.prompt, (adapter,))
     prompting = Prompting.of(p, generator.window("local"))
     nothing: Examples = [()] * len(asked)
     settings = VotingSettings(voters=1, programs=1)

@@ -241,7 +241,7 @@ def infer(size: int) -> None:
     solved = asked[0]
     examples = [[(solved.problem, solved.item)]] * size
     rng = Random(1)
-    prompting = Prompting("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapter=True)
+    prompting = Prompting("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapters=1)
     settings = VotingSettings(SAMPLES, 2, 0.3, method="weighted")
     engine = Forgetful(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}")
     with sampler_of(engine, Path("store")) as sampler:

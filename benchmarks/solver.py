@@ -29,7 +29,7 @@ from augen.core.params import load
 from augen.core.run import no_arguments
 from augen.entries import Question, questions
 from augen.entries.jsonl import read_jsonl
-from augen.generation.open import Generator, open_sampler
+from augen.generation.open import Generator, adapters_in, open_sampler
 from augen.metrics.stats import cluster_mean, with_error
 from augen.programs.verdicts import stored_verdicts
 from augen.puzzles import BASIC, make
@@ -61,8 +61,8 @@ class Bench:
     def drawn(self, asked: Sequence[Question], programs: int, voters: int, adapter: bool) -> Answering:
         """`programs` programs and `voters` reasonings for each question."""
         p = self.params
-        generator = Generator(p.model, p.engine, p.prompt, Path("models/adapter") if adapter else None)
-        prompting = replace(Prompting.of(p, generator.window("local")), adapter=adapter)
+        generator = Generator(p.model, p.engine, p.prompt, adapters_in(Path("models/adapter")) if adapter else ())
+        prompting = replace(Prompting.of(p, generator.window("local")), adapters=len(generator.adapters))
         nothing: Examples = [()] * len(asked)
         settings = replace(self.settings, programs=programs, voters=voters)
         with (

@@ -44,13 +44,13 @@ def drawn(entries: Sequence[Entry], folder: Path) -> tuple[Samples, DevQuestions
     p = load("seed", "model", "prompt", "infer")
     window = Window(p.model, p.prompt.chat_template, MAX_MODEL_LEN, p.prompt.template_args)
     prompting = Prompting(
-        p.prompt.solve, window, p.seed, p.infer.temperature, p.infer.top_p, p.infer.max_tokens, adapter=True
+        p.prompt.solve, window, p.seed, p.infer.temperature, p.infer.top_p, p.infer.max_tokens, adapters=1
     )
     settings = VotingSettings(VOTES[-1])
     samples = SampleFile(folder / "samples.jsonl", "infer", settings)
     asked = questions_of(entries, "dev")
-    engine = EngineSettings(p.model.generator, dtype=p.model.dtype, adapter=Path("models/adapter"))
-    identity = Identity("vllm", "benchmark", p.model.dtype, None, "benchmark")
+    engine = EngineSettings(p.model.generator, dtype=p.model.dtype, adapters=(Path("models/adapter"),))
+    identity = Identity("vllm", "benchmark", p.model.dtype, None, ("benchmark",))
     with (
         Store(folder / "store.sqlite") as store,
         EngineSampler(store, lambda: open_engine("auto", engine), identity) as sampler,

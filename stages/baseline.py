@@ -29,7 +29,7 @@ def main() -> None:
         temperature=p.baseline.temperature,
         top_p=1.0,
         max_tokens=p.baseline.max_tokens,
-        adapter=False,
+        adapters=0,
     )
     settings = VotingSettings(p.baseline.samples)
     with open_sampler("baseline", "local", generator) as sampler:

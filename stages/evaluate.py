@@ -48,7 +48,7 @@ def main() -> None:
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
     programs = programs_of(infer, Path("data/vote_weights.json"))
     settings = programs.weight.applied(infer.settings) if programs else infer.settings
-    recorded = Recorded(samples, plain, drawn["test"], programs)
+    recorded = Recorded(samples, plain, drawn["test"], programs, p.finetune.adapters if p.infer.adapter else 1)
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
     filtered = read_json("reports/filter.json")
     report.plots["filter"] = filter_rows(filtered)

@@ -12,14 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from augen.answering.answer import Problems, Shown, answer
-from augen.answering.questions import answered, example_lines
+from augen.answering.questions import Prompting, answered, example_lines
 from augen.answering.weighing import ProgramTally, program_lines
 from augen.core.files import write_json, write_lines
 from augen.core.params import Params, load
 from augen.core.run import run
 from augen.entries.jsonl import write_jsonl
 from augen.entries.ondisk import EntryFile
-from augen.generation.open import Generator, open_sampler
+from augen.generation.open import Generator, adapters_in, open_sampler
 from augen.generation.served.failures import keep_failures
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
@@ -42,7 +42,8 @@ def main() -> None:
     with Store(default_path()) as store, served as sampler:
         shown = examples_of(problems, p, store)
         score = stored_scores(Path("models/scorer"), store, None if infer.share_device else sampler.close)
-        done = answer(p, shown, generator.window(infer.engine), sampler, score, store)
+        prompting = Prompting.of(p, generator.window(infer.engine), len(generator.adapters))
+        done = answer(p, shown, prompting, sampler, score, store)
         if done.refusals:
             print(f"{len(done.refusals):,} questions have samples that were refused: reports/failed.jsonl lists them")
         keep_failures("infer", done.refusals)
@@ -64,7 +65,7 @@ def read_problems(p: Params) -> Problems:
 
 
 def generator_of(p: Params) -> Generator:
-    return Generator(p.model, p.engine, p.prompt, Path("models/adapter") if p.infer.adapter else None)
+    return Generator(p.model, p.engine, p.prompt, adapters_in(Path("models/adapter")) if p.infer.adapter else ())
 
 
 def examples_of(problems: Problems, p: Params, store: Store) -> Shown:

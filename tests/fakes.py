@@ -12,7 +12,7 @@ from augen.prompts.window import Window
 from augen.reasoning.write import Writer
 from augen.store.responses import Store
 
-IDENTITY = Identity("fake", "sha256:generator", "float32", None, None)
+IDENTITY = Identity("fake", "sha256:generator", "float32", None)
 
 
 class FakeWindow(Window):

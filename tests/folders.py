@@ -75,13 +75,13 @@ def _draw(settings: EngineSettings) -> None:
     prompt = solve_prompt("请解答。", "甲比乙高。", QUESTION)
     request = Request(prompt, seed=1, temperature=1.0, top_p=1.0, max_tokens=4)
     try:
-        list(engine.generate([replace(request, adapter=settings.adapter is not None)]))
+        list(engine.generate([replace(request, adapter=len(settings.adapters))]))
     finally:
         engine.close()
 
 
 def _adapted(adapter: Path) -> EngineSettings:
-    return EngineSettings(str(TINY / "generator"), max_model_len=256, adapter=adapter)
+    return EngineSettings(str(TINY / "generator"), max_model_len=256, adapters=(adapter,))
 
 
 def _adapter(folder: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from augen.answering.answer import answer
+from augen.answering.questions import Prompting
 from augen.answering.rounds import ScoreMany, unscored
 from augen.core import params
 from augen.core.errors import AugenError
@@ -123,7 +124,8 @@ def _infer(p: params.Params, plan: Plan, store: Store) -> Planned:
     generator = infer.generator_of(p)
     with open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models, plan) as sampler:
         shown = infer.examples_of(problems, p, store)
-        answer(p, shown, generator.window(p.infer.engine), sampler, score, store)
+        prompting = Prompting.of(p, generator.window(p.infer.engine), len(generator.adapters))
+        answer(p, shown, prompting, sampler, score, store)
     return {}, notes
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from augen.adapter.lessons import Lesson
 from augen.core import params
 from augen.core.files import whole_folder, write_json
 from augen.core.models import load_model, load_tokenizer
-from augen.entries import family_of
+from augen.core.seeds import seed_of
+from augen.entries import family_of, origin
 from augen.prompts.sections import completion
 from augen.training.launch import processes
 from augen.training.trainer import (
@@ -36,6 +38,31 @@ from augen.training.trainer import (
 )
 
 CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy", "eval_exact_reasoning", "eval_exact_program"]
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one adapter is trained on and measured on, and the seed of its weights and of the order of its lessons."""
+
+    train: Sequence[Lesson]
+    held_out: Sequence[Lesson]
+    seed: int
+
+
+def courses(taught: Sequence[Lesson], section: params.Finetune, seed: int) -> list[Course]:
+    """A course for each of the adapters of `section`; all hold out the same problems.
+
+    Each has a seed of its own, the first one `seed`, and takes by it the share of the other problems that is wanted.
+    """
+    train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
+    problems = sorted({origin(lesson.problem_id) for lesson in train})
+    size = max(1, round(section.share * len(problems)))
+    found = []
+    for number in range(section.adapters):
+        own = seed_of(seed, "adapter", number) if number else seed
+        taken = set(Random(seed_of(own, "share")).sample(problems, size))
+        found.append(Course([lesson for lesson in train if origin(lesson.problem_id) in taken], held_out, own))
+    return found
 
 
 class LessonTrainer(Ordered, SFTTrainer):
@@ -82,18 +109,38 @@ class Adapter:
 
     def save(self, folder: Path) -> None:
         """Write the adapter alone, without the trainer's other files."""
-        with whole_folder(folder) as partial:
-            shutil.copyfile(self.folder / "adapter_model.safetensors", partial / "adapter_model.safetensors")
-            config = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
+        save_adapters([self.folder], folder)
+
+
+def save_adapters(trained: Sequence[Path], folder: Path) -> None:
+    """Write the adapter of a trainer's folder to `folder`; of several each to a folder there, with its number."""
+    with whole_folder(folder) as partial:
+        for number, source in enumerate(trained):
+            target = partial / str(number) if len(trained) > 1 else partial
+            target.mkdir(exist_ok=True)
+            shutil.copyfile(source / "adapter_model.safetensors", target / "adapter_model.safetensors")
+            config = json.loads((source / "adapter_config.json").read_text(encoding="utf-8"))
             config["target_modules"] = sorted(config["target_modules"])  # peft keeps a set, in another order every time
-            write_json(partial / "adapter_config.json", config)
+            write_json(target / "adapter_config.json", config)
+
+
+def one_after_another(histories: Sequence[History]) -> History:
+    """The logs of several trainings as one: the steps of each go on where those of the one before it ended.
+
+    >>> one_after_another([[{"step": 0}, {"step": 8}], [{"step": 0}, {"step": 8}]])
+    [{'step': 0}, {'step': 8}, {'step': 9}, {'step': 17}]
+    """
+    joined: History = []
+    for history in histories:
+        first = joined[-1]["step"] + 1 if joined else 0
+        joined += [row | {"step": first + row["step"]} for row in history]
+    return joined
 
 
 def finetune(
-    taught: Sequence[Lesson],
+    course: Course,
     model: params.Model,
     section: params.Finetune,
-    seed: int,
     scratch: Path,
     on_log: Callable[[History], None] | None = None,
 ) -> Adapter:
@@ -103,7 +150,7 @@ def finetune(
     """
     quiet_libraries()
     check_names(section)
-    torch.manual_seed(seed)
+    torch.manual_seed(course.seed)
     tokenizer = load_tokenizer(model.generator, "model.generator", revision=model.revision)
     base = load_model(
         AutoModelForCausalLM,
@@ -112,13 +159,12 @@ def finetune(
         revision=model.revision,
         dtype=torch.bfloat16 if section.bf16 and torch.cuda.is_available() else torch.float32,
     )
-    train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
-    arguments = training_arguments(section, seed, scratch, len(train), processes())
+    arguments = training_arguments(section, course.seed, scratch, len(course.train), processes())
     trainer = LessonTrainer(
         model=base,
         args=SFTConfig(**arguments, max_length=None, completion_only_loss=True),
-        train_dataset=_rows(train, tokenizer),
-        eval_dataset=_rows(held_out, tokenizer),
+        train_dataset=_rows(course.train, tokenizer),
+        eval_dataset=_rows(course.held_out, tokenizer),
         processing_class=tokenizer,
         peft_config=lora_config(section, "CAUSAL_LM"),
     )
@@ -127,7 +173,8 @@ def finetune(
     seconds = time.perf_counter() - started
     after = trainer.evaluate()
     print(f"{after['eval_num_tokens'] / seconds:,.0f} tokens a second in {seconds:.0f} s of training and evaluating")
-    metrics = {"lessons": len(train), "held_out": len(held_out), **_improvement(trainer.state.log_history, after)}
+    lessons = {"lessons": len(course.train), "held_out": len(course.held_out)}
+    metrics = lessons | _improvement(trainer.state.log_history, after)
     trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
     return Adapter(trainer, metrics, trainer.state.log_history, scratch / "trained")
 

@@ -13,7 +13,6 @@ from augen.entries.ondisk import EntryFile, Questions
 from augen.generation.base import Sampler
 from augen.generation.served.failures import Failure
 from augen.programs.verdicts import stored_verdicts
-from augen.prompts.window import Window
 from augen.store.responses import Store
 from augen.voting.samples import VOTES, Sample
 from augen.voting.settings import VotingSettings
@@ -70,9 +69,11 @@ class Answers:
         return [*self.tried.refusals, *self.found.refusals]
 
 
-def answer(p: params.Params, shown: Shown, window: Window, sampler: Sampler, score: ScoreMany, store: Store) -> Answers:
+def answer(
+    p: params.Params, shown: Shown, prompting: Prompting, sampler: Sampler, score: ScoreMany, store: Store
+) -> Answers:
     """Draw, judge and draw again until nothing is open."""
-    problems, prompting, settings = shown.problems, Prompting.of(p, window), VotingSettings.of(p)
+    problems, settings = shown.problems, VotingSettings.of(p)
     n = len(problems.first)
     by_programs = prompting.for_programs(p)
     with stored_verdicts(store, p.programs) as solve:

@@ -28,14 +28,14 @@ class Prompting:
     temperature: float
     top_p: float
     max_tokens: int
-    adapter: bool
+    adapters: int  # that the slots of a mode take in turn; 0: the plain generator
     shuffle_options: bool = False
     keep_thinking: bool = False  # the scorer sees what a model thought before its answer, too
     mode: Mode = "steps"
 
     @classmethod
-    def of(cls, p: params.Params, window: Window) -> Self:
-        """How `infer` asks for reasonings."""
+    def of(cls, p: params.Params, window: Window, adapters: int = 1) -> Self:
+        """How `infer` asks for reasonings, of a generator that has so many `adapters`."""
         return cls(
             instruction=p.prompt.solve,
             window=window,
@@ -43,7 +43,7 @@ class Prompting:
             temperature=p.infer.temperature,
             top_p=p.infer.top_p,
             max_tokens=p.infer.max_tokens,
-            adapter=p.infer.adapter,
+            adapters=adapters if p.infer.adapter else 0,
             shuffle_options=p.infer.shuffle_options,
             keep_thinking=p.prompt.keep_thinking,
         )
@@ -87,7 +87,7 @@ class Prompting:
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
-            adapter=self.adapter,
+            adapter=(slot - 1) % self.adapters + 1 if self.adapters else 0,
         )
 
     def seed_of(self, question: Question, slot: int, round_: int) -> int:

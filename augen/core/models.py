@@ -75,14 +75,20 @@ def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False,
         return loaded
 
 
-def load_adapter(model: Any, folder: Path, param: str) -> Any:
-    """`model` with the LoRA adapter in `folder` before it. Raises as `load_tokenizer` does."""
+def load_adapter(model: Any, folder: Path, param: str, name: str = "default") -> Any:
+    """`model` with the LoRA adapter in `folder`, called `name`, before it, beside those that it has from here.
+
+    Raises as `load_tokenizer` does.
+    """
     from peft import PeftModel
 
     refuse_adapter_code(folder, param)
     with _told(f"{param}: {folder}: not a LoRA adapter for this model"), warnings.catch_warnings():
         warnings.filterwarnings("error", "Found missing adapter keys")
-        return PeftModel.from_pretrained(model, str(folder))
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(folder), adapter_name=name)
+            return model
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=name)
 
 
 def load_embedder(model: str, param: str) -> "HuggingFaceEmbeddings":

@@ -354,7 +354,7 @@ class ReasonTrue(Reason):
     def _earlier_adapter(self) -> "ReasonTrue":
         if self.adapter and self.backend != "local":
             raise ValueError(f"backend {self.backend} cannot load an adapter: set adapter to null")
-        if self.adapter and Path(self.adapter) == Path("models/adapter"):
+        if self.adapter and Path("models/adapter") in (Path(self.adapter), *Path(self.adapter).parents):
             raise ValueError("adapter models/adapter is what this run will train: name a copy of an earlier one")
         return self
 
@@ -428,6 +428,8 @@ class Scorer(Training):
 class Finetune(Training):
     reasonings: Positive | None
     target: Literal["reasoning", "answer"]
+    adapters: Positive
+    share: Portion
 
 
 class Programs(Section):

@@ -18,6 +18,7 @@ from tabulate import tabulate
 
 from augen.core.arrays import Floats, Ints
 from augen.entries import family_of, letter_of
+from augen.evaluation.adapters import adapter_numbers, adapters_section
 from augen.evaluation.programs import MEANINGS, SHARES, Programs, cut_short, program_numbers, program_sentences
 from augen.metrics.quality import scorer_quality
 from augen.metrics.stats import (
@@ -107,13 +108,14 @@ def gains_of(steps: Sequence[Step], clusters: Ints, baselines: int) -> list[Gain
 class Recorded:
     """What was drawn: for the dev questions, by the plain model for them, and for the test questions.
 
-    `programs` is there where programs are among the samples of dev and test.
+    `programs` is there where programs are among the samples of dev and test; so many `adapters` drew these in turn.
     """
 
     dev: Samples
     plain: Samples
     test: Samples
     programs: Programs | None = None
+    adapters: int = 1
 
     @cached_property
     def plain_grid(self) -> SampleGrid:
@@ -146,6 +148,8 @@ def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettin
     }
     if recorded.programs:
         numbers["programs"] = program_numbers(grid, recorded.dev, questions, settings, recorded.programs)
+    if recorded.adapters > 1:
+        numbers["adapters"] = adapter_numbers(grid, questions, settings, recorded.adapters)
     plots: dict[str, list[dict[str, Any]]] = {"accuracy_over_k": curve, "roc": [], "calibration": []}
     judged = samples.judged
     if quality := scorer_quality(judged.rows["score"], judged.right(truth)):
@@ -330,7 +334,7 @@ stands for the mean over all samples of round 0 (with infer.adaptive: of the slo
 constant was chosen on these same questions.
 
 All together: {with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
-{_programs_section(numbers.get("programs"))}
+{_programs_section(numbers.get("programs"))}{adapters_section(numbers.get("adapters"))}
 ## Test split
 
 {test["fallbacks"]} of {test["questions"]} questions have no parsed sample and get the fallback letter.

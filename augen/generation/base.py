@@ -19,7 +19,7 @@ class Request:
     temperature: float  # 0 to 2; 0: greedy, the seed then has no effect
     top_p: float  # 1: no cut
     max_tokens: int  # new tokens, at most
-    adapter: bool = False  # sample with the LoRA adapter that the engine was opened with
+    adapter: int = 0  # with which of the engine's LoRA adapters to sample, counted from 1; 0: without
 
 
 # A request, and which of the samples with this request is meant: {"slot": 1, "round": 0} or {"attempt": 0}.
@@ -71,7 +71,7 @@ class EngineSettings:
     generator: str  # directory of the model, or its id on the Hugging Face hub
     revision: str | None = None  # commit, tag or branch of a hub model
     dtype: str = "float32"  # of weights and activations, by torch's name: float32, bfloat16, float16
-    adapter: Path | None = None  # directory of a LoRA adapter, for requests with ``adapter=True``
+    adapters: tuple[Path, ...] = ()  # directories of the LoRA adapters that requests name by their place
     max_model_len: int = 1024  # tokens of a prompt and its completion together, at most
     memory_share: float = 0.7  # share of the GPU's memory that vllm takes; on a CPU its cache takes 1 GiB
     quantization: str | None = None  # vllm alone: fp8
@@ -93,7 +93,7 @@ class Engine(Protocol):
         """Yield ``(index into requests, completion)`` once for each request, as they finish, in any order.
 
         Raises AugenError before anything is generated if a request can never be answered: a prompt that
-        leaves no room for ``max_tokens``, or ``adapter`` without an adapter.
+        leaves no room for ``max_tokens``, or an ``adapter`` that the engine does not have.
         """
         ...
 
@@ -124,14 +124,16 @@ def decode(tokenizer: Any, tokens: list[int]) -> str:
 
 
 def check_requests(
-    requests: Sequence[Request], prompt_tokens: Sequence[int], max_model_len: int, has_adapter: bool
+    requests: Sequence[Request], prompt_tokens: Sequence[int], max_model_len: int, adapters: int
 ) -> None:
     """Raise AugenError if one of `requests`, whose prompts have `prompt_tokens`, can never be answered.
 
-    Prompts that are too long are not cut here: only the caller knows which part, such as a worked example, can go.
+    The engine was opened with so many `adapters`. Prompts that are too long are not cut here: only the caller knows
+    which part, such as a worked example, can go.
     """
-    if not has_adapter and any(request.adapter for request in requests):
-        raise AugenError("a sample is to be drawn with the adapter, but the engine was opened without one")
+    if (asked := max((request.adapter for request in requests), default=0)) > adapters:
+        opened = f"with {adapters}" if adapters else "without one"
+        raise AugenError(f"a sample is to be drawn with adapter {asked}, but the engine was opened {opened}")
     too_long = [
         (index, tokens, request.max_tokens)
         for index, (request, tokens) in enumerate(zip(requests, prompt_tokens, strict=True))

@@ -27,17 +27,23 @@ SERVED = ("openai", "qianfan")
 
 @dataclass(frozen=True)
 class Generator:
-    """The generator of params.yaml, with the adapter that its requests may ask for."""
+    """The generator of params.yaml, with the adapters that its requests may ask for."""
 
     model: params.Model
     engine: params.Engine
     prompt: params.Prompt
-    adapter: Path | None = None
+    adapters: tuple[Path, ...] = ()
 
     def window(self, source: str) -> Window:
         """What fits into a prompt, where `source` (as in ``open_sampler``) runs or serves this generator."""
         kind = ServedWindow if source in SERVED else Window
         return kind(self.model, self.prompt.chat_template, self.engine.max_model_len, self.prompt.template_args)
+
+
+def adapters_in(folder: Path) -> tuple[Path, ...]:
+    """The adapters that `finetune` wrote to `folder`: there is one, or there are several in its folders 0, 1, …"""
+    several = [path for path in folder.glob("*") if path.is_dir() and path.name.isdecimal()]
+    return tuple(sorted(several, key=lambda path: int(path.name))) or (folder,)
 
 
 @contextmanager
@@ -77,7 +83,7 @@ def open_sampler(
 @contextmanager
 def _open_local(stage: str, engine: str, generator: Generator) -> Iterator[EngineSampler]:
     """Nothing is loaded until a sample is missing in the store."""
-    settings = EngineSettings(**dict(generator.model), **dict(generator.engine), adapter=generator.adapter)
+    settings = EngineSettings(**dict(generator.model), **dict(generator.engine), adapters=generator.adapters)
     identity = _identity(engine, generator)
     with (
         Store(default_path()) as store,
@@ -94,13 +100,13 @@ def _open_local(stage: str, engine: str, generator: Generator) -> Iterator[Engin
 
 
 def _identity(engine: str, generator: Generator) -> Identity:
-    model, adapter = generator.model, generator.adapter
+    model = generator.model
     return Identity(
         engine=resolve(engine),
         generator=model_identity(model.generator, model.revision),
         dtype=model.dtype,
         quantization=generator.engine.quantization,
-        adapter=content_hash(adapter) if adapter else None,
+        adapters=tuple(map(content_hash, generator.adapters)),
     )
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    identity = Identity(resolve("auto"), model_identity("models/tiny/generator"), "float32", None, None)
+    identity = Identity(resolve("auto"), model_identity("models/tiny/generator"), "float32", None)
     with Store(default_path()) as store, EngineSampler(store, lambda: open_engine("auto", …), identity) as sampler:
         completions = sampler.draw([(request, {"slot": 1, "round": 0}), …], "infer, round 0")
 
@@ -31,7 +31,7 @@ class Identity:
     generator: str
     dtype: str
     quantization: str | None
-    adapter: str | None  # None: no adapter
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass
@@ -47,14 +47,16 @@ class Usage:
 def sample_key(request: Request, index: Mapping[str, Any], identity: Identity) -> str:
     """The key of one sample in the store: everything that can change it, and which sample it is.
 
-    A request without the adapter has the same key whichever adapter there is.
+    An adapter is known by its content, whichever number it has. A request without one has the same key whichever there
+    are.
     """
-    adapter = identity.adapter if request.adapter else None
+    adapter = dict(enumerate(identity.adapters, start=1)).get(request.adapter)
+    model = {name: value for name, value in asdict(identity).items() if name != "adapters"}
     return request_key(
         {
             "kind": "sample",
-            "identity": asdict(replace(identity, adapter=adapter)),
-            "request": asdict(request),
+            "identity": model | {"adapter": adapter},
+            "request": asdict(request) | {"adapter": request.adapter > 0},
             "index": dict(index),
         }
     )

@@ -33,9 +33,11 @@ def open_writer(
     if folder and not (folder / "adapter_config.json").is_file():
         raise AugenError(
             f"params.yaml: {stage}.adapter: no adapter in {folder}; keep one of an earlier run there "
-            f"(cp -rL models/adapter {folder}), or set it to null"
+            f"(cp -rL models/adapter {folder}), or set it to null; of several adapters name one, as {folder / '0'}"
         )
-    generator = Generator(p.model, p.engine, p.prompt, folder) if settings.backend == "local" else None
+    generator = (
+        Generator(p.model, p.engine, p.prompt, (folder,) if folder else ()) if settings.backend == "local" else None
+    )
     window = generator.window("local") if generator else None
     # Paid completions name the model that wrote them.
     author = author_of(settings, p.model, adapter) if generator else ""

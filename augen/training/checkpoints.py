@@ -81,7 +81,7 @@ def _folder(stage: str, key: str, held: ExitStack) -> Path:
     except Timeout:
         print(f"{folder}: another run is training the same; this one will begin anew if it is stopped")
         return Path(held.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
-    for checkpoint in _checkpoints(folder):
+    for checkpoint in [path for path in folder.rglob("checkpoint-*") if path.is_dir()]:
         if not _complete(checkpoint):
             shutil.rmtree(checkpoint)
     others = [path.name for path in sorted(root.glob(f"{stage}-*")) if path != folder]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from augen.core import params
@@ -41,7 +41,7 @@ SAMPLED = [replace(request, seed=seed, temperature=1.0) for seed, request in enu
 )
 def engine(request: pytest.FixtureRequest, tiny_model: Path, tiny_adapter: Path) -> Iterator[Engine]:
     ray = params.Ray(address=None, workers=1, gpus=0, batch_size=4)
-    settings = EngineSettings(str(tiny_model), adapter=tiny_adapter, max_model_len=256, batch_size=4, ray=ray)
+    settings = EngineSettings(str(tiny_model), adapters=(tiny_adapter,), max_model_len=256, batch_size=4, ray=ray)
     engine = open_engine(request.param, settings)
     assert engine.name == resolve(request.param)  # samples drawn by ray are those of its workers' engine
     yield engine
@@ -57,7 +57,7 @@ def complete(engine: Engine, requests: Sequence[Request]) -> list[Completion]:
 
 
 def with_adapter(requests: Sequence[Request]) -> list[Request]:
-    return [replace(request, adapter=True) for request in requests]
+    return [replace(request, adapter=1) for request in requests]
 
 
 def reference(model_path: Path, adapter: Path | None) -> list[str]:
@@ -174,19 +174,63 @@ def test_nothing_asked_nothing_given(engine: Engine) -> None:
     assert complete(engine, []) == []
 
 
+@pytest.fixture(scope="module")
+def adapters(tiny_model: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Three adapters of different ranks."""
+    found = [tiny_adapter]
+    for rank in (2, 8):
+        lora = LoraConfig(r=rank, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), lora)
+        torch.manual_seed(rank)
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weights, std=0.1)
+        found.append(tmp_path_factory.mktemp("adapters") / "adapter")
+        model.save_pretrained(found[-1])
+    return tuple(found)
+
+
+def of_each(requests: Sequence[Request], adapters: int) -> list[Request]:
+    """Every request plain and with each adapter, one after another as the slots of a question are."""
+    return [replace(request, adapter=number) for request in requests for number in range(adapters + 1)]
+
+
+@pytest.mark.parametrize("name", ["transformers", pytest.param("vllm", marks=needs_vllm)])
+def test_several_adapters_write_as_each_alone(name: str, tiny_model: Path, adapters: tuple[Path, ...]) -> None:
+    alone = []
+    for adapter in adapters:
+        single = open_engine(name, EngineSettings(str(tiny_model), adapters=(adapter,), max_model_len=256))
+        alone.append([completion.text for completion in complete(single, with_adapter([*GREEDY, *SAMPLED]))])
+        single.close()
+    engine = open_engine(name, EngineSettings(str(tiny_model), adapters=adapters, max_model_len=256))
+    texts = [completion.text for completion in complete(engine, of_each([*GREEDY, *SAMPLED], 3))]
+    again = [completion.text for completion in complete(engine, of_each(GREEDY[:1], 3))]
+    with pytest.raises(AugenError, match="to be drawn with adapter 4, but the engine was opened with 3"):
+        next(engine.generate([replace(GREEDY[0], adapter=4)]))
+    engine.close()
+    greedy = [texts[number :: len(adapters) + 1][: len(GREEDY)] for number in range(len(adapters) + 1)]
+    assert greedy == [reference(tiny_model, None), *(reference(tiny_model, adapter) for adapter in adapters)]
+    assert len({tuple(written) for written in greedy}) == 4, "each writes something else"
+    for number, written in enumerate(alone, start=1):
+        differing = sum(one != other for one, other in zip(texts[number :: len(adapters) + 1], written, strict=True))
+        assert differing <= 1  # where rounding tips a sampled token
+    assert again == texts[: len(adapters) + 1]
+
+
 @needs_vllm
 def test_vllm_with_lora_kernels_does_as_with_the_adapter_merged(
-    tiny_model: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, adapters: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The way of a GPU, on whatever there is here."""
+    """The way of a GPU, on whatever there is here: several adapters in one batch."""
 
     monkeypatch.setattr("augen.generation.engines.vllm.MERGE_ADAPTER", False)
-    engine = open_engine("vllm", EngineSettings(str(tiny_model), adapter=tiny_adapter, max_model_len=256))
+    engine = open_engine("vllm", EngineSettings(str(tiny_model), adapters=adapters, max_model_len=256))
     try:
-        texts = [completion.text for completion in complete(engine, with_adapter(GREEDY))]
+        texts = [completion.text for completion in complete(engine, of_each(GREEDY, 3))]
     finally:
         engine.close()
-    assert texts == reference(tiny_model, tiny_adapter)
+    for number, adapter in enumerate(adapters, start=1):
+        assert texts[number::4] == reference(tiny_model, adapter)
 
 
 @needs_vllm
@@ -304,7 +348,7 @@ def test_a_model_that_is_not_there(name: str, tmp_path: Path) -> None:
 
 def test_an_adapter_that_is_none(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(AugenError, match=f"{tmp_path}: not a LoRA adapter"):
-        open_engine("transformers", EngineSettings(str(tiny_model), adapter=tmp_path))
+        open_engine("transformers", EngineSettings(str(tiny_model), adapters=(tmp_path,)))
 
 
 def test_the_adapter_of_an_engine_without_one(tiny_model: Path) -> None:

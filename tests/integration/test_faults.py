@@ -81,7 +81,7 @@ def adapted() -> None:
     from augen.generation.base import EngineSettings
     from augen.generation.engines import open_engine
 
-    open_engine("transformers", EngineSettings("models/tiny/generator", adapter=Path("models/adapter")))
+    open_engine("transformers", EngineSettings("models/tiny/generator", adapters=(Path("models/adapter"),)))
 
 
 def embedder() -> None:

@@ -119,7 +119,7 @@ def test_the_generator_writes_with_the_adapter(
     question = [Entry("甲比乙高。", [QuestionItem("谁最高？", ["乙", "甲"], answer="B")], "p")]
     texts = []
     for adapter in (None, tiny_adapter, tiny_adapter):
-        generator = Generator(p.model, p.engine, p.prompt, adapter)
+        generator = Generator(p.model, p.engine, p.prompt, (adapter,) if adapter else ())
         writer = Writer(p.prompt, settings, generator.window("local"), "tiny", p.seed, adapter is not None)
         with open_sampler("reason_true", "transformers", generator) as sampler:
             watched = Watched(sampler)
@@ -138,7 +138,7 @@ def test_open_writer_names_the_adapter_as_part_of_the_author(
     p = params({"model.generator": str(tiny_model)})
     with open_writer("reason_true", p.reason_true, p, str(tiny_adapter)) as (writer, sampler):
         assert (writer.author, writer.adapter) == (f"{tiny_model} with {tiny_adapter}", True)
-        assert isinstance(sampler, EngineSampler) and (sampler.identity.adapter or "").startswith("sha256:")
+        assert isinstance(sampler, EngineSampler) and sampler.identity.adapters[0].startswith("sha256:")
     with open_writer("reason_true", p.reason_true, p) as (writer, _):
         assert (writer.author, writer.adapter) == (str(tiny_model), False)
     with (

@@ -96,7 +96,7 @@ def questions() -> list[Question]:
 
 
 def sampling(window: Window, **changes: Any) -> Prompting:
-    greedy = Prompting("请解答下面的逻辑单选题。", window, 1, temperature=0.0, top_p=1.0, max_tokens=NEW, adapter=False)
+    greedy = Prompting("请解答下面的逻辑单选题。", window, 1, temperature=0.0, top_p=1.0, max_tokens=NEW, adapters=0)
     return replace(greedy, **changes)
 
 

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from augen.adapter.lessons import Lesson, lessons
-from augen.adapter.train import Adapter, finetune
+from augen.adapter.train import Adapter, Course, courses, finetune
 from augen.core import params
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, Solution
@@ -65,7 +65,8 @@ def scorer_section(base: Path, **changes: Any) -> params.Scorer:
 
 
 def finetune_section(**changes: Any) -> params.Finetune:
-    return params.Finetune(**(SHARED | {"max_length": 300, "reasonings": None, "target": "reasoning"} | changes))
+    own = {"max_length": 300, "reasonings": None, "target": "reasoning", "adapters": 1, "share": 1.0}
+    return params.Finetune(**(SHARED | own | changes))
 
 
 def item(number: int) -> QuestionItem:
@@ -441,10 +442,15 @@ def taught(
     return lessons(entries, retriever, len(examples), PROMPT, window, finetune_section(**changes))
 
 
+def course(lessons: list[Lesson], section: params.Finetune | None = None) -> Course:
+    [only] = courses(lessons, section or finetune_section(), seed=1)
+    return only
+
+
 @pytest.fixture(scope="module")
 def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapter:
     model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
-    return finetune(taught(tiny_model), model, finetune_section(), seed=1, scratch=tmp_path_factory.mktemp("scratch"))
+    return finetune(course(taught(tiny_model)), model, finetune_section(), tmp_path_factory.mktemp("scratch"))
 
 
 def test_only_the_adapter_moves(adapter: Adapter, tiny_model: Path) -> None:
@@ -462,7 +468,7 @@ def test_only_the_adapter_moves(adapter: Adapter, tiny_model: Path) -> None:
 
 def test_the_same_seed_trains_the_same_adapter(adapter: Adapter, tiny_model: Path, tmp_path: Path) -> None:
     model = params.Model(generator=str(tiny_model), revision=None, dtype="float32")
-    again = finetune(taught(tiny_model), model, finetune_section(), seed=1, scratch=tmp_path)
+    again = finetune(course(taught(tiny_model)), model, finetune_section(), tmp_path)
     assert not moved(weights(adapter.trainer.model), weights(again.trainer.model))
     assert again.metrics == adapter.metrics
     losses = [[row.get("loss") for row in found.history] for found in (again, adapter)]
@@ -516,7 +522,7 @@ def test_the_log_says_what_would_be_written_to_the_letter(tiny_model: Path, tmp_
     stated = [Entry(e.problem, [replace(e.questions[0], program="answer(1).")], e.id) for e in map(entry, range(16))]
     named = [replace(e, id=f"train_{n:04d}_{('roads', 'lists')[n % 2]}{'~1' * (n > 8)}") for n, e in enumerate(stated)]
     section = finetune_section(held_out=0.5, epochs=8, learning_rate=1e-2, evaluations=2)
-    trained = finetune(taught(tiny_model, entries=named), model, section, seed=1, scratch=tmp_path)
+    trained = finetune(course(taught(tiny_model, entries=named), section), model, section, tmp_path)
     expected: dict[tuple[str, str], list[bool]] = {}
     for row in trained.trainer.eval_dataset:
         ids = torch.tensor([row["input_ids"]])
@@ -578,6 +584,19 @@ def test_the_answer_alone_is_taught_where_that_is_the_target(tiny_model: Path) -
 def test_questions_without_reasoning_teach_nothing(tiny_model: Path) -> None:
     unsolved = Entry("甲。", [QuestionItem("谁？", ["1", "2"], answer="A")], "p0")
     assert taught(tiny_model, entries=[unsolved]) == []
+
+
+def test_every_adapter_has_a_seed_and_a_share_of_its_own(tiny_model: Path) -> None:
+    """A problem and its copies fall together; what is held out, no adapter learns."""
+    found = taught(tiny_model, entries=[entry(n, f"p{n % 20}{'~1' * (n > 19)}") for n in range(40)])
+    several = courses(found, finetune_section(adapters=3, share=0.75), seed=1)
+    held_out = {lesson.problem_id for lesson in several[0].held_out}
+    assert len(held_out) == 8 and all(part.held_out == several[0].held_out for part in several)
+    learned = [{lesson.problem_id for lesson in part.train} for part in several]
+    assert [len(ids) for ids in learned] == [24] * 3, "12 of the 16 problems that are left, each with its copy"
+    assert all({f"{id}~1" for id in ids if "~" not in id} < ids and not ids & held_out for ids in learned)
+    assert len({part.seed for part in several}) == 3 and len({frozenset(ids) for ids in learned}) == 3
+    assert course(found) == courses(found, finetune_section(adapters=3), seed=1)[0], "the first one is the only one"
 
 
 def test_order_of_lessons_does_not_matter_for_the_split(tiny_model: Path) -> None:

@@ -4,6 +4,7 @@ On a CPU a training that was killed ends with the same bytes as one that was not
 """
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -138,6 +139,29 @@ def test_a_killed_training_goes_on_and_ends_the_same(
     assert 12 <= int(step) < 29
     assert outs(folder, stage) == outs(undisturbed(stage), stage)
     assert list(folder.glob(".augen/checkpoints/*")) == [], "nothing is left once the outs are written"
+
+
+def test_several_adapters_go_on_with_the_one_that_was_killed(
+    work: Callable[..., Path], undisturbed: Callable[[str], Path]
+) -> None:
+    folder = work("finetune", adapters=2)
+    process = start(folder, "finetune")
+    while process.poll() is None and not list(folder.glob(".augen/checkpoints/*/1/checkpoint-*/trainer_state.json")):
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+
+    output = run(folder, "finetune")
+    assert re.findall(r"going on from step (\d+)", output)[0] == "30", "the first one is trained already"
+    alone, several = undisturbed("finetune") / "models/adapter", folder / "models/adapter"
+    weights = [path / "adapter_model.safetensors" for path in (alone, several / "0", several / "1")]
+    assert weights[0].read_bytes() == weights[1].read_bytes() != weights[2].read_bytes()
+    assert sorted(path.name for path in several.iterdir()) == ["0", "1"]
+    curves = [(path / "reports/plots/finetune.csv").read_text() for path in (undisturbed("finetune"), folder)]
+    assert curves[1].startswith(curves[0]) and "\n61," in curves[1], "0…30, then 31…61"
+    metrics = [json.loads((path / "reports/finetune.json").read_text()) for path in (undisturbed("finetune"), folder)]
+    assert metrics[0] == metrics[1]["0"] != metrics[1]["1"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

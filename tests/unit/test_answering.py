@@ -25,7 +25,7 @@ from augen.voting.weights import HIGHEST, Weight
 from tests.fakes import FakeEngine, FakeWindow, sampler_of
 
 OPTIONS = ["东", "西", "南", "北"]
-SAMPLING = Prompting("解答。", FakeWindow(), seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapter=True)
+SAMPLING = Prompting("解答。", FakeWindow(), seed=7, temperature=1.0, top_p=0.9, max_tokens=32, adapters=1)
 ROUNDS = VotingSettings(voters=5, max_resample=2, threshold=0.5)
 
 

@@ -27,7 +27,7 @@ def datapoints(settings: dict[str, Any]) -> tuple[list[dict[str, str]], dict[str
     """Rows as DVC reads them from a CSV file, all texts, and how it tells the renderer what they are."""
     [(file, columns)] = settings["y"].items()
     fields = columns if isinstance(columns, list) else [columns]
-    others = {"voters": "3", "samples": "9", "file": "entries"}
+    others = {"voters": "3", "samples": "9", "file": "entries", "family": "roads", "kind": "program"}
     y = fields[0] if len(fields) == 1 else "dvc_inferred_y_value"
     rows = [
         {**others, settings["x"]: str(i + 1), y: value, "rev": rev} | ({"field": field} if len(fields) > 1 else {})

@@ -12,7 +12,7 @@ from augen.generation.base import Completion, IndexedRequest, Request
 from augen.generation.sampler import EngineSampler, Identity, Usage, sample_key
 from augen.store.responses import Store
 
-IDENTITY = Identity("fake", "sha256:generator", "float32", None, "sha256:adapter")
+IDENTITY = Identity("fake", "sha256:generator", "float32", None, ("sha256:adapter",))
 REQUEST = Request("### 题目\n…", seed=7, temperature=1.0, top_p=1.0, max_tokens=5)
 
 
@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def numbered(count: int, adapter: bool = False) -> list[IndexedRequest]:
+def numbered(count: int, adapter: int = 0) -> list[IndexedRequest]:
     return [(replace(REQUEST, seed=seed, adapter=adapter), {"slot": seed, "round": 0}) for seed in range(count)]
 
 
@@ -69,7 +69,7 @@ fields = st.fixed_dictionaries(
         "temperature": st.sampled_from([0.0, 1.0]),
         "top_p": st.sampled_from([0.9, 1.0]),
         "max_tokens": st.integers(1, 2),
-        "adapter": st.booleans(),
+        "adapter": st.integers(0, 2),
     }
 )
 identities = st.builds(
@@ -78,7 +78,7 @@ identities = st.builds(
     generator=st.sampled_from(["one", "two"]),
     dtype=st.sampled_from(["float32", "bfloat16"]),
     quantization=st.sampled_from([None, "fp8"]),
-    adapter=st.sampled_from([None, "one", "two"]),
+    adapters=st.sampled_from([("one", "two"), ("two", "one"), ("one", "three")]),
 )
 indices = st.fixed_dictionaries({"slot": st.integers(1, 2), "round": st.integers(0, 1)})
 samples = st.tuples(st.builds(lambda f: Request(**f), fields), indices, identities)
@@ -89,20 +89,35 @@ samples = st.tuples(st.builds(lambda f: Request(**f), fields), indices, identiti
 def test_two_samples_share_a_key_only_if_nothing_differs(
     one: tuple[Request, dict[str, int], Identity], two: tuple[Request, dict[str, int], Identity]
 ) -> None:
-    def without_unused_adapter(
-        request: Request, index: dict[str, int], identity: Identity
-    ) -> tuple[Request, dict[str, int], Identity]:
-        return request, index, identity if request.adapter else replace(identity, adapter=None)
+    def with_its_adapter(request: Request, index: dict[str, int], identity: Identity) -> tuple[object, ...]:
+        """The adapter that draws it, not its number nor the others."""
+        own = identity.adapters[request.adapter - 1] if request.adapter else None
+        return replace(request, adapter=0), index, replace(identity, adapters=()), own
 
-    same = without_unused_adapter(*one) == without_unused_adapter(*two)
+    same = with_its_adapter(*one) == with_its_adapter(*two)
     assert (sample_key(*one) == sample_key(*two)) == same
 
 
 def test_a_plain_sample_is_the_same_whichever_adapter_there_is() -> None:
-    other = replace(IDENTITY, adapter="sha256:other")
+    other = replace(IDENTITY, adapters=("sha256:other",))
     assert sample_key(REQUEST, {}, IDENTITY) == sample_key(REQUEST, {}, other)
-    tuned = replace(REQUEST, adapter=True)
+    tuned = replace(REQUEST, adapter=1)
     assert sample_key(tuned, {}, IDENTITY) != sample_key(tuned, {}, other)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "key"),
+    [
+        (0, "ce23aec12950a0f23a2841cbbb6cb2e2cda0db5233027a6eb630e59effac6b47"),
+        (1, "8bd2001b129892c2a1930a2b4c2b216275bf4bfd6b6e8dfcc93aca1d2bd78699"),
+    ],
+)
+def test_keys_are_those_of_the_time_when_there_was_one_adapter(adapter: int, key: str) -> None:
+    """Else everything in a store would be drawn, or paid for, again."""
+    assert sample_key(replace(REQUEST, adapter=adapter), {"slot": 1, "round": 0}, IDENTITY) == key
+    if adapter:
+        further = replace(IDENTITY, adapters=("sha256:other", *IDENTITY.adapters))
+        assert sample_key(replace(REQUEST, adapter=2), {"slot": 1, "round": 0}, further) == key
 
 
 # --- drawing

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from augen.core.arrays import Bools
 from augen.core.params import Params
 from augen.entries.reasoned import FILES
+from augen.evaluation.adapters import adapter_sentences
 from augen.evaluation.programs import CUT_SHORT, program_sentences
 from augen.evaluation.report import charts, tables
 from augen.evaluation.report.flags import FLAGS, PER_FLAG
@@ -112,6 +113,7 @@ def _numbers(report: Report) -> dict[str, Any]:
         "programs": tables.program_rows(programs) if programs else [],
         "program_facts": tables.program_facts(programs) if programs else [],
         "program_sentences": program_sentences(programs) if programs else [],
+        "adapters": adapter_sentences(report.metrics.get("adapters")),
         "cut_short": "" if "single" in report.metrics["steps"] else CUT_SHORT,
         "rules": {key: name for key, (name, _) in charts.RULES.items()},
         "samples_curve": report.plots["accuracy_over_samples"],

@@ -80,7 +80,7 @@ class RayEngine:
         self._settings = replace(
             settings,
             generator=_everywhere(settings.generator),
-            adapter=settings.adapter and settings.adapter.resolve(),
+            adapters=tuple(adapter.resolve() for adapter in settings.adapters),
             ray=None,
         )
         self._tokenizer = load_tokenizer(settings.generator, settings.revision)
@@ -94,8 +94,8 @@ class RayEngine:
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """See ``Engine.generate``. Batches are slices of `requests`, in their order."""
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
-        has_adapter = self._settings.adapter is not None
-        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, has_adapter)
+        adapters = len(self._settings.adapters)
+        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, adapters)
         if not requests:
             return
         self._connect()

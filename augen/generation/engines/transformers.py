@@ -47,15 +47,16 @@ class TransformersEngine:
         self._tokens = model.get_input_embeddings().num_embeddings
         self._end = _end_tokens(self._tokenizer, model)
         self._lora: Any = None
-        if settings.adapter is not None:
-            model = load_adapter(model, settings.adapter, "infer.adapter")
+        for number, adapter in enumerate(settings.adapters, start=1):
+            model = load_adapter(model, adapter, "infer.adapter", _name(number))
             self._lora = model.base_model
         self._model: Any = model.to(self._device).eval()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """See ``Engine.generate``. Prompts of similar length run together, the longest first."""
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
-        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, self._lora is not None)
+        adapters = len(self._settings.adapters)
+        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, adapters)
         if any(max(prompt, default=0) >= self._tokens for prompt in prompts):
             raise AugenError(
                 f"model.generator: the tokenizer of {self._settings.generator} has more tokens than the model, which "
@@ -78,9 +79,12 @@ class TransformersEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _switch_adapter(self, on: bool) -> None:
-        if self._lora is not None:
-            (self._lora.enable_adapter_layers if on else self._lora.disable_adapter_layers)()
+    def _switch_adapter(self, number: int) -> None:
+        if number:
+            self._lora.enable_adapter_layers()
+            self._lora.set_adapter(_name(number))
+        elif self._lora is not None:
+            self._lora.disable_adapter_layers()
 
     def _decode(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> Iterator[tuple[int, Completion]]:
         """Complete one batch; yields ``(position in the batch, completion)``. B shrinks as rows finish."""
@@ -143,6 +147,11 @@ class TransformersEngine:
     def _completion(self, tokens: list[int], logprob: float) -> Completion:
         finish: Literal["stop", "length"] = "stop" if tokens[-1] in self._end else "length"
         return Completion(decode(self._tokenizer, tokens), len(tokens), finish, logprob=logprob / len(tokens))
+
+
+def _name(number: int) -> str:
+    """What peft calls an adapter."""
+    return f"adapter_{number}"
 
 
 def choose(logits: Tensor, temperature: Tensor, top_p: Tensor, uniform: Tensor) -> Tensor:

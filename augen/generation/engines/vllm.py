@@ -53,19 +53,20 @@ from vllm.sampling_params import RequestOutputKind  # noqa: E402
 
 # vLLM 0.32's LoRA kernels for the CPU have two faults. They copy the adapter's matrices for every single token,
 # which takes 6 times as long as the plain model; and while decoding they apply the adapter to plain requests too.
-# So on a CPU the adapter is merged into a second copy of the weights; on a GPU one copy serves both.
+# So on a CPU an adapter is merged into a second copy of the weights, and several take turns: that copy is loaded anew
+# for each, in every round, in some seconds. On a GPU one copy serves them all, in one batch.
 MERGE_ADAPTER = CPU
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values that vLLM takes for max_lora_rank
 
 
 class VllmEngine:
-    """A generator for vLLM; its weights are loaded for the first request (plain, or with the adapter)."""
+    """A generator for vLLM; its weights are loaded for the first request (plain, or with an adapter)."""
 
     name = "vllm"
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        generator, adapter = settings.generator, settings.adapter
+        generator, adapters = settings.generator, settings.adapters
         self._options: dict[str, Any] = {
             "tokenizer": generator,
             "tokenizer_revision": settings.revision,
@@ -90,48 +91,67 @@ class VllmEngine:
                 "block_size": 32,
             }
         refuse_code(generator, "model.generator")
-        if adapter is not None:
+        for adapter in adapters:
             refuse_adapter_code(adapter, "infer.adapter")
-        self._lora: LoRARequest | None = None
-        if adapter is not None and not MERGE_ADAPTER:
-            self._lora = LoRARequest(adapter.name, 1, str(adapter.resolve()))
-            self._options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": lora_rank(adapter)}
+        self._loras: dict[int, LoRARequest] = {}  # by number; none where adapters are merged
+        if adapters and not MERGE_ADAPTER:
+            self._loras = {
+                number: LoRARequest(f"{adapter.name} {number}", number, str(adapter.resolve()))
+                for number, adapter in enumerate(adapters, start=1)
+            }
+            rank = max(map(lora_rank, adapters))
+            self._options |= {"enable_lora": True, "max_loras": len(adapters), "max_lora_rank": rank}
         self._tokenizer = load_tokenizer(generator, settings.revision)
-        self._models: dict[bool, Any] = {}  # LLM by "the adapter is merged into its weights"
+        self._models: dict[int, Any] = {}  # LLM by the adapter that is merged into its weights; 0: none
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """See ``Engine.generate``. vLLM gets all plain requests at once, then all with the adapter."""
+        """See ``Engine.generate``. vLLM gets all plain requests at once, then all with an adapter.
+
+        Merged adapters take turns. The one whose weights are loaded begins.
+        """
         prompts = tokenize(self._tokenizer, [request.prompt for request in requests])
-        has_adapter = self._settings.adapter is not None
-        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, has_adapter)
-        for adapter in (False, True):
-            chosen = [i for i, request in enumerate(requests) if request.adapter == adapter]
+        numbers = range(1, len(self._settings.adapters) + 1)
+        check_requests(requests, [len(p) for p in prompts], self._settings.max_model_len, len(numbers))
+        turns = [{*numbers}] if self._loras else sorted(({number} for number in numbers), key=self._not_loaded)
+        for turn in [{0}, *turns]:
+            chosen = [i for i, request in enumerate(requests) if request.adapter in turn]
             if chosen:
-                done = self._run([requests[i] for i in chosen], [prompts[i] for i in chosen], adapter)
+                done = self._run([requests[i] for i in chosen], [prompts[i] for i in chosen])
                 yield from ((chosen[position], completion) for position, completion in done)
 
     def close(self) -> None:
         """See ``Engine.close``."""
-        for model in self._models.values():
-            model.llm_engine.engine_core.shutdown()
-        self._models.clear()
+        self._unload(set(self._models))
+
+    def _not_loaded(self, turn: set[int]) -> bool:
+        return not turn & self._models.keys()
+
+    def _unload(self, numbers: set[int]) -> None:
+        for number in numbers:
+            self._models.pop(number).llm_engine.engine_core.shutdown()
         gc.collect()
         if not CPU:
             torch.cuda.empty_cache()
 
-    def _model(self, adapter: bool) -> Any:
-        """The LLM for requests with or without the adapter; one for both, unless the adapter is merged."""
-        generator = self._settings.generator
-        merged = adapter and self._lora is None
+    def _model(self, adapter: int) -> Any:
+        """The LLM for requests with that adapter, or without (0): one for all of them, unless adapters are merged.
+
+        Of the merged ones only the last is kept.
+        """
+        generator, revision = self._settings.generator, self._settings.revision
+        merged = 0 if self._loras else adapter
         if merged not in self._models:
+            if merged and (others := self._models.keys() - {0}):
+                self._unload(others)
             try:
-                self._models[merged] = self._load_merged() if merged else self._load(generator, self._settings.revision)
+                self._models[merged] = self._load_merged(merged) if merged else self._load(generator, revision)
             except (OSError, ValueError) as error:
                 raise AugenError(f"model.generator: vLLM cannot load {generator}: {error}") from error
             except RuntimeError as error:
                 if not merged:
                     raise
-                raise AugenError(f"{self._settings.adapter}: not a LoRA adapter for {generator}: {error}") from error
+                folder = self._settings.adapters[merged - 1]
+                raise AugenError(f"{folder}: not a LoRA adapter for {generator}: {error}") from error
         return self._models[merged]
 
     def _load(self, model: str, revision: str | None) -> Any:
@@ -139,35 +159,32 @@ class VllmEngine:
         torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has replaced it by one that only warns
         return llm
 
-    def _load_merged(self) -> Any:
+    def _load_merged(self, number: int) -> Any:
         """The generator with the adapter in its weights: W + scale · BA, added in float32, then rounded."""
         from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
-        assert self._settings.adapter
         generator, revision = self._settings.generator, self._settings.revision
         plain = load_model(AutoModelForCausalLM, generator, "model.generator", revision=revision, dtype="auto")
         dtype = plain.dtype if self._settings.dtype == "auto" else getattr(torch, self._settings.dtype)
-        merged = load_adapter(plain.float(), self._settings.adapter, "infer.adapter").merge_and_unload()
+        folder = self._settings.adapters[number - 1]
+        merged = load_adapter(plain.float(), folder, "infer.adapter").merge_and_unload()
         with TemporaryDirectory(prefix="augen-merged-") as directory:
             merged.to(dtype).save_pretrained(directory)
             del plain, merged
             return self._load(directory, revision=None)
 
-    def _run(
-        self, requests: Sequence[Request], prompts: Sequence[list[int]], adapter: bool
-    ) -> Iterator[tuple[int, Completion]]:
-        """Complete `requests`, all plain or all with the adapter; yields ``(position, completion)``.
+    def _run(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> Iterator[tuple[int, Completion]]:
+        """Complete `requests`, which one model can answer; yields ``(position, completion)``.
 
         Does the same as ``LLM.generate``, but yields each completion when it is done.
         """
-        engine = self._model(adapter).llm_engine
-        lora = self._lora if adapter else None
+        engine = self._model(requests[0].adapter).llm_engine
         names = []
         try:
             for position, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
-                sampling = _sampling(request)
+                sampling, lora = _sampling(request), self._loras.get(request.adapter)
                 names.append(engine.add_request(str(position), tokens_input(prompt), sampling, lora_request=lora))
             while engine.has_unfinished_requests():
                 for output in engine.step():
