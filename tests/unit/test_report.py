@@ -314,6 +314,7 @@ class TestTables:
                 {"infer.engine": "openai", "infer.models": ["a", "b"], "infer.adapter": False, "rag.k": 2},
                 "a, b with 2 worked examples · ",
             ),
+            ({"finetune.adapters": 3}, "models/tiny/generator with 3 adapters · 5 votes a question · "),
             ({"infer.programs": 2}, " with the adapter · 5 votes and 2 programs a question · vote: "),
             (
                 {"infer.adaptive": True, "rag.k": 1},
@@ -323,7 +324,7 @@ class TestTables:
     )
     def test_the_line_that_says_who_answered(self, tmp_path: Path, changes: dict[str, Any], line: str) -> None:
         write_params(tmp_path / "params.yaml", changes)
-        p = load("infer", "model", "rag", "voters", "max_resample", path=tmp_path / "params.yaml")
+        p = load("finetune", "infer", "model", "rag", "voters", "max_resample", path=tmp_path / "params.yaml")
         assert line in tables.setup_of(p)
 
     def test_gains_lie_within_their_picture(self) -> None:

@@ -91,7 +91,7 @@ def setup_of(p: Params) -> str:
     given = [
         name
         for name, on in (
-            ("the adapter", p.infer.adapter),
+            (f"{p.finetune.adapters} adapters" if p.finetune.adapters > 1 else "the adapter", p.infer.adapter),
             (f"{p.rag.k} worked example{'s' * (p.rag.k > 1)}", p.rag.k > 0),
         )
         if on
