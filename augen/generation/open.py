@@ -9,7 +9,7 @@ from typing import Any
 from augen.core import params
 from augen.generation.base import EngineSettings, Sampler
 from augen.generation.engines import open_engine, resolve
-from augen.generation.sampler import EngineSampler, Identity
+from augen.generation.sampler import EngineSampler, Identity, telling
 from augen.generation.served.opening import open_runner
 from augen.generation.served.prices import by_tokens, check_budget
 from augen.generation.served.runner import Provider
@@ -74,6 +74,7 @@ def _open_local(engine: str, generator: Generator) -> Iterator[EngineSampler]:
         dtype=model.dtype,
         quantization=settings.quantization,
         adapter=content_hash(adapter) if adapter else None,
+        extra=telling(settings.extra),
     )
     with (
         Store(default_path()) as store,
