@@ -88,7 +88,7 @@ def finetune(
         train_dataset=_rows(train, tokenizer),
         eval_dataset=_rows(held_out, tokenizer),
         processing_class=tokenizer,
-        peft_config=lora_config(section, "CAUSAL_LM"),
+        peft_config=lora_config(section, "CAUSAL_LM", base),
     )
     run_trainer(trainer, on_log)
     metrics = {"lessons": len(train), "held_out": len(held_out), **_improvement(trainer)}
