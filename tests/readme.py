@@ -36,7 +36,7 @@ DRY = {
     "make GPU=1 repro": ("dvc repro",),
     "make gpu-check": ("python -m tools.gpu_check",),
     "make seeds N=3": ("python -m benchmarks.seeds 3",),
-    "make ablation PART=inference": ("python -m benchmarks.ablation inference",),
+    "make ablation PART=inference": ('python -m benchmarks.ablation "inference"',),
 }
 # Run by other tests: the file, and the parts of its text that have the words of the command.
 ELSEWHERE = {
