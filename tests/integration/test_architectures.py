@@ -53,6 +53,7 @@ LINEAR = {
 }
 LATENT = {
     "num_key_value_heads": 2,
+    "head_dim": 8,  # of the part with positions
     "q_lora_rank": 16,
     "kv_lora_rank": 16,
     "qk_rope_head_dim": 8,

@@ -11,7 +11,6 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,7 +49,7 @@ if CPU:
 warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # says that there is no triton on a CPU
 
-from vllm import LLM, SamplingParams  # noqa: E402  (reads the environment when it is imported)
+from vllm import LLM, SamplingParams, __version__  # noqa: E402  (reads the environment when it is imported)
 from vllm.engine.arg_utils import EngineArgs  # noqa: E402
 from vllm.inputs import tokens_input  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
@@ -209,7 +208,7 @@ def _check_options(extra: Mapping[str, Any]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; `vllm serve --help=all` lists them, with - for _"
-            raise AugenError(f"engine.extra: vLLM {version('vllm')} has no option {name}{hint}")
+            raise AugenError(f"engine.extra: vLLM {__version__} has no option {name}{hint}")
 
 
 def _sampling(request: Request) -> SamplingParams:
