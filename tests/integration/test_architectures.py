@@ -159,7 +159,7 @@ def packed(numbers: torch.Tensor, dim: int, order: Sequence[int]) -> torch.Tenso
     """Eight numbers of four bits in each 32-bit integer along `dim`, the one at ``order[i]`` in its i-th four bits."""
     eights = numbers.movedim(dim, -1).unflatten(-1, (-1, 8)).long()
     whole = sum(eights[..., which] << (4 * place) for place, which in enumerate(order))
-    return ((whole + 2**31) % 2**32 - 2**31).to(torch.int32).movedim(-1, dim).contiguous()  # type: ignore[union-attr]
+    return ((whole + 2**31) % 2**32 - 2**31).to(torch.int32).movedim(-1, dim).contiguous()
 
 
 def as_awq(steps: torch.Tensor, scales: torch.Tensor) -> dict[str, torch.Tensor]:

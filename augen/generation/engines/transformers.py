@@ -29,7 +29,8 @@ class TransformersEngine:
     name = "transformers"
 
     def __init__(self, settings: EngineSettings) -> None:
-        for param, off in {"quantization": None, "tensor_parallel": 1, "extra": {}}.items():
+        unset: dict[str, Any] = {"quantization": None, "tensor_parallel": 1, "extra": {}}
+        for param, off in unset.items():
             if (value := getattr(settings, param)) != off:
                 neutral = "null" if off is None else off
                 raise AugenError(

@@ -152,7 +152,8 @@ class VllmEngine:
 
     def _load(self, model: str, revision: str | None) -> Any:
         settings = replace(self._settings, generator=model, revision=revision)
-        check_fits(settings, cpu_room() if CPU else gpu_room(*torch.cuda.mem_get_info(), settings))
+        free, total = (0, 0) if CPU else torch.cuda.mem_get_info()
+        check_fits(settings, cpu_room() if CPU else gpu_room(free, total, settings))
         llm = LLM(model, revision=revision, **self._options)
         torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has replaced it by one that only warns
         return llm
