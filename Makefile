@@ -1,5 +1,5 @@
 # make          this list
-# make repro    install if needed, run the pipeline, print what each step gained
+# make repro    install if needed (for a GPU where nvidia-smi answers; GPU=1 or GPU=0 says it), run the pipeline, print what each step gained
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, import-linter, types, unit tests, doctests
 # make bench    speed, as ratios against something in the same run; PART names a module of benchmarks/: calls, puzzles, guards, …
@@ -8,14 +8,17 @@
 # make browser  install Chromium by apt-get (root on Debian), for the test of the report page
 # make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
 # make estimate what the stages that draw from models will take and cost: requests, tokens, money, time; sends nothing
+# make gpu-lock  requirements-gpu.txt anew, from requirements-gpu.in (needs the package index)
 # make demo-apis    stand-ins for the paid APIs on 127.0.0.1, to try those backends without an account
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+GPU ?= $(shell nvidia-smi >/dev/null 2>&1 && echo 1)
+LOCK := $(if $(filter 1,$(GPU)),requirements-gpu.txt,requirements.txt)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help history repro test check bench ablation seeds gpu-check browser estimate demo-apis clean-venv
+.PHONY: help history repro test check bench ablation seeds gpu-check gpu-lock browser estimate demo-apis clean-venv
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -60,25 +63,29 @@ ablation: history $(INSTALLED)
 seeds: history $(INSTALLED)
 	python -m benchmarks.seeds $(N)
 
-# Installs nothing: with a GPU it is requirements-gpu.txt that is in .venv.
+# Installs nothing: it runs with whatever is in .venv.
 gpu-check:
 	python -m tools.gpu_check
 
 estimate: $(INSTALLED)
 	python -m tools.estimate
 
+gpu-lock: $(INSTALLED)
+	uv pip compile --quiet --no-annotate --custom-compile-command "make gpu-lock" --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_28 requirements-gpu.in --output-file requirements-gpu.txt
+
 demo-apis: $(INSTALLED)
 	python -m demo
 
 # uv installs in seconds what takes pip minutes. It does not read pip's configuration, where a folder of wheels
 # may be named, so that is passed on. --no-deps: the pins are complete, and two of them disagree on paper only.
-$(INSTALLED): requirements.txt tools/installed.py
+$(INSTALLED): $(LOCK) tools/installed.py
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || echo $$PIP_FIND_LINKS)}" \
 	UV_EXTRA_INDEX_URL="$${UV_EXTRA_INDEX_URL:-$$PIP_EXTRA_INDEX_URL}" UV_INDEX_STRATEGY=unsafe-best-match \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement $(LOCK)
 	$(BIN)/python -m tools.installed
 	touch $@
 

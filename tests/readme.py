@@ -34,6 +34,7 @@ DRY = {
     "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
     "make demo-apis": ("python -m demo",),
     "make estimate": ("python -m tools.estimate",),
+    "make GPU=1 repro": ("dvc repro",),
     "make gpu-check": ("python -m tools.gpu_check",),
     "make seeds N=3": ("python -m benchmarks.seeds 3",),
     "make ablation PART=inference": ('python -m benchmarks.ablation "inference"',),
@@ -53,12 +54,10 @@ ELSEWHERE = {
     "cp -rL models/adapter models/adapter_1": ("tests/integration/test_lessons.py", '"cp", "-rL"'),
     "dvc add models/adapter_1": ("tests/integration/test_lessons.py", '"dvc", "add", "models/adapter_1"'),
     ". .venv/bin/activate": ("tests/unit/test_readme.py", "activate"),
-    "python3 -m venv .venv": ("tests/unit/test_readme.py", "-m venv"),
     "cp params.production.yaml params.yaml": ("tests/unit/test_readme.py", "cp params.production.yaml"),
 }
 # Not run, and why.
 NOT_RUN = {
-    ".venv/bin/python -m pip install -r requirements-gpu.txt": "needs gigabytes of CUDA libraries; its lines are read",
     "accelerate launch --config_file launch/ddp.yaml -m stages.finetune": "needs GPUs; launch/cpu.yaml is run instead",
 }
 

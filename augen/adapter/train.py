@@ -166,7 +166,7 @@ def finetune(
         train_dataset=_rows(course.train, tokenizer),
         eval_dataset=_rows(course.held_out, tokenizer),
         processing_class=tokenizer,
-        peft_config=lora_config(section, "CAUSAL_LM"),
+        peft_config=lora_config(section, "CAUSAL_LM", base),
     )
     started = time.perf_counter()
     run_trainer(trainer, on_log)

@@ -111,6 +111,11 @@ def _told(what: str) -> Iterator[None]:
         yield
     except (AugenError, MemoryError):
         raise
+    except ImportError as fault:  # weights that are quantized already want a package for each kind
+        raise AugenError(
+            f"{what} here: {fault}. vLLM reads AWQ and GPTQ by itself (infer.engine); to train an adapter, or to merge "
+            "one on a CPU, name the model that is not quantized"
+        ) from fault
     except Exception as fault:
         said = " ".join(str(fault).split())
         raise AugenError(

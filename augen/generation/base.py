@@ -75,6 +75,8 @@ class EngineSettings:
     max_model_len: int = 1024  # tokens of a prompt and its completion together, at most
     memory_share: float = 0.7  # share of the GPU's memory that vllm takes; on a CPU its cache takes 1 GiB
     quantization: str | None = None  # vllm alone: fp8
+    tensor_parallel: int = 1  # vllm alone: devices over which the weights are spread
+    extra: Mapping[str, Any] = field(default_factory=dict)  # vllm alone: further options of its own
     batch_size: int = 64  # requests that the transformers engine runs at once; vllm finds its own
     ray: params.Ray | None = None  # ray alone
 

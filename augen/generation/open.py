@@ -11,7 +11,7 @@ from augen.core.run import note_speed
 from augen.generation.base import EngineSettings, Sampler
 from augen.generation.engines import open_engine, resolve
 from augen.generation.planning import Plan, PlanningRunner, PlanningSampler
-from augen.generation.sampler import EngineSampler, Identity
+from augen.generation.sampler import EngineSampler, Identity, telling
 from augen.generation.served.batch_files import BatchFiles
 from augen.generation.served.batches import Batches
 from augen.generation.served.opening import open_runner
@@ -107,6 +107,7 @@ def _identity(engine: str, generator: Generator) -> Identity:
         dtype=model.dtype,
         quantization=generator.engine.quantization,
         adapters=tuple(map(content_hash, generator.adapters)),
+        extra=telling(generator.engine.extra),
     )
 
 

@@ -10,9 +10,10 @@ The engine is opened when the first sample is missing; when all are stored, no m
 stored as it arrives: after kill -9 at any point the next run asks only for the rest.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from augen.answers import split_thinking
@@ -21,6 +22,19 @@ from augen.core.progress import progress
 from augen.generation.base import Completion, Engine, IndexedRequest, Request
 from augen.store.responses import Store, request_key
 from augen.store.texts import storable
+
+# Options of vLLM (engine.extra) that change when and where a token is computed, not which one it is.
+SPEED_ONLY = frozenset(
+    re.findall(
+        r"\w+",
+        """async_scheduling block_size cpu_offload_gb cudagraph_capture_sizes disable_custom_all_reduce
+        disable_log_stats distributed_executor_backend enable_chunked_prefill enable_expert_parallel
+        enable_prefix_caching enforce_eager gdn_prefill_backend kv_cache_memory_bytes language_model_only
+        limit_mm_per_prompt max_cudagraph_capture_size max_num_batched_tokens max_num_seqs
+        max_parallel_loading_workers num_gpu_blocks_override optimization_level performance_mode
+        pipeline_parallel_size safetensors_load_strategy skip_mm_profiling""",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,24 @@ class Identity:
     dtype: str
     quantization: str | None
     adapters: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)  # of engine.extra what is not SPEED_ONLY
+
+    def fields(self, adapter: str | None) -> dict[str, Any]:
+        """What goes into the key of a sample with that adapter.
+
+        Without `extra` where there is none: samples from before it existed stay valid.
+        """
+        told = {"adapter": adapter} | ({"extra": dict(self.extra)} if self.extra else {})
+        return {name: getattr(self, name) for name in ("engine", "generator", "dtype", "quantization")} | told
+
+
+def telling(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the options in engine.extra those that can change a text.
+
+    >>> telling({"max_num_seqs": 64, "kv_cache_dtype": "fp8"})
+    {'kv_cache_dtype': 'fp8'}
+    """
+    return {name: value for name, value in extra.items() if name not in SPEED_ONLY}
 
 
 @dataclass
@@ -51,11 +83,10 @@ def sample_key(request: Request, index: Mapping[str, Any], identity: Identity) -
     are.
     """
     adapter = dict(enumerate(identity.adapters, start=1)).get(request.adapter)
-    model = {name: value for name, value in asdict(identity).items() if name != "adapters"}
     return request_key(
         {
             "kind": "sample",
-            "identity": model | {"adapter": adapter},
+            "identity": identity.fields(adapter),
             "request": asdict(request) | {"adapter": request.adapter > 0},
             "index": dict(index),
         }

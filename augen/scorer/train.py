@@ -93,7 +93,7 @@ def train_scorer(
         training_arguments(section, seed, scratch, len(learned), processes()),
         [item.right for item in train],
         # The head is trained whole.
-        model=get_peft_model(model, lora_config(section, "SEQ_CLS")) if section.tuning == "lora" else model,
+        model=get_peft_model(model, lora_config(section, "SEQ_CLS", model)) if section.tuning == "lora" else model,
         train_dataset=learned,
         eval_dataset=rows,
         processing_class=tokenizer,

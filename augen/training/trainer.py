@@ -1,5 +1,6 @@
 """What both trainings share: the held-out split, arguments from params, the order of batches, the curves."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import gcd
@@ -179,12 +180,27 @@ class Ordered:
         return SequentialSampler(eval_dataset)
 
 
-def lora_config(section: params.Training, task: str) -> Any:
-    """A LoRA adapter on all linear layers, for peft's `task`."""
+# Layers that get no LoRA: those with which a model sees or hears, since our texts teach them nothing; and those of
+# Mamba that peft cannot adapt.
+SENSES = r".*(vision|visual|audio|multi_modal).*"
+OF_MAMBA = r".*(out_proj|conv1d)"
+MAMBA = frozenset({"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"})
+
+
+def lora_config(section: params.Training, task: str, model: Any) -> Any:
+    """A LoRA adapter on all linear layers of `model` that can learn from texts, for peft's `task`."""
     from peft import LoraConfig
 
-    rank, alpha, dropout = section.rank, section.alpha, section.dropout
-    return LoraConfig(task, r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear")
+    left_out = OF_MAMBA if model.config.model_type in MAMBA else SENSES
+    any_there = any(re.fullmatch(left_out, name) for name, _ in model.named_modules())
+    return LoraConfig(
+        task,
+        r=section.rank,
+        lora_alpha=section.alpha,
+        lora_dropout=section.dropout,
+        target_modules="all-linear",
+        exclude_modules=left_out if any_there else None,
+    )
 
 
 def quiet_libraries() -> None:

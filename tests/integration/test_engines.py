@@ -327,9 +327,61 @@ def test_ray_wants_to_know_its_cluster() -> None:
         open_engine("ray", EngineSettings("model"))
 
 
-def test_transformers_does_not_quantize(tiny_model: Path) -> None:
-    with pytest.raises(AugenError, match=r"engine\.quantization: .* cannot do 'fp8'"):
-        open_engine("transformers", EngineSettings(str(tiny_model), quantization="fp8"))
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        ({"quantization": "fp8"}, r"engine\.quantization: .* cannot do 'fp8'; set it to null"),
+        ({"tensor_parallel": 2}, r"engine\.tensor_parallel: .* cannot do 2; set it to 1"),
+        ({"extra": {"max_num_seqs": 8}}, r"engine\.extra: .* cannot do \{'max_num_seqs': 8\}; set it to \{\}"),
+    ],
+)
+def test_what_transformers_cannot_do(tiny_model: Path, setting: dict[str, Any], fault: str) -> None:
+    with pytest.raises(AugenError, match=fault):
+        open_engine("transformers", EngineSettings(str(tiny_model), **setting))
+
+
+@needs_ray
+def test_a_worker_of_ray_has_one_gpu_at_most(tiny_model: Path) -> None:
+    ray = params.Ray(address=None, workers=1, gpus=1, batch_size=4)
+    with pytest.raises(AugenError, match=r"engine\.tensor_parallel: a worker of ray has one GPU or none"):
+        open_engine("ray", EngineSettings(str(tiny_model), tensor_parallel=2, ray=ray))
+
+
+@needs_vllm
+def test_an_option_that_vllm_does_not_know(tiny_model: Path) -> None:
+    with pytest.raises(
+        AugenError, match=r"engine\.extra: vLLM \S+ has no option max_num_seq; did you mean max_num_seqs"
+    ):
+        open_engine("vllm", EngineSettings(str(tiny_model), extra={"max_num_seq": 8}))
+
+
+@needs_vllm
+def test_a_value_that_vllm_does_not_take_is_named(tiny_model: Path) -> None:
+    engine = open_engine("vllm", EngineSettings(str(tiny_model), max_model_len=256, extra={"max_num_seqs": -1}))
+    with pytest.raises(
+        AugenError, match=r"(?s)vLLM cannot load .*It was asked for with engine\.extra \{'max_num_seqs'"
+    ):
+        next(engine.generate(GREEDY))
+    engine.close()
+
+
+@needs_vllm
+def test_further_options_reach_vllm_and_change_no_text(tiny_model: Path) -> None:
+    engine = open_engine("vllm", EngineSettings(str(tiny_model), max_model_len=256, extra={"max_num_seqs": 2}))
+    try:
+        assert [completion.text for completion in complete(engine, GREEDY)] == reference(tiny_model, None)
+        assert engine._models[False].llm_engine.vllm_config.scheduler_config.max_num_seqs == 2  # type: ignore[attr-defined]
+    finally:
+        engine.close()
+
+
+@needs_vllm
+def test_a_text_that_the_cache_cannot_hold_is_refused_before_loading(tiny_model: Path) -> None:
+    engine = open_engine("vllm", EngineSettings(str(tiny_model), max_model_len=9_000_000))
+    with pytest.raises(
+        AugenError, match=r"for one text .* for it, of which 1\.0 GiB for texts; .*VLLM_CPU_KVCACHE_SPACE"
+    ):
+        next(engine.generate(GREEDY))
 
 
 @pytest.mark.parametrize(("dtype", "loaded"), [("float32", "float32"), ("bfloat16", "bfloat16"), ("auto", "float32")])

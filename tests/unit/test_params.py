@@ -340,6 +340,28 @@ def test_what_a_request_cannot_carry_is_named(change: dict[str, Any], message: s
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"trust_remote_code": True}, "trust_remote_code is refused: vLLM could run or load"),
+        ({"load_format": "auto"}, "load_format is refused"),
+        ({"hf_overrides": {"text_config": [{"auto_map": {"AutoConfig": "x.y"}}]}}, "auto_map is refused"),
+        ({"worker_cls": "os.system"}, "worker_cls is refused"),
+        ({"dtype": "float16", "tensor_parallel_size": 2}, "dtype, tensor_parallel_size cannot be set here"),
+        (["max_num_seqs"], "valid dictionary"),
+    ],
+)
+def test_options_of_vllm_that_are_not_for_users(extra: Any, message: str) -> None:
+    with pytest.raises(AugenError, match=r"p\.yaml: engine\.extra: ") as raised:
+        check(raw_params({"engine.extra": extra}), "p.yaml")
+    assert message in str(raised.value)
+
+
+def test_further_options_of_vllm_pass_as_they_stand() -> None:
+    extra = {"max_num_seqs": 64, "hf_overrides": {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}}
+    assert check(raw_params({"engine.extra": extra}), "p.yaml").engine.extra == extra
+
+
 def test_qianfan_does_not_stream() -> None:
     params = raw_params({"providers.qianfan.models": [{"model": "m", "extra_body": {"stream": True}}]})
     with pytest.raises(AugenError, match="leave stream out"):

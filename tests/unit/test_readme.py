@@ -11,7 +11,6 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from augen.core.params import load
 from tests.params import raw_params
@@ -35,7 +34,7 @@ def test_both_have_the_same_results_letter_for_letter() -> None:
 def test_both_have_the_same_parts_links_and_names() -> None:
     for pattern in (r"^(#+) ", r"^\| `(\w+)`", r"\]\(((?!README)[^)]+)\)"):
         english, chinese = (re.findall(pattern, text, re.MULTILINE) for text in (ENGLISH, CHINESE))
-        assert english == chinese
+        assert english == [part.replace(".zh-CN.md", ".md") for part in chinese]
         assert english
     names = [set(re.findall(r"`([\w./]+)`", text)) for text in (ENGLISH, CHINESE)]
     assert names[0] == names[1]
@@ -102,8 +101,5 @@ def test_the_defaults_it_names_are_those_that_the_tests_use(text: str) -> None:
 
 
 def test_what_is_not_run_is_read() -> None:
-    [install, launch] = NOT_RUN
-    lines = (ROOT / install.split()[-1]).read_text(encoding="utf-8").splitlines()
-    pins = [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
-    assert {"vllm", "dvc"} <= {pin.name for pin in pins}
+    [launch] = NOT_RUN
     assert (ROOT / launch.split()[3]).is_file()

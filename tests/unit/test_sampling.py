@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.generation.base import Completion, IndexedRequest, Request
-from augen.generation.sampler import EngineSampler, Identity, Usage, sample_key
+from augen.generation.sampler import EngineSampler, Identity, Usage, sample_key, telling
 from augen.store.responses import Store
 
 IDENTITY = Identity("fake", "sha256:generator", "float32", None, ("sha256:adapter",))
@@ -79,6 +79,7 @@ identities = st.builds(
     dtype=st.sampled_from(["float32", "bfloat16"]),
     quantization=st.sampled_from([None, "fp8"]),
     adapters=st.sampled_from([("one", "two"), ("two", "one"), ("one", "three")]),
+    extra=st.sampled_from([{}, {"kv_cache_dtype": "fp8"}, {"hf_overrides": {"rope_theta": 1}}]),
 )
 indices = st.fixed_dictionaries({"slot": st.integers(1, 2), "round": st.integers(0, 1)})
 samples = st.tuples(st.builds(lambda f: Request(**f), fields), indices, identities)
@@ -118,6 +119,18 @@ def test_keys_are_those_of_the_time_when_there_was_one_adapter(adapter: int, key
     if adapter:
         further = replace(IDENTITY, adapters=("sha256:other", *IDENTITY.adapters))
         assert sample_key(replace(REQUEST, adapter=2), {"slot": 1, "round": 0}, further) == key
+
+
+def test_without_further_options_keys_are_those_from_before_there_were_any() -> None:
+    """Written down then. What costs hours of a GPU must not be drawn again."""
+    plain = Identity("vllm", "sha256:generator", "float32", None, ("sha256:adapter",), telling({"max_num_seqs": 9}))
+    assert sample_key(REQUEST, {"slot": 1, "round": 0}, plain) == (
+        "4d20cea967ea1835d3cc4e88b9036b123eb25ff0f69f6e8272adc0e4bb99563a"
+    )
+    hub = Identity("transformers", "Qwen/Qwen2-7B-Instruct@main", "bfloat16", "fp8")
+    assert sample_key(replace(REQUEST, adapter=1), {"attempt": 0}, hub) == (
+        "2807934f9cef36acfb5d2a7bbf21821f1dd4b823ca87c91be2df1e6b97b0d5a2"
+    )
 
 
 # --- drawing

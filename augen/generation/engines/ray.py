@@ -75,6 +75,8 @@ class RayEngine:
     def __init__(self, settings: EngineSettings, name: str | None = None) -> None:
         if settings.ray is None:
             raise AugenError("engine.ray: the ray engine needs its settings; see params.yaml")
+        if settings.tensor_parallel > 1:
+            raise AugenError("engine.tensor_parallel: a worker of ray has one GPU or none; set it to 1, or use vllm")
         self.name = name or resolve("ray")
         self._cluster = settings.ray
         self._settings = replace(

@@ -20,6 +20,7 @@ from augen.core.device import device
 from augen.core.errors import AugenError
 from augen.core.models import load_adapter, load_model
 from augen.generation.base import Completion, EngineSettings, Request, check_requests, decode, load_tokenizer, tokenize
+from augen.generation.memory import check_fits, local_room
 
 
 class TransformersEngine:
@@ -28,15 +29,18 @@ class TransformersEngine:
     name = "transformers"
 
     def __init__(self, settings: EngineSettings) -> None:
-        if settings.quantization is not None:
-            raise AugenError(
-                f"engine.quantization: the transformers engine cannot do {settings.quantization!r}; "
-                "set it to null or use vllm"
-            )
+        unset: dict[str, Any] = {"quantization": None, "tensor_parallel": 1, "extra": {}}
+        for param, off in unset.items():
+            if (value := getattr(settings, param)) != off:
+                neutral = "null" if off is None else off
+                raise AugenError(
+                    f"engine.{param}: the transformers engine cannot do {value!r}; set it to {neutral} or use vllm"
+                )
         disable_progress_bar()  # of loading weights; augen.generation.sampler shows the one of the samples
         self._settings = settings
         self._device = device()
         self._tokenizer = load_tokenizer(settings.generator, settings.revision)
+        check_fits(settings, local_room())
         model = load_model(
             AutoModelForCausalLM,
             settings.generator,
@@ -124,7 +128,7 @@ class TransformersEngine:
                 tokens, mask, temperature, top_p, uniforms = (
                     part[keep] for part in (tokens, mask, temperature, top_p, uniforms)
                 )
-                cache.batch_select_indices(keep)
+                cache.reorder_cache(keep)  # not batch_select_indices: layers of linear attention do not have it
                 open_rows = [open_rows[place] for place in unfinished]
             ids = tokens[:, None]
             mask = torch.cat([mask, torch.ones_like(ids)], dim=1)

@@ -3,12 +3,14 @@
 Import this module only to use vLLM: the import sets vLLM's environment and loads it, which takes 5 s or more.
 """
 
+import difflib
 import gc
 import json
 import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +19,7 @@ from augen.core import cores  # noqa: F401  (reads the user's OMP_NUM_THREADS be
 from augen.core.errors import AugenError
 from augen.core.models import load_adapter, load_model, refuse_adapter_code, refuse_code
 from augen.generation.base import Completion, EngineSettings, Request, check_requests, decode, load_tokenizer, tokenize
+from augen.generation.memory import check_fits, cpu_room, gpu_room
 
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
 ON_CPU = {
@@ -46,7 +49,8 @@ if CPU:
 warnings.filterwarnings("ignore", category=FutureWarning, module="vllm")
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)  # says that there is no triton on a CPU
 
-from vllm import LLM, SamplingParams  # noqa: E402  (reads the environment when it is imported)
+from vllm import LLM, SamplingParams, __version__  # noqa: E402  (reads the environment when it is imported)
+from vllm.engine.arg_utils import EngineArgs  # noqa: E402
 from vllm.inputs import tokens_input  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
 from vllm.sampling_params import RequestOutputKind  # noqa: E402
@@ -56,6 +60,8 @@ from vllm.sampling_params import RequestOutputKind  # noqa: E402
 # So on a CPU an adapter is merged into a second copy of the weights, and several take turns: that copy is loaded anew
 # for each, in every round, in some seconds. On a GPU one copy serves them all, in one batch.
 MERGE_ADAPTER = CPU
+# vLLM's own errors: a model that it does not know, a wrong option, a kernel that this machine does not have.
+LOADING = (OSError, ValueError, TypeError, NotImplementedError)
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values that vLLM takes for max_lora_rank
 
 
@@ -74,6 +80,7 @@ class VllmEngine:
             "quantization": settings.quantization,
             "max_model_len": settings.max_model_len,
             "gpu_memory_utilization": settings.memory_share,
+            "tensor_parallel_size": settings.tensor_parallel,
             "enable_prefix_caching": True,
             "load_format": "safetensors",  # "auto" would fall back to pickles
             "trust_remote_code": False,
@@ -90,6 +97,8 @@ class VllmEngine:
                 # as long as a prompt. With 32, the least that the kernels take, samples came 1.4 times as fast.
                 "block_size": 32,
             }
+        _check_options(settings.extra)
+        self._options |= settings.extra
         refuse_code(generator, "model.generator")
         for adapter in adapters:
             refuse_adapter_code(adapter, "infer.adapter")
@@ -145,8 +154,8 @@ class VllmEngine:
                 self._unload(others)
             try:
                 self._models[merged] = self._load_merged(merged) if merged else self._load(generator, revision)
-            except (OSError, ValueError) as error:
-                raise AugenError(f"model.generator: vLLM cannot load {generator}: {error}") from error
+            except LOADING as error:
+                raise AugenError(self._unloadable(error)) from error
             except RuntimeError as error:
                 if not merged:
                     raise
@@ -154,7 +163,17 @@ class VllmEngine:
                 raise AugenError(f"{folder}: not a LoRA adapter for {generator}: {error}") from error
         return self._models[merged]
 
+    def _unloadable(self, error: Exception) -> str:
+        """What to say of an error while loading, with the params that may be its cause."""
+        given = {name: getattr(self._settings, name) for name in ("quantization", "tensor_parallel", "extra")}
+        asked = ", ".join(f"engine.{name} {value}" for name, value in given.items() if value not in (None, 1, {}))
+        said = f"model.generator: vLLM cannot load {self._settings.generator}: {error}"
+        return f"{said}\nIt was asked for with {asked}" if asked else said
+
     def _load(self, model: str, revision: str | None) -> Any:
+        settings = replace(self._settings, generator=model, revision=revision)
+        free, total = (0, 0) if CPU else torch.cuda.mem_get_info()
+        check_fits(settings, cpu_room() if CPU else gpu_room(free, total, settings))
         llm = LLM(model, revision=revision, **self._options)
         torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has replaced it by one that only warns
         return llm
@@ -166,6 +185,7 @@ class VllmEngine:
 
         disable_progress_bar()
         generator, revision = self._settings.generator, self._settings.revision
+        check_fits(replace(self._settings, dtype="float32"), cpu_room())
         plain = load_model(AutoModelForCausalLM, generator, "model.generator", revision=revision, dtype="auto")
         dtype = plain.dtype if self._settings.dtype == "auto" else getattr(torch, self._settings.dtype)
         folder = self._settings.adapters[number - 1]
@@ -197,6 +217,16 @@ class VllmEngine:
         tokens = list(output.token_ids)
         logprob = output.cumulative_logprob / len(tokens)
         return Completion(decode(self._tokenizer, tokens), len(tokens), output.finish_reason, logprob=logprob)
+
+
+def _check_options(extra: Mapping[str, Any]) -> None:
+    """Raise AugenError where engine.extra has what this vLLM does not know."""
+    known = [field.name for field in fields(EngineArgs)]
+    for name in extra:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; `vllm serve --help=all` lists them, with - for _"
+            raise AugenError(f"engine.extra: vLLM {__version__} has no option {name}{hint}")
 
 
 def _sampling(request: Request) -> SamplingParams:
