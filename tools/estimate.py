@@ -108,8 +108,7 @@ def _reason_false(p: params.Params, plan: Plan, store: Store) -> Planned:
 
 
 def _infer(p: params.Params, plan: Plan, store: Store) -> Planned:
-    for path, stage in (("data/dev.jsonl", "prepare"), ("data/votes.jsonl", "prepare")):
-        _needed(path, stage)
+    _needed("data/dev.jsonl", "prepare")
     if p.rag.k:
         _needed("models/index", "index")
     if p.infer.adapter:
