@@ -35,10 +35,10 @@ repro: history $(INSTALLED)
 	@began=$$(date +%s) && echo dvc repro && dvc repro && \
 	echo && cat reports/gains.md && echo && python -m tools.times $$began
 
-# The last two have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
+# The last three have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
 test: check
 	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e \
-		--doctest-modules augen/generation/engines/transformers.py augen/scorer/train.py
+		--doctest-modules augen/adapter/train.py augen/generation/engines/transformers.py augen/scorer/train.py
 
 check: $(INSTALLED)
 	ruff check .

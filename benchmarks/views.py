@@ -61,7 +61,7 @@ def names(question: Question, rng: Random) -> Question:
 
     >>> from augen.entries import QuestionItem
     >>> question = Question("p#1", "p", "甲比乙高。", QuestionItem("谁最高？", ["甲", "乙"]))
-    >>> found = names(question, Random(1))
+    >>> found = names(question, Random(0))
     >>> found.problem, found.item.options
     ('乙比甲高。', ['乙', '甲'])
     """

@@ -53,6 +53,15 @@ def load_tokenizer(model: str | Path, param: str, **options: Any) -> Any:
         return tokenizer
 
 
+def load_config(model: str | Path, param: str, **options: Any) -> Any:
+    """As `load_tokenizer`, what config.json says of a model."""
+    from transformers import AutoConfig
+
+    refuse_code(model, param)
+    with _told(f"{param}: config.json of {model} cannot be read"):
+        return AutoConfig.from_pretrained(model, trust_remote_code=False, **options)
+
+
 def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False, **options: Any) -> Any:
     """As `load_tokenizer`, the model itself; `kind` is one of transformers' ``AutoModel…`` classes.
 

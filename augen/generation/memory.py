@@ -15,6 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from augen.core.errors import AugenError
+from augen.core.models import load_config
 from augen.generation.base import EngineSettings
 
 GIB = 2**30
@@ -55,14 +56,12 @@ class Tensor:
 
 def need(settings: EngineSettings) -> Need | None:
     """What `settings` need at the least; None where the model cannot be read, which its loader then reports."""
-    from transformers import AutoConfig
-
     folder = Path(settings.generator)
     try:
-        config = AutoConfig.from_pretrained(settings.generator, revision=settings.revision, trust_remote_code=False)
+        config = load_config(settings.generator, "model.generator", revision=settings.revision)
         tensors = list(_stored(folder) if folder.is_dir() else _configured(config))
         cache = cache_bytes(config, settings.max_model_len, _cache_dtype(settings, config))
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError):
+    except (AugenError, OSError, ValueError, KeyError, AttributeError, SafetensorError):
         return None
     return Need(sum(_bytes(tensor, settings) for tensor in tensors), cache)
 

@@ -167,7 +167,8 @@ def test_putting_the_old_words_back_restores_the_texts(texts: list[str], seed: i
     inverse = {new: old for old, new in mapping.items()}
     assert substitute(replaced, inverse) == texts
     for old, new in mapping.items():
-        assert sum(text.count(old) for text in texts) == sum(text.count(new) for text in replaced)
+        if not any(new in text for text in texts):  # as a part of a longer word
+            assert sum(text.count(old) for text in texts) == sum(text.count(new) for text in replaced)
         assert not any(old in text for text in replaced)
 
 

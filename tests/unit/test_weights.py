@@ -131,7 +131,9 @@ def test_the_fit_is_where_the_derivatives_are_zero(seed: int) -> None:
         up, down = weights.copy(), weights.copy()
         up[n], down[n] = up[n] + step, down[n] - step
         assert (votes.log_likelihood(up) - votes.log_likelihood(down)) / (2 * step) == pytest.approx(surprise, abs=1e-3)
-    assert votes.surprises(weights).sum(axis=1) == pytest.approx(weights / 9, abs=0.05), "the slope of the prior"
+    slope = votes.surprises(weights).sum(axis=1)
+    at_bound = (weights == 0) & (slope < 0)  # a smaller weight would be likelier still
+    assert slope[~at_bound] == pytest.approx(weights[~at_bound] / 9, abs=0.05), "the slope of the prior"
 
 
 RULE = VotingSettings(voters=2, max_resample=1, threshold=0.5, method="weighted", programs=1)
