@@ -35,6 +35,7 @@ LEFTOVERS = frozenset(
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # what loaders take before any pickle
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
+MOST_PER_BYTE = 4  # weights: two bits each
 SAID = 400  # characters of what a library says about a folder
 
 
@@ -70,6 +71,7 @@ def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False,
     """
     refuse_code(model, param)
     with _told(f"{param}: {model} cannot be loaded"):
+        _check_size(kind, model, options.get("revision"))
         reported = {"output_loading_info": True, "ignore_mismatched_sizes": True}
         loaded, found = kind.from_pretrained(
             model, use_safetensors=True, trust_remote_code=False, **reported, **options
@@ -82,6 +84,25 @@ def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False,
         if faults:
             raise ValueError(f"of its weights {len(faults)} do not fit config.json; {min(faults)}")
         return loaded
+
+
+def _check_size(kind: Any, model: str | Path, revision: Any) -> None:
+    """Raise ValueError where config.json describes a model so large that its files cannot hold it.
+
+    The weights that are missing would be made up, and take all memory.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    files = list(Path(model).glob("*.safetensors"))
+    if not files:
+        return
+    held = sum(file.stat().st_size for file in files)
+    with torch.device("meta"):
+        described = kind.from_config(AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False))
+    weights = sum(part.numel() for part in described.parameters())
+    if weights > MOST_PER_BYTE * held:
+        raise ValueError(f"config.json describes {weights:,} weights, and its files have {held:,} bytes")
 
 
 def load_adapter(model: Any, folder: Path, param: str, name: str = "default") -> Any:

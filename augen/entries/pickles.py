@@ -6,11 +6,12 @@ that only one of them is in memory. (A folder of shards would let DVC transfer o
 file that the pipeline names would become a folder.)
 """
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from augen.entries import Entry, QuestionItem, restricted
 from augen.entries.records import EntriesError, checked, entry_of, entry_place, kind_of, opened, record_of, write
@@ -44,9 +45,13 @@ def stream_pickle(path: str | Path) -> Iterator[Entry]:
 def _records(path: str | Path) -> Iterator[Any]:
     with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
+        source: BinaryIO = file
+        if not Path(path).is_file():  # a pipe: its size is known at its end
+            source = io.BytesIO(file.read())
+            size = source.getbuffer().nbytes
         parts = spelt = 0
         try:
-            for records in restricted.items_of(file, size, CLASSES):
+            for records in restricted.items_of(source, size, CLASSES):
                 # Objects may be shared in a pickle, so a small damaged or hostile file could spell out a huge value.
                 parts += _total(records, lambda text: 1)
                 if parts > size:

@@ -55,7 +55,7 @@ class Writer:
             temperature=self.settings.temperature,
             top_p=1.0,
             max_tokens=self.settings.max_tokens,
-            adapter=self.adapter,
+            adapter=int(self.adapter),
         )
 
     def prompt_of(self, task: "Task") -> str | None:

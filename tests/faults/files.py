@@ -115,7 +115,7 @@ INDEX = [
         "pickled objects in the vectors",
         "read_index",
         vectors(np.array([Runs()] * 3)),
-        f"{VECTORS}: cannot be read (…allow_pickle=False); run `dvc repro index`",
+        f"{VECTORS}: cannot be read (…); run `dvc repro index`",
     ),
     Fault(
         "an index of another embedder",
@@ -277,7 +277,7 @@ FOLDERS = [
         "a file instead of data/filtered/",
         "filter",
         in_the_way("data/filtered"),
-        "filter: data/filtered: File exists; make it writable, or move away what is in its place…",
+        "filter: data/filtered/.partial: Not a directory; make it writable, or move away what is in its place…",
     ),
     Fault("not in the repository", "prepare", remove("params.yaml"), "prepare: params.yaml: not found; run from the …"),
     Fault(

@@ -132,7 +132,7 @@ MODELS = [
         "scorer with three labels",
         "loaded_scorer",
         scorer(id2label={"0": "a", "1": "b", "2": "c"}, label2id={"a": 0, "b": 1, "c": 2}),
-        "models/scorer: …",
+        "scorer: models/scorer cannot be loaded (…); fetch or make it again, or name another one",
     ),
 ]
 

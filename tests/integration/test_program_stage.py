@@ -34,7 +34,7 @@ PROGRAMS = {
 NO_SOLVER = (
     "import runpy\n"
     "import augen.programs.solver\n"
-    "augen.programs.solver.Solver = None\n"
+    "augen.programs.solver._Worker.run = None\n"
     "runpy.run_module('stages.infer', run_name='__main__')\n"
 )
 

@@ -81,7 +81,7 @@ def test_every_fault_is_told_from_the_others() -> None:
     expected = CHAT_FAULTS | {
         "429": "SlowDown: HTTP 429 rpm_rate_limit_exceeded",
         "model": "Misconfigured: qianfan: HTTP 401 invalid_model",
-        "content": "Refused: HTTP 400 data_inspection_failed",
+        "content": "Filtered: HTTP 400 data_inspection_failed",
         "quota": "QuotaUsedUp: error 17",
     }
     assert {name: found[name][: len(start)] for name, start in expected.items()} == expected
