@@ -36,8 +36,10 @@ repro: history $(INSTALLED)
 	echo && cat reports/gains.md && echo && python -m tools.times $$began
 
 # The last three have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
+# Ray reads once in a process whether there is a token, so the tests of clusters have a process of their own.
 test: check
-	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e \
+	python -m pytest tests/integration/test_ray.py
+	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e --ignore tests/integration/test_ray.py \
 		--doctest-modules augen/adapter/train.py augen/generation/engines/transformers.py augen/scorer/train.py
 
 check: $(INSTALLED)
