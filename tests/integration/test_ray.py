@@ -5,6 +5,10 @@ The workers run the transformers engine, which loads in half the time of vLLM.
 
 import os
 import secrets
+
+# Before Ray is imported, which reads them once; so these tests have a process of their own (make test).
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +29,6 @@ from augen.generation.engines.ray import OBJECTS, RayEngine
 
 # Ray's workers give way to everything else: beside other tests they would load their models for minutes.
 os.environ.setdefault("RAY_worker_niceness", "0")
-os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 ROOT = Path(__file__).parents[2]
 GENERATOR = str(ROOT / "models/tiny/generator")
 PROMPTS = (
