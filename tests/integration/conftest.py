@@ -75,6 +75,17 @@ def tiny_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+@pytest.fixture
+def paid_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The keys of all providers, a store of the test's own, and an empty working directory."""
+    from tests.integration.paid import KEYS
+
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
+    monkeypatch.chdir(tmp_path)
+
+
 def _tokenizer():  # type: ignore[no-untyped-def]  # transformers is imported only where it is needed
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

@@ -23,6 +23,7 @@ from augen.core import params
 from augen.core.errors import AugenError
 from augen.generation.base import EngineSettings, Request
 from augen.generation.engines import open_engine
+from tests.integration.generated import generated
 from tests.integration.test_training_parts import finetune_section
 
 needs_vllm = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
@@ -109,16 +110,6 @@ def random_model(kind: str, folder: Path, tokenizer: Any) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def greedy(model: Any, tokenizer: Any) -> list[str]:
-    """What ``model.generate`` writes, one prompt at a time."""
-    texts = []
-    for request in REQUESTS:
-        prompt = tokenizer(request.prompt, return_tensors="pt")
-        out = model.generate(**prompt, do_sample=False, max_new_tokens=request.max_tokens)
-        texts.append(tokenizer.decode(out[0, prompt.input_ids.shape[1] :], skip_special_tokens=True))
-    return texts
-
-
 def drawn(engine: str, settings: EngineSettings, requests: Sequence[Request]) -> list[str]:
     opened = open_engine(engine, settings)
     try:
@@ -146,8 +137,8 @@ def test_an_architecture_learns_and_is_sampled(kind: str, tiny_model: Path, tmp_
     settings = EngineSettings(str(folder), adapters=(adapter,), max_model_len=128)
     texts = drawn("transformers", settings, [*REQUESTS, *(replace(request, adapter=1) for request in REQUESTS)])
     plain = AutoModelForCausalLM.from_pretrained(folder)
-    assert texts[:3] == greedy(plain, tokenizer)
-    assert texts[3:] == greedy(PeftModel.from_pretrained(plain, adapter), tokenizer) != texts[:3]
+    assert texts[:3] == generated(plain, tokenizer, REQUESTS)
+    assert texts[3:] == generated(PeftModel.from_pretrained(plain, adapter), tokenizer, REQUESTS) != texts[:3]
 
 
 # --- weights that are quantized already: four bits a number, a scale for every 32 of a column

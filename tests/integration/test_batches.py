@@ -19,7 +19,7 @@ from augen.store.responses import Store
 from demo.base import Reply, Settings
 from demo.batches import ENDS, BatchServer, Fates
 from demo.chat import MODELS, OpenAIServer
-from tests.integration.paid import KEYS, Repository, chat_changes, problems
+from tests.integration.paid import Repository, chat_changes, problems
 from tests.params import params, write_params
 from tools import account
 
@@ -27,11 +27,7 @@ Asked = list[tuple[Request, dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
-    monkeypatch.chdir(tmp_path)
+def _environment(monkeypatch: pytest.MonkeyPatch, paid_environment: None) -> None:
     monkeypatch.setattr(batches_module, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(batches_module, "FULL_WAIT_S", 0.05)
 

@@ -21,7 +21,7 @@ from augen.generation.served.errors import Misconfigured
 from augen.generation.served.openai import OpenAI
 from augen.generation.served.qianfan import Qianfan
 from augen.generation.served.tencent import Tencent
-from tests.integration.paid import KEYS, chat_changes
+from tests.integration.paid import chat_changes
 from tests.params import params
 
 MIB = 1.0  # that a reply may have
@@ -87,12 +87,7 @@ def serving(folder: Path, tls: bool) -> Iterator[Behind]:
         http.shutdown()
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("paid_environment")
 
 
 @pytest.fixture

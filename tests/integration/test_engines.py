@@ -19,6 +19,7 @@ from augen.generation import engines
 from augen.generation.base import Completion, Engine, EngineSettings, Request, tokenize
 from augen.generation.engines import open_engine, resolve
 from augen.generation.engines.transformers import choose
+from tests.integration.generated import generated
 
 needs_ray = pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="ray is not installed")
 needs_vllm = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
@@ -66,12 +67,7 @@ def reference(model_path: Path, adapter: Path | None) -> list[str]:
     model = AutoModelForCausalLM.from_pretrained(model_path)
     if adapter:
         model = PeftModel.from_pretrained(model, adapter)
-    texts = []
-    for request in GREEDY:
-        prompt = tokenizer(request.prompt, return_tensors="pt")
-        out = model.generate(**prompt, do_sample=False, max_new_tokens=request.max_tokens)
-        texts.append(tokenizer.decode(out[0, prompt.input_ids.shape[1] :], skip_special_tokens=True))
-    return texts
+    return generated(model, tokenizer, GREEDY)
 
 
 def test_greedy_is_what_generate_writes(engine: Engine, tiny_model: Path) -> None:

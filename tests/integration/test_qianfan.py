@@ -140,12 +140,9 @@ def test_reasonings_end_in_their_answers_and_name_who_wrote_them(tmp_path: Path)
         assert (server.answered - before).total() == len(failed)
 
 
-def test_the_sdks_own_limiter_does_not_slow_us_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("paid_environment")
+def test_the_sdks_own_limiter_does_not_slow_us_down() -> None:
     """Its limiter would take 90 % of what the header of the first reply names, and in steps of ten seconds."""
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
-    monkeypatch.chdir(tmp_path)
     with QianfanServer(Settings(requests_per_minute=60)) as server:
         p = params(changes(server))
         requests = [(Request(f"问题{n}", n, 0.3, 1.0, 64), {"attempt": 0}) for n in range(30)]

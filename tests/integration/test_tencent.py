@@ -18,13 +18,7 @@ from demo.tencent import TencentServer
 from tests.integration.paid import KEYS, Repository, assert_no_secrets, problems
 from tests.params import params
 
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AUGEN_CACHE", str(tmp_path / "responses.sqlite"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("paid_environment")
 
 
 @pytest.fixture
