@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -34,8 +33,7 @@ from augen.generation.open import Generator, open_sampler
 from augen.metrics.stats import cluster_mean, paired_difference, with_error
 from augen.programs.verdicts import stored_verdicts
 from augen.prompts.window import Window
-from augen.puzzles import BASIC, make
-from augen.puzzles.dataset import DIFFICULTIES
+from augen.puzzles import BASIC
 from augen.retrieval.examples import Retriever
 from augen.retrieval.index import Embedder
 from augen.rewriting import rewrite
@@ -44,6 +42,7 @@ from augen.store.responses import Store, default_path
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, dev_questions
 from augen.voting.settings import VotingSettings
+from benchmarks.solver import new_puzzles
 
 PUZZLES, ASKED = 1_500, 500  # two questions each
 TAUGHT, NEW = (0, 1), (2,)  # wordings
@@ -52,12 +51,8 @@ SECTIONS = ("seed", "model", "engine", "prompt", "rag", "programs", "providers",
 
 def made(count: int, wordings: Sequence[int], name: str) -> list[Entry]:
     """`count` puzzles with reasonings and programs, two questions each."""
-    rng = Random(f"rewriting {name}")
     found = []
-    for i in range(count):
-        family, difficulty, wording = BASIC[i % len(BASIC)], rng.choice(DIFFICULTIES), rng.choice(wordings)
-        entry_id = f"{name}_{i:04d}_{family}"
-        puzzle = make(family, rng, difficulty=difficulty, wording=wording, questions=2, entry_id=entry_id)
+    for puzzle in new_puzzles(count, f"rewriting {name}", name, BASIC, wordings):
         items = [replace(item, program=puzzle.program(i)) for i, item in enumerate(puzzle.entry.questions)]
         found.append(replace(puzzle.entry, questions=items))
     return found

@@ -13,7 +13,7 @@ families   the same for two families that no model was trained on
 Samples stay in the response store, so a second run draws none. Takes about ten minutes of one core.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -32,13 +32,14 @@ from augen.entries.jsonl import read_jsonl
 from augen.generation.open import Generator, adapters_in, open_sampler
 from augen.metrics.stats import cluster_mean, with_error
 from augen.programs.verdicts import stored_verdicts
-from augen.puzzles import BASIC, make
+from augen.puzzles import BASIC, Puzzle, make
 from augen.puzzles.dataset import DIFFICULTIES
 from augen.scorer.score import stored_scores
 from augen.store.responses import Store, default_path
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, dev_questions
 from augen.voting.settings import VotingSettings
+from augen.voting.weights import Weight
 
 PROGRAMS, REASONINGS = 5, 9
 SLOTS = (1, 2, 5)
@@ -52,11 +53,8 @@ class Bench:
     def __init__(self) -> None:
         self.params = load("seed", "voters", "max_resample", "model", "engine", "prompt", "programs", "infer")
         self.store = Store(default_path())
-        self.settings = replace(
-            VotingSettings.of(self.params),
-            adaptive=False,
-            program_weight=read_json("data/vote_weights.json")["program"],
-        )
+        weight = Weight(**read_json("data/vote_weights.json"))
+        self.settings = weight.applied(replace(VotingSettings.of(self.params), adaptive=False))
 
     def drawn(self, asked: Sequence[Question], programs: int, voters: int, adapter: bool) -> Answering:
         """`programs` programs and `voters` reasonings for each question."""
@@ -89,19 +87,25 @@ def _shown(right: Any, known: DevQuestions) -> str:
     return with_error(cluster_mean(np.asarray(right, dtype=np.float64), known.clusters))
 
 
-def new_questions(families: Sequence[str], wordings: Sequence[int], seed: str) -> tuple[list[Question], DevQuestions]:
-    rng = Random(f"solver {seed}")
-    entries = [
-        make(
-            families[i % len(families)],
+def new_puzzles(
+    count: int, seed: str, prefix: str, families: Sequence[str], wordings: Sequence[int]
+) -> Iterator[Puzzle]:
+    """`count` puzzles of two questions each, as difficult as the default data; the families take turns."""
+    rng = Random(seed)
+    for i in range(count):
+        family = families[i % len(families)]
+        yield make(
+            family,
             rng,
             difficulty=rng.choice(DIFFICULTIES),
             wording=rng.choice(wordings),
             questions=2,
-            entry_id=f"{seed}_{i:04d}_{families[i % len(families)]}",
-        ).entry
-        for i in range(NEW // 2)
-    ]
+            entry_id=f"{prefix}_{i:04d}_{family}",
+        )
+
+
+def new_questions(families: Sequence[str], wordings: Sequence[int], seed: str) -> tuple[list[Question], DevQuestions]:
+    entries = [puzzle.entry for puzzle in new_puzzles(NEW // 2, f"solver {seed}", seed, families, wordings)]
     return questions(entries, "dev"), dev_questions(entries)
 
 
