@@ -8,7 +8,7 @@ file that the pipeline names would become a folder.)
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ from augen.entries.records import EntriesError, checked, entry_of, entry_place, 
 
 BLOCK = 10_000  # entries
 CLASSES = (Entry, QuestionItem)
+DEPTH = 4  # entry, questions, question, options
 
 # The most characters of entries, in all and for each byte of their pickle, where they share texts.
 SPELT_OUT, SPELT_OUT_PER_BYTE = 10_000_000, 50
@@ -53,10 +54,12 @@ def _records(path: str | Path) -> Iterator[Any]:
         try:
             for records in restricted.items_of(source, size, CLASSES):
                 # Objects may be shared in a pickle, so a small damaged or hostile file could spell out a huge value.
-                parts += _total(records, lambda text: 1)
+                known: dict[tuple[int, int], tuple[int, int]] = {}
+                for record in records:
+                    found = _sizes(record, DEPTH, known)
+                    parts, spelt = parts + found[0], spelt + found[1]
                 if parts > size:
                     raise EntriesError([f"{path}: is damaged: it claims more fields and options than it has bytes"])
-                spelt += _total(records, len)
                 if spelt > SPELT_OUT + SPELT_OUT_PER_BYTE * size:
                     told = f"so often that they hold {spelt:,} characters in {size:,} bytes"
                     raise EntriesError([f"{path}: its entries share texts {told}"])
@@ -67,27 +70,24 @@ def _records(path: str | Path) -> Iterator[Any]:
             raise EntriesError([f"{path}: {error}"]) from error
 
 
-def _total(records: Sequence[Any], of_text: Callable[[str], int]) -> int:
-    """What all fields, options and other items of the records count together, each object wherever it is used.
+def _sizes(value: Any, depth: int, known: dict[tuple[int, int], tuple[int, int]]) -> tuple[int, int]:
+    """How many fields, options and other items there are in what `value` holds, and how many characters.
 
-    A text counts what `of_text` says, anything else 1.
-
-    Looks at every object once for each depth at which it stands, so a large count takes no longer.
+    Each object counts wherever it is used; but it is looked at only once for each depth at which it stands (`known`),
+    so a large count takes no longer.
     """
-    known: dict[tuple[int, int], int] = {}
-
-    def of(value: Any, depth: int) -> int:
-        if isinstance(value, str):
-            return of_text(value)
-        if not isinstance(value, dict | list) or depth == 0:
-            return 1
-        place = id(value), depth
-        if place not in known:
-            items = value.values() if isinstance(value, dict) else value
-            known[place] = 1 + sum(of(item, depth - 1) for item in items)
-        return known[place]
-
-    return sum(of(record, 4) for record in records)  # entry, questions, question, options
+    if isinstance(value, str):
+        return 1, len(value)
+    if not isinstance(value, dict | list) or depth == 0:
+        return 1, 1
+    place = id(value), depth
+    if place not in known:
+        parts = characters = 1
+        for item in value.values() if isinstance(value, dict) else value:
+            found = _sizes(item, depth - 1, known)
+            parts, characters = parts + found[0], characters + found[1]
+        known[place] = parts, characters
+    return known[place]
 
 
 def dump_pickle(path: str | Path, entries: Iterable[Entry]) -> None:
