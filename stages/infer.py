@@ -8,6 +8,7 @@ out  data/samples.jsonl        every sample: question, mode, slot, round, seed, 
 and  reports/failed.jsonl      questions of which a provider refused samples
 """
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def main() -> None:
 def read_problems(p: Params) -> Problems:
     test = EntryFile(p.prepare.test, answers="optional", limit=p.prepare.limit)
     learns = p.infer.programs > 0 and p.infer.program_weight is None
-    held_out = EntryFile("data/votes.jsonl", answers="required", may_be_empty=True, limit=None if learns else 0)
+    held_out = EntryFile("data/votes.jsonl" if learns else os.devnull, answers="required", may_be_empty=True)
     return Problems(EntryFile("data/dev.jsonl", answers="required"), test, held_out)
 
 

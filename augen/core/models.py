@@ -56,11 +56,15 @@ def load_tokenizer(model: str | Path, param: str, **options: Any) -> Any:
 
 def load_config(model: str | Path, param: str, **options: Any) -> Any:
     """As `load_tokenizer`, what config.json says of a model."""
-    from transformers import AutoConfig
-
     refuse_code(model, param)
     with _told(f"{param}: config.json of {model} cannot be read"):
-        return AutoConfig.from_pretrained(model, trust_remote_code=False, **options)
+        return _config(model, **options)
+
+
+def _config(model: str | Path, **options: Any) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(model, trust_remote_code=False, **options)
 
 
 def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False, **options: Any) -> Any:
@@ -71,7 +75,7 @@ def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False,
     """
     refuse_code(model, param)
     with _told(f"{param}: {model} cannot be loaded"):
-        _check_size(kind, model, options.get("revision"))
+        _check_size(kind, model)
         reported = {"output_loading_info": True, "ignore_mismatched_sizes": True}
         loaded, found = kind.from_pretrained(
             model, use_safetensors=True, trust_remote_code=False, **reported, **options
@@ -86,21 +90,23 @@ def load_model(kind: Any, model: str | Path, param: str, new_head: bool = False,
         return loaded
 
 
-def _check_size(kind: Any, model: str | Path, revision: Any) -> None:
-    """Raise ValueError where config.json describes a model so large that its files cannot hold it.
+def described(kind: Any, config: Any) -> Any:
+    """The model that `config` describes, without numbers: its weights have names and shapes alone."""
+    import torch
+
+    with torch.device("meta"):
+        return kind.from_config(config, trust_remote_code=False)
+
+
+def _check_size(kind: Any, model: str | Path) -> None:
+    """Raise ValueError where config.json of a folder describes so large a model that its files cannot hold it.
 
     The weights that are missing would be made up, and take all memory.
     """
-    import torch
-    from transformers import AutoConfig
-
-    files = list(Path(model).glob("*.safetensors"))
-    if not files:
+    held = sum(file.stat().st_size for file in Path(model).glob("*.safetensors"))
+    if not held:
         return
-    held = sum(file.stat().st_size for file in files)
-    with torch.device("meta"):
-        described = kind.from_config(AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False))
-    weights = sum(part.numel() for part in described.parameters())
+    weights = sum(part.numel() for part in described(kind, _config(model)).parameters())
     if weights > MOST_PER_BYTE * held:
         raise ValueError(f"config.json describes {weights:,} weights, and its files have {held:,} bytes")
 

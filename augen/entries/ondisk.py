@@ -17,7 +17,7 @@ class EntryFile:
     """The first `limit` entries of a JSON Lines file, which must not change as long as this is in use.
 
     In memory are `ids`, and where each entry and its first question stand. Raises EntriesError as `read_jsonl`, also
-    for faults beyond `limit`; but with 0 the file is not looked at, and need not be there.
+    for faults beyond `limit`.
     """
 
     def __init__(
@@ -26,13 +26,11 @@ class EntryFile:
         self.path = Path(path)
         self.ids: list[str] = []
         self.starts = array("q", [0])  # the number of each entry's first question, and of all questions
-        self.offsets = array("q", [0])
-        if limit == 0:
-            return
         for entry in stream_jsonl(path, answers=answers, may_be_empty=may_be_empty):
             if limit is None or len(self) < limit:
                 self.ids.append(entry.id)
                 self.starts.append(self.starts[-1] + len(entry.questions))
+        self.offsets = array("q", [0])
         with self.path.open("rb") as lines:
             for line in islice(lines, len(self)):
                 self.offsets.append(self.offsets[-1] + len(line))
@@ -45,16 +43,12 @@ class EntryFile:
 
     def read(self, start: int, end: int) -> Iterator[Entry]:
         """The entries from number `start` up to, without, `end`."""
-        if not self.ids:
-            return
         with self.path.open("rb") as lines:
             lines.seek(self.offsets[start])
             yield from map(_entry, islice(lines, end - start))
 
     def those(self, chosen: Iterable[bool]) -> Iterator[Entry]:
         """The entries for which `chosen`, which has a truth value for each of them, says so."""
-        if not self.ids:
-            return
         with self.path.open("rb") as lines:
             yield from map(_entry, compress(islice(lines, len(self)), chosen))
 

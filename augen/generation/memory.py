@@ -15,7 +15,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from augen.core.errors import AugenError
-from augen.core.models import load_config
+from augen.core.models import described, load_config
 from augen.generation.base import EngineSettings
 
 GIB = 2**30
@@ -160,13 +160,11 @@ def _configured(config: Any) -> Iterator[Tensor]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     kind = "F32" if config.dtype == torch.float32 else "BF16"
     quantized = getattr(config, "quantization_config", None) or {}
     bits = quantized.get("bits") or quantized.get("w_bit") or (8 if quantized else 0)
     group = quantized.get("group_size") or quantized.get("q_group_size") or 0
-    for name, weights in model.named_parameters():
+    for name, weights in described(AutoModelForCausalLM, config).named_parameters():
         shape = tuple(weights.shape)
         if bits and len(shape) > 1 and not any(part in name for part in KEPT_WHOLE):
             numbers = prod(shape)

@@ -160,7 +160,7 @@ def test_models_are_loaded_in_one_module_which_refuses_code_and_pickles() -> Non
             ), f"{source.name}:{call.lineno}"
             if called.startswith("kind."):
                 assert given["use_safetensors"] == "True"
-    assert found == 6
+    assert found == 5
 
 
 def test_no_code_of_models_is_trusted_and_no_pickle_is_loaded() -> None:
