@@ -88,6 +88,7 @@ def _adapter(folder: Path) -> None:
     """A LoRA adapter for the tiny generator that changes nothing."""
     folder.mkdir()
     config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
+    config |= {"layers_to_transform": [0]}
     (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     name = "base_model.model.model.layers.0.self_attn.q_proj.lora_{}.weight"
     matrices = {"A": np.zeros((4, 192), np.float32), "B": np.zeros((192, 4), np.float32)}
