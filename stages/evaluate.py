@@ -19,18 +19,10 @@ from augen.evaluation.report.flags import chosen, flags_of
 from augen.evaluation.report.page import Content, page
 from augen.evaluation.report.questions import Drawn, decisions, question_records, read_examples, samples_of
 from augen.evaluation.report.tables import filter_rows, side_by_side
-from augen.evaluation.steps import Recorded, csv_text, evaluate, gains_page, gains_table, rounded
+from augen.evaluation.steps import COLUMNS, TRANSDUCTIVE, Recorded, csv_text, evaluate, gains_page, gains_table, rounded
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
-
-COLUMNS = {
-    "accuracy_over_k": ["k", "pass", "majority", "likelihood", "weighted", "best", "configured"],
-    "accuracy_over_samples": ["voters", "samples", "all_votes", "adaptive"],
-    "roc": ["false_positive_rate", "true_positive_rate"],
-    "calibration": ["low", "high", "samples", "mean_score", "share_right"],
-    "filter": ["file", "outcome", "questions"],
-}
 
 
 def main() -> None:
@@ -55,6 +47,8 @@ def main() -> None:
     report.plots["accuracy_over_samples"] = side_by_side(curves(samples, questions, settings))
     if saved := savings(samples, questions, settings):
         report.metrics["adaptive"] = saved
+    if p.infer.adapter and p.finetune.pseudo:
+        report.metrics["transductive"] = TRANSDUCTIVE.format(p.finetune.pseudo)
 
     write_json("reports/metrics.json", rounded(report.metrics))
     write_text("reports/gains.md", gains_page(report))

@@ -1,6 +1,6 @@
 """Rejection fine-tuning: train a LoRA adapter of the generator on right reasonings and programs.
 
-in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, models/index
+in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, finetune.pseudo if it names a file, models/index
 out  models/adapter/               peft LoRA; with finetune.adapters above 1 in folders 0, 1, …
      reports/finetune.json         held-out loss, token accuracy and lessons written to the letter, before and after
      reports/plots/finetune.csv    the same over steps, which go on from one adapter to the next
@@ -37,7 +37,9 @@ def main() -> None:
     launch(p.finetune.launch)
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder, p.rag.query_prompt))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
-    entries = [e for name in ("entries", "entries_aug") for e in load_pickle(f"data/filtered/{name}.pkl")]
+    pseudo = [p.finetune.pseudo] if p.finetune.pseudo else []  # first, so that finetune.reasonings keeps them
+    files = [*pseudo, "data/filtered/entries.pkl", "data/filtered/entries_aug.pkl"]
+    entries = [entry for file in files for entry in load_pickle(file)]
     print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
     taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune)
     key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])

@@ -46,6 +46,10 @@ ELSEWHERE = {
     "python -m tools.account --cancel": ("tests/integration/test_batches.py", 'account.main(["--cancel"])'),
     "python -m tools.estimate reason_true": ("tests/integration/test_estimate.py", 'main(["reason_true"])'),
     "python -m tools.account": ("tests/integration/test_estimate.py", "account.main([])"),
+    "python -m tools.pseudo_labels data/pseudo_1.pkl": (
+        "tests/unit/test_pseudo_labels.py",
+        'main(["data/pseudo_1.pkl"])',
+    ),
     "dvc repro": ("tests/e2e/test_fresh_clone.py", 'run("dvc", "repro")'),
     "dvc remote add -d team ssh://me@host/srv/augen": ("tests/e2e/test_sharing.py", '"remote", "add", "-d", "team"'),
     "dvc remote modify team verify true": ("tests/e2e/test_sharing.py", '"remote", "modify", "team"', '"verify"'),

@@ -470,6 +470,7 @@ class Scorer(Training):
 class Finetune(Training):
     reasonings: Positive | None
     target: Literal["reasoning", "answer"]
+    pseudo: Text | None
     adapters: Positive
     share: Portion
 

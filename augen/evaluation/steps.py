@@ -37,6 +37,17 @@ from augen.voting.settings import Method, VotingSettings
 from augen.voting.vote import handed_in, pass_at_k, vote_at_k, winners
 
 CLAIMED = 2  # standard errors
+COLUMNS = {  # of each plot
+    "accuracy_over_k": ["k", "pass", "majority", "likelihood", "weighted", "best", "configured"],
+    "accuracy_over_samples": ["voters", "samples", "all_votes", "adaptive"],
+    "roc": ["false_positive_rate", "true_positive_rate"],
+    "calibration": ["low", "high", "samples", "mean_score", "share_right"],
+    "filter": ["file", "outcome", "questions"],
+}
+TRANSDUCTIVE = (
+    "Transductive: the adapter has also learned from test questions, with the answers that an earlier run voted ({}). "
+    "The dev questions are not among them."
+)
 
 
 @dataclass(frozen=True)
@@ -322,10 +333,11 @@ def gains_page(report: Report) -> str:
     """`reports/gains.md`: the table, how to read it, and the test questions that got the fallback letter."""
     numbers = report.metrics
     test = numbers["test"]
+    said = f"\n{numbers['transductive']}\n" if "transductive" in numbers else ""
     page = f"""# What each step gained
 
 {numbers["questions"]} dev questions of {numbers["problems"]} problems.
-
+{said}
 {gains_table(report.gains, "github")}
 
 ± is one standard error, clustered by problem; that of a difference is paired by question. *not shown*: the

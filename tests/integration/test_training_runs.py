@@ -142,6 +142,16 @@ def test_a_killed_training_goes_on_and_ends_the_same(
     assert list(folder.glob(".augen/checkpoints/*")) == [], "nothing is left once the outs are written"
 
 
+def test_pseudo_labels_are_lessons_like_all_others_and_come_first(
+    work: Callable[..., Path], undisturbed: Callable[[str], Path]
+) -> None:
+    folder = work("finetune", pseudo="data/pseudo_1.pkl")
+    dump_pickle(folder / "data/pseudo_1.pkl", [entry(n, True) for n in range(5)])
+    dump_pickle(folder / "data/filtered/entries.pkl", [entry(n, True) for n in range(5, 25)])
+    run(folder, "finetune")
+    assert outs(folder, "finetune") == outs(undisturbed("finetune"), "finetune")
+
+
 def test_several_adapters_go_on_with_the_one_that_was_killed(
     work: Callable[..., Path], undisturbed: Callable[[str], Path]
 ) -> None:

@@ -648,5 +648,14 @@ class TestStage:
         assert CUT_SHORT in found["reports/report.html"].decode()
         assert "single" not in json.loads(found["reports/metrics.json"])["steps"]
 
+    @pytest.mark.parametrize("adapter", [True, False])
+    def test_a_transductive_run_is_called_so(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: bool
+    ) -> None:
+        changes: dict[str, Any] = {"finetune.pseudo": "data/pseudo_1.pkl", "infer.adapter": adapter}
+        found = self.run(tmp_path, monkeypatch, **changes)
+        for name in ("reports/gains.md", "reports/report.html", "reports/metrics.json"):
+            assert ("with the answers that an earlier run voted (data/pseudo_1.pkl)" in found[name].decode()) == adapter
+
     def test_the_same_inputs_give_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.run(tmp_path, monkeypatch) == self.run(tmp_path, monkeypatch)

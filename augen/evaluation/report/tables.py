@@ -115,7 +115,7 @@ SHOWN = {  # params that matter for reading the page, by section of params.yaml
     "reason_true": "backend hinted attempts only_wrong",
     "reason_false": "backend negatives attempts limit",
     "scorer": "base input epochs",
-    "finetune": "target rank epochs adapters",
+    "finetune": "target pseudo rank epochs adapters",
     "model": "generator revision",
     "rag": "k embedder",
     "infer": "adapter temperature threshold resample vote adaptive certainty shuffle_options fallback programs",

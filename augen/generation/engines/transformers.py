@@ -213,7 +213,7 @@ def _end_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     listed = configured if isinstance(configured, list) else [configured]
     if odd := [token for token in listed if not isinstance(token, int | None)]:
         raise AugenError(
-            f"model.generator: {model.name_or_path}: generation_config.json: eos_token_id: {odd[0]!r} is not the number "
-            "of a token; correct it there, or name another model"
+            f"model.generator: {model.name_or_path}: generation_config.json: eos_token_id: {odd[0]!r} is not the "
+            "number of a token; correct it there, or name another model"
         )
     return frozenset(token for token in (tokenizer.eos_token_id, *listed) if token is not None)
