@@ -28,7 +28,7 @@ TINY = ROOT / "models/tiny"
 # In a process that cannot import them, nothing can be loaded.
 NO_MODELS = (
     "import sys, runpy\n"
-    "sys.modules.update(dict.fromkeys(['vllm', 'torch', 'chromadb', 'sentence_transformers']))\n"
+    "sys.modules.update(dict.fromkeys(['vllm', 'torch', 'sentence_transformers']))\n"
     "runpy.run_module('stages.infer', run_name='__main__')\n"
 )
 STORED = re.compile(r"([\d,]+) samples from the store, ([\d,]+) drawn")

@@ -1,4 +1,4 @@
-"""Worked examples from a real Chroma, with a tiny static embedder, against brute force."""
+"""Worked examples with a tiny static embedder, against brute force."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -147,7 +147,7 @@ def test_no_examples(rows: list[IndexRow], retriever: Retriever, embedder: Embed
 
 @pytest.mark.parametrize("k", [1, 3, 30])
 def test_of_equally_near_rows_the_first_are_taken(k: int, embedder: Embedder) -> None:
-    """Chroma alone would return any of them, others in every process."""
+    """Not any of them, others in every process."""
     equal = [solved(i, "甲高。") for i in range(30)] + [solved(30, "东南。")]
     vectors = embedded(equal, embedder)
     for _ in range(3):
