@@ -37,9 +37,10 @@ repro: history $(INSTALLED)
 
 # The last three have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
 # Ray reads once in a process whether there is a token, so the tests of clusters have a process of their own.
+# The end-to-end tests, the longest of all, go first, so that they are not left for one process alone at the end.
 test: check
 	python -m pytest tests/integration/test_ray.py
-	python -m pytest -n 2 --dist loadfile tests/integration tests/e2e --ignore tests/integration/test_ray.py \
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration --ignore tests/integration/test_ray.py \
 		--doctest-modules augen/adapter/train.py augen/generation/engines/transformers.py augen/scorer/train.py
 
 check: $(INSTALLED)

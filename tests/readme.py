@@ -31,7 +31,7 @@ EXPERIMENTS = (  # there too, in this order
 )
 # Too slow to run: tests/unit/test_readme.py checks what make would do.
 DRY = {
-    "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration tests/e2e"),
+    "make test": ("ruff check .", "mypy", "tests/unit", "tests/integration", "tests/e2e"),
     "make demo-apis": ("python -m demo",),
     "make estimate": ("python -m tools.estimate",),
     "make GPU=1 repro": ("dvc repro",),
