@@ -6,8 +6,8 @@ interrupted run continues where it stopped.
 
 PART=inference    adapter, votes, temperature, redraws, scorer, shuffling, adaptive stopping
 PART=data         new puzzles, their programs' rules, rewriting, which right reasonings are lessons and how much of
-                  them, several adapters, kind of wrong reasonings, input of the scorer, retrieval (trains again,
-                  minutes each)
+                  them, pseudo-labels, several adapters, kind of wrong reasonings, input of the scorer, retrieval
+                  (trains again, minutes each)
 
 PART may also name single factors of these: PART="votes,new puzzles". Without PART, all run. The result is one table,
 printed and written to reports/ablation.md. It has the accuracy on the dev questions, by the vote of the reasonings
@@ -45,9 +45,11 @@ from augen.voting.samples import DevQuestions, SampleFile, Samples, dev_question
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import handed_in
 from augen.voting.weights import read_weight
+from tools import pseudo_labels
 
 Change = Mapping[str, Any]  # params by dotted key
 EARLIER = "models/adapter_1"  # a copy of params.yaml's own adapter, for one round of rejection fine-tuning
+PSEUDO = "data/pseudo_1.pkl"  # the test questions of which params.yaml's own run was sure
 
 # Every setting that differs from params.yaml is an experiment.
 PARTS: dict[str, dict[str, Sequence[Change]]] = {
@@ -87,6 +89,7 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
             {"reason_true.adapter": EARLIER},
         ],
         "lessons": [{"finetune.target": target} for target in ("reasoning", "answer")],
+        "pseudo-labels": [{"finetune.pseudo": PSEUDO}],
         "adapters": [{"finetune.adapters": 3, "finetune.share": share, "voters": 6} for share in (0.8, 1.0)],
         "wrong reasonings": [{"reason_false.negatives": kind} for kind in ("hinted", "sampled")],
         "scorer's input": [{"scorer.input": part} for part in ("reasoning", "full")],
@@ -188,8 +191,8 @@ def run(change: Change) -> str:
     arguments = ["exp", "run", "--temp", "evaluate"]
     for key, value in change.items():
         arguments += ["-S", f"{key}={_text(value)}"]
-        if value == EARLIER:
-            arguments += ["--copy-paths", EARLIER]
+        if value in (EARLIER, PSEUDO):
+            arguments += ["--copy-paths", value]
     command = [sys.executable, "-c", "from tools.dvc_utf8 import dvc; dvc()", *arguments]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -197,6 +200,18 @@ def run(change: Change) -> str:
     if done.returncode or not found:
         raise AugenError(f"dvc {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
     return found[1]
+
+
+def make_from_own_run(value: Any) -> None:
+    """If `value` is a path that an experiment wants of params.yaml's own run, make it from what lies in the folder."""
+    if value not in (EARLIER, PSEUDO):
+        return
+    if not Path("models/adapter").is_dir() or not Path("data/samples.jsonl").is_file():
+        raise AugenError(f"ablation: {value} is made from the run of params.yaml as it is: make repro first")
+    if value == EARLIER:
+        shutil.copytree("models/adapter", EARLIER, dirs_exist_ok=True)
+    else:
+        pseudo_labels.main([PSEUDO])
 
 
 def fetch(experiment: str, path: str, folder: Path) -> Path:
@@ -301,8 +316,8 @@ def main(parts: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, (factor, change) in enumerate(grid, start=1):
             print(f"{number} of {len(grid)}: {factor} {shown(change)}", flush=True)
-            if EARLIER in change.values():
-                shutil.copytree("models/adapter", EARLIER, dirs_exist_ok=True)
+            for value in change.values():
+                make_from_own_run(value)
             name = run(change)
             files = ["data/dev.jsonl", "data/samples.jsonl", *([str(WEIGHT)] if raw["infer"]["programs"] else [])]
             dev, samples, *_ = (fetch(name, path, Path(folder)) for path in files)
