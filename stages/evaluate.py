@@ -14,7 +14,7 @@ from augen.core.params import load
 from augen.core.run import run
 from augen.entries.ondisk import EntryFile
 from augen.evaluation.programs import programs_of
-from augen.evaluation.replay import curves, savings
+from augen.evaluation.replay import curves, savings, second_vote
 from augen.evaluation.report.flags import chosen, flags_of
 from augen.evaluation.report.page import Content, page
 from augen.evaluation.report.questions import Drawn, decisions, question_records, read_examples, samples_of
@@ -47,6 +47,8 @@ def main() -> None:
     report.plots["accuracy_over_samples"] = side_by_side(curves(samples, questions, settings))
     if saved := savings(samples, questions, settings):
         report.metrics["adaptive"] = saved
+    if bought := second_vote(samples, questions, settings):
+        report.metrics["second_vote"] = bought
     if p.infer.adapter and p.finetune.pseudo:
         report.metrics["transductive"] = TRANSDUCTIVE.format(p.finetune.pseudo)
 

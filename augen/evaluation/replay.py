@@ -11,14 +11,14 @@ of all questions, or there is none.
 Shapes: Q questions, V slots, R rounds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
-from augen.metrics.stats import paired_difference
+from augen.metrics.stats import Estimate, paired_difference, with_error
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import VotingSettings
@@ -124,6 +124,42 @@ def savings(samples: Samples, questions: DevQuestions, settings: VotingSettings)
         "difference": difference.value,
         "difference_se": difference.se,
     }
+
+
+def second_vote(samples: Samples, questions: DevQuestions, settings: VotingSettings) -> dict[str, float] | None:
+    """What it buys that adaptive stopping goes on with the questions that their first samples did not settle.
+
+    ``questions`` went on; ``first`` and ``last`` are their accuracies by the first samples and in the end. None where
+    the samples cannot tell, or where no question went on.
+    """
+    rule = _replayed(settings, settings.voters, adaptive=True)
+    recorded = SampleGrid.of(samples, rule)
+    drawn = replay(recorded, rule)
+    if drawn is None:
+        return None
+    first = np.zeros_like(drawn)
+    first[:, :, 0] = next_slots(recorded, first, rule)
+    on = np.flatnonzero((drawn & ~first).any(axis=(1, 2)))
+    if not on.size:
+        return None
+    before, after = (
+        (recorded.only(part).voted(rule) == questions.truth)[on].astype(np.float64) for part in (first, drawn)
+    )
+    gain = paired_difference(after, before, np.unique(questions.clusters[on], return_inverse=True)[1])
+    shares = {"first": float(before.mean()), "last": float(after.mean())}
+    return {"questions": len(on)} | shares | {"gain": gain.value, "gain_se": gain.se}
+
+
+def second_vote_sentence(found: Mapping[str, float] | None, asked: int) -> str:
+    """What `second_vote` found, of so many questions `asked`, for a reader; empty where it found nothing."""
+    if not found:
+        return ""
+    gain = with_error(Estimate(found["gain"], found["gain_se"]), "+")
+    return (
+        f"A second vote where the first is not sure: with infer.adaptive {found['questions']:,} of {asked:,} questions "
+        f"go on after their first samples. By these {found['first']:.3f} of them are right, in the end "
+        f"{found['last']:.3f} ({gain})."
+    )
 
 
 def _replayed(settings: VotingSettings, voters: int, adaptive: bool) -> VotingSettings:

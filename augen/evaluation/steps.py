@@ -20,6 +20,7 @@ from augen.core.arrays import Floats, Ints
 from augen.entries import family_of, letter_of
 from augen.evaluation.adapters import adapter_numbers, adapters_section
 from augen.evaluation.programs import MEANINGS, SHARES, Programs, cut_short, program_numbers, program_sentences
+from augen.evaluation.replay import second_vote_sentence
 from augen.metrics.quality import scorer_quality
 from augen.metrics.stats import (
     Estimate,
@@ -334,6 +335,8 @@ def gains_page(report: Report) -> str:
     numbers = report.metrics
     test = numbers["test"]
     said = f"\n{numbers['transductive']}\n" if "transductive" in numbers else ""
+    again = second_vote_sentence(numbers.get("second_vote"), numbers["questions"])
+    again = f"\n{again}\n" if again else ""
     page = f"""# What each step gained
 
 {numbers["questions"]} dev questions of {numbers["problems"]} problems.
@@ -346,7 +349,7 @@ stands for the mean over all samples of round 0 (with infer.adaptive: of the slo
 constant was chosen on these same questions.
 
 All together: {with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
-{_programs_section(numbers.get("programs"))}{adapters_section(numbers.get("adapters"))}
+{again}{_programs_section(numbers.get("programs"))}{adapters_section(numbers.get("adapters"))}
 ## Test split
 
 {test["fallbacks"]} of {test["questions"]} questions have no parsed sample and get the fallback letter.

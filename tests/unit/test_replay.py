@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.entries import letter_of
-from augen.evaluation.replay import curves, outcome, replay, savings
+from augen.evaluation.replay import curves, outcome, replay, savings, second_vote, second_vote_sentence
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import CODES, ROW, DevQuestions, Sample, Samples
 from augen.voting.settings import Method, Mode, Resample, VotingSettings
@@ -44,6 +44,20 @@ def test_what_is_saved_and_what_it_costs() -> None:
     assert (found["samples_per_question"], found["samples_per_question_without"]) == ((2 + 4 + 2) / 3, 5.0)
     assert found["difference"] == pytest.approx(-1 / 3)
     assert found["times_fewer"] == pytest.approx(15 / 8)
+
+
+def test_what_a_second_vote_buys() -> None:
+    """One sample, of which the generator is not sure, settles nothing; the second question is right in the end."""
+    found = second_vote(samples_of("AAAAA", "ABBBB", "CCCCC"), asked("ABC"), SETTINGS)
+    assert found is not None
+    assert (found["questions"], found["last"]) == (3, 1.0)
+    assert (found["first"], found["gain"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    sentence = second_vote_sentence(found, 3)
+    assert "3 of 3 questions go on" in sentence and "0.667 of them are right, in the end 1.000 (+0.333" in sentence
+    one = replace(SETTINGS, voters=1)
+    assert second_vote(samples_of("A"), asked("A"), one) is None, "none went on"
+    assert second_vote(samples_of("AB"), asked("A"), SETTINGS) is None, "what comes after these was not drawn"
+    assert second_vote_sentence(None, 3) == ""
 
 
 def test_a_curve_has_a_point_for_every_number_of_voters() -> None:
