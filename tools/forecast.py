@@ -98,7 +98,7 @@ def _replied(requests: Range, most: Range, seen: Seen) -> Range:
     """The tokens of the replies."""
     if not seen.answers:
         return Range(0, most.likely, most.high)
-    n, mean = seen.answers, seen.tokens / seen.answers
+    n, mean = seen.requests, seen.tokens / seen.requests
     variance = max(0.0, seen.squares / n - mean**2) if seen.squares else mean**2
     error = SURE * sqrt(variance * requests.low * (1 + requests.low / n))
     likely = min(requests.likely * mean, most.high)

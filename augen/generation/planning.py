@@ -3,6 +3,7 @@
 A `PlanningRunner` stands in for the runner behind a `ChatSampler` or a translator, a `PlanningSampler` for a local
 engine. What the store lacks is refused as `UNASKED`. So the stage tries again as often as it ever would, and the `Plan`
 sees every request that can become necessary: those that are certain, and those that depend on answers not yet there.
+A refusal that is stored is one here, too.
 
 A subject (a prompt, whoever is asked it) is drawn in waves: attempts, or rounds. How often a wave is followed by
 another one is learned from the subjects whose waves are all stored.
@@ -39,7 +40,7 @@ class Asked(NamedTuple):
 
 @dataclass
 class Seen:
-    """What the replies of one model were like."""
+    """What the replies of one model were like. A refused request has no tokens, as nothing is billed for it."""
 
     answers: int = 0
     characters: int = 0  # of the prompts
@@ -47,9 +48,15 @@ class Seen:
     cached_tokens: int = 0
     tokens: int = 0
     squares: int = 0  # of the numbers of tokens of each reply
+    refused: int = 0
+
+    @property
+    def requests(self) -> int:
+        return self.answers + self.refused
 
     def add(self, characters: int, answer: Mapping[str, Any]) -> None:
-        self.answers += 1
+        self.answers += "refused" not in answer
+        self.refused += "refused" in answer
         self.characters += characters
         self.prompt_tokens += answer.get("prompt_tokens", 0)
         self.cached_tokens += answer.get("cached_tokens", 0)
@@ -185,8 +192,7 @@ class PlanningRunner:
     def fetch(self, batches: Sequence[Sequence[Call]]) -> None:
         """Note the calls of `batches`, one in each; what is not stored is refused."""
         calls = [call for (call,) in batches]
-        found = self._store.get_many(call.key for call in calls)
-        self.answers |= found
+        found = self._found(call.key for call in calls)
         self.refused |= {call.key: UNASKED for call in calls if call.key not in found}
         self._plan.wave([_asked(call) for call in calls], [found.get(call.key) for call in calls])
 
@@ -194,19 +200,19 @@ class PlanningRunner:
         asyncio.run(pipeline())
 
     def look_up(self, calls: Iterable[Call]) -> None:
-        new = {call.key: call for call in calls if call.key not in self.answers}
-        found = self._store.get_many(new)
-        self.answers |= found
+        new = {call.key: call for call in calls if call.key not in self.answers and call.key not in self.refused}
+        found = self._found(new)
         packs = self._plan.packs
         packs.stored += len(found)
-        for key, answer in found.items():
+        for key in found.keys() - self.refused.keys():
             packs.before += len(new[key].payload["text"])
-            packs.after += len(answer["text"])
+            packs.after += len(found[key]["text"])
 
     def start(self, batch: Sequence[Call]) -> "asyncio.Task[None]":
         packs = self._plan.packs
-        packs.requests += 1
-        for call in batch:
+        lacking = [call for call in batch if call.key not in self.refused]
+        packs.requests += bool(lacking)
+        for call in lacking:
             text = call.payload["text"]
             if text in self._stand_ins:
                 packs.guessed += call.characters
@@ -216,6 +222,13 @@ class PlanningRunner:
             self._stand_ins.add(stand_in)
             self.answers[call.key] = {"text": stand_in, "characters": call.characters}
         return asyncio.get_running_loop().create_task(asyncio.sleep(0))
+
+    def _found(self, keys: Iterable[str]) -> dict[str, Answer]:
+        """What the store has of `keys`, sorted into `answers` and `refused`."""
+        found = self._store.get_many(keys)
+        self.refused |= {key: str(answer["refused"]) for key, answer in found.items() if "refused" in answer}
+        self.answers |= {key: answer for key, answer in found.items() if key not in self.refused}
+        return found
 
     def _stand_in(self, text: str) -> str:
         """`text`, longer or shorter as translations are; what is rounded off is made up for in the next ones."""

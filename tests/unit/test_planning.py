@@ -1,0 +1,79 @@
+"""What a plan makes of what the store holds: answers, and refusals, which are none."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from augen.generation.base import UNASKED
+from augen.generation.planning import FEW, Plan, PlanningRunner
+from augen.generation.served.runner import Call
+from augen.store.responses import Store
+from tools.forecast import Forecast, forecasts
+
+REFUSAL = {"text": "", "finish": "stop", "author": "m", "prompt_tokens": 0, "tokens": 0, "cause": "filtered"}
+REPLY = 30  # tokens
+LONG = 100  # characters of a prompt, and tokens of it
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "responses.sqlite") as store:
+        yield store
+
+
+def chats(first: int, last: int) -> list[Call]:
+    payload = {"model": "m", "messages": [{"role": "user", "content": "问" * LONG}]}
+    return [Call(f"key {n}", payload, LONG, LONG + 500, subject=f"prompt {n}") for n in range(first, last)]
+
+
+def stored(store: Store, answered: int, refused: int) -> list[Call]:
+    """Calls whose first ones are answered, the next ones refused, and the last one is open."""
+    answer = {"text": "答", "author": "m", "prompt_tokens": LONG, "tokens": REPLY}
+    refusal = {**REFUSAL, "refused": "违规"}
+    store.put_many({f"key {n}": answer if n < answered else refusal for n in range(answered + refused)})
+    return chats(0, answered + refused + 1)
+
+
+def forecast(plan: Plan) -> Forecast:
+    [found] = forecasts(plan, "stage", {}, lambda answer: float(answer["tokens"]), {})
+    return found
+
+
+def test_a_stored_refusal_is_one(store: Store) -> None:
+    plan = Plan()
+    runner = PlanningRunner(store, plan)
+    runner.fetch([[call] for call in stored(store, 2, 1)])
+    assert set(runner.answers) == {"key 0", "key 1"} and runner.refused == {"key 2": "违规", "key 3": UNASKED}
+    assert forecast(plan).stored == 3 and forecast(plan).requests == (1, 1, 1)
+
+
+def test_of_refusals_alone_nothing_is_learned(store: Store) -> None:
+    plan = Plan()
+    PlanningRunner(store, plan).fetch([[call] for call in stored(store, 0, 3 * FEW)])
+    assert forecast(plan).known.startswith("never asked so far") and forecast(plan).replied.likely == 500
+
+
+def test_as_many_requests_as_so_far_will_be_refused_and_cost_nothing(store: Store) -> None:
+    plan = Plan()
+    PlanningRunner(store, plan).fetch([[call] for call in stored(store, 3 * FEW, FEW)])
+    assert forecast(plan).known == "expected from the replies that this stage has already"
+    assert forecast(plan).replied.likely == 0.75 * REPLY and forecast(plan).sent.likely == 0.75 * LONG
+
+
+def test_a_refused_text_has_no_translation(store: Store) -> None:
+    """Translations are as long as those that there are, and what is refused is not sent again."""
+    plan = Plan()
+    runner = PlanningRunner(store, plan)
+    texts = [Call(f"text {n}", {"text": "问" * 10}, characters=10) for n in range(3)]
+    store.put_many({"text 0": {"text": "ロ" * 20, "characters": 10}, "text 1": {**REFUSAL, "refused": "违规"}})
+    runner.look_up(texts)
+    assert "text 1" in runner.refused and (plan.packs.before, plan.packs.after, plan.packs.stored) == (10, 20, 2)
+
+    async def both() -> None:
+        runner.start([texts[1], texts[2]])
+        runner.start([texts[1]])
+
+    runner.run(both, total=3)
+    assert (plan.packs.requests, plan.packs.characters) == (1, 10)
+    assert runner.answers["text 2"]["text"] == "问" * 10 + "译" * 10
