@@ -373,7 +373,7 @@ class Runner:
         payloads = [call.payload for call in calls]
 
         def send() -> Sequence[Answer]:
-            self._limiter.left(grant)
+            self._limiter.leave(grant)
             return provider.send(payloads)
 
         sent_at = time.monotonic()
