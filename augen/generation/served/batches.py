@@ -42,8 +42,9 @@ from augen.generation.served.errors import (
 )
 from augen.generation.served.failures import Failure
 from augen.generation.served.openai import NAME, base_url
-from augen.generation.served.runner import FIRST_WAIT_S, LONGEST_WAIT_S, UNUSABLE_RETRIES, Call, Runner
+from augen.generation.served.runner import Call, Runner
 from augen.generation.served.threads import Threads
+from augen.generation.served.waits import FIRST_WAIT_S, LONGEST_WAIT_S, UNUSABLE_RETRIES
 from augen.store.responses import Store
 from augen.store.texts import storable
 
