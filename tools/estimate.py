@@ -29,6 +29,7 @@ from augen.entries import Entry
 from augen.entries.pickles import load_pickle
 from augen.generation.open import SERVED, open_sampler
 from augen.generation.planning import Plan
+from augen.generation.served.account import Cost
 from augen.generation.served.prices import by_characters, by_tokens
 from augen.reasoning.write import draws_all, explain_wrong
 from augen.reasoning.writer import open_writer
@@ -56,6 +57,7 @@ class Estimate:
     lines: list[Forecast] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     currency: str = ""
+    rounds: int = 0  # one after the other, at most
 
 
 # --- the stages: each runs the code of its script, and returns how many waves are certain and what to note
@@ -183,10 +185,22 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
         found.lines = forecasts(plan, stage, least, lambda answer: None, {})
         return found
     settings = getattr(p.providers, found.source)
-    cost = by_characters(settings.price) if found.source == "tencent" else by_tokens(settings.prices)
-    found.currency = settings.currency
-    found.lines = forecasts(plan, stage, least, cost, store.spending(found.source))
+    found.currency, found.rounds = settings.currency, plan.rounds
+    found.lines = forecasts(plan, stage, least, prices_of(settings), store.spending(found.source))
     return found
+
+
+def prices_of(settings: params.ProviderLimits) -> Cost:
+    """What a reply costs: in a batch, where requests go out in batches."""
+    if isinstance(settings, params.Tencent):
+        return by_characters(settings.price)
+    assert isinstance(settings, params.Chat)
+    singly, batch = by_tokens(settings.prices), _in_batches(settings)
+    return lambda answer: singly({**answer, "batch": batch})
+
+
+def _in_batches(settings: params.ProviderLimits) -> bool:
+    return isinstance(settings, params.OpenAI) and settings.batch
 
 
 def _source(stage: str, p: params.Params) -> str:
@@ -254,15 +268,28 @@ def _sum(estimates: Sequence[Estimate]) -> str:
 def _said(e: Estimate, p: params.Params) -> list[str]:
     if not e.lines:
         return e.notes
+    lines = [line for line in e.lines if line.requests.high]
+    lacking = list(dict.fromkeys(line.model or e.source for line in lines))
     known: dict[str, list[str]] = {}
-    for line in e.lines:
-        if line.requests.high:
-            known.setdefault(line.known, []).append(line.model or e.source)
+    for line in lines:
+        known.setdefault(line.known, []).append(line.model or e.source)
+    settings = getattr(p.providers, e.source)
     return [
-        _time(e, getattr(p.providers, e.source)),
+        _time(e, settings),
+        *(_batch_prices(lacking, settings) if _in_batches(settings) else ()),
         *e.notes,
         *(f"{', '.join(dict.fromkeys(models))}: {source}" for source, models in known.items()),
     ]
+
+
+def _batch_prices(models: Sequence[str], settings: params.OpenAI) -> list[str]:
+    """What the cost in the table is: the models' share for batches, or their whole price."""
+    shares = {price.model: price.batch for price in settings.prices}
+    said = [f"{model} at {share:.0%} of its price" for model in models if (share := shares.get(model)) is not None]
+    whole = [model for model in models if model in shares and shares[model] is None]
+    if whole:
+        said.append(f"{', '.join(whole)} at the whole price (no batch in providers.openai.prices)")
+    return [f"cost in batches: {'; '.join(said)}"] if said else []
 
 
 def _time(e: Estimate, settings: params.ProviderLimits) -> str:
@@ -270,6 +297,9 @@ def _time(e: Estimate, settings: params.ProviderLimits) -> str:
     tokens = total([Range(*map(sum, zip(line.sent, line.replied, strict=True))) for line in e.lines])
     if not requests.high:
         return "everything is stored, nothing is to be sent"
+    if isinstance(settings, params.OpenAI) and settings.batch:
+        rounds = f"{e.rounds} rounds, one after the other" if e.rounds > 1 else "one round"
+        return f"in batches: at most {rounds}, each answered within {settings.batch_window}"
     limits = [
         (settings.requests_per_second, 1, requests, "requests a second"),
         (settings.requests_per_minute, 60, requests, "requests a minute"),

@@ -100,6 +100,7 @@ class Plan:
         self.seen: dict[tuple[str, str], Seen] = defaultdict(Seen)
         self.need: dict[tuple[str, str], Need] = defaultdict(Need)
         self.packs = Packs()
+        self.rounds = 0  # how often something is asked for, one after the other, if all becomes necessary
         self._courses: dict[str, _Course] = {}
         self._unknown: int | None = None
         self._drawn: Counter[tuple[str, int]] = Counter()  # requests, by kind and wave, of subjects that are known
@@ -108,6 +109,7 @@ class Plan:
 
     def wave(self, requests: Sequence[Asked], answers: Sequence[Mapping[str, Any] | None]) -> None:
         """Note `requests` that are made at once, with the stored answer to each."""
+        self.rounds += None in answers
         by_subject: dict[str, list[tuple[Asked, Mapping[str, Any] | None]]] = defaultdict(list)
         for asked, answer in zip(requests, answers, strict=True):
             by_subject[asked.subject].append((asked, answer))

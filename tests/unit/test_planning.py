@@ -1,14 +1,17 @@
 """What a plan makes of what the store holds: answers, and refusals, which are none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from augen.generation.base import UNASKED
-from augen.generation.planning import FEW, Plan, PlanningRunner
+from augen.generation.planning import FEW, Plan, PlanningRunner, Seen
 from augen.generation.served.runner import Call
 from augen.store.responses import Store
+from tests.params import params
+from tools.estimate import Estimate, page, prices_of
 from tools.forecast import Forecast, forecasts
 
 REFUSAL = {"text": "", "finish": "stop", "author": "m", "prompt_tokens": 0, "tokens": 0, "cause": "filtered"}
@@ -22,8 +25,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def chats(first: int, last: int) -> list[Call]:
-    payload = {"model": "m", "messages": [{"role": "user", "content": "问" * LONG}]}
+def chats(first: int, last: int, model: str = "m") -> list[Call]:
+    payload = {"model": model, "messages": [{"role": "user", "content": "问" * LONG}]}
     return [Call(f"key {n}", payload, LONG, LONG + 500, subject=f"prompt {n}") for n in range(first, last)]
 
 
@@ -77,3 +80,53 @@ def test_a_refused_text_has_no_translation(store: Store) -> None:
     runner.run(both, total=3)
     assert (plan.packs.requests, plan.packs.characters) == (1, 10)
     assert runner.answers["text 2"]["text"] == "问" * 10 + "译" * 10
+
+
+@pytest.mark.parametrize(
+    ("seen", "shares"),
+    [
+        (Seen(), (1.0, 0.0, 0.0)),
+        (Seen(answers=100, prompt_tokens=1000, cached_tokens=500), (0.8, 0.5, 0.0)),
+        (Seen(answers=100, prompt_tokens=1000), (0.0, 0.0, 0.0)),
+    ],
+)
+def test_prompts_are_taken_to_be_cached_as_far_as_they_were_and_for_the_highest_cost_not_at_all(
+    store: Store, seen: Seen, shares: tuple[float, float, float]
+) -> None:
+    """With 25 requests to come the mean of 125 is off by 3 · √(0.5² · (1/100 + 1/25)) at the most, 0.34."""
+    plan = Plan()
+    PlanningRunner(store, plan).fetch([[call] for call in chats(0, 25)])
+    plan.seen["texts", "m"] = seen
+    sent: list[tuple[float, float]] = []
+
+    def cost(answer: Mapping[str, Any]) -> float:
+        sent.append((answer["cached_tokens"], answer["prompt_tokens"]))
+        return 0.0
+
+    forecasts(plan, "stage", {}, cost, {})
+    assert [cached / whole for cached, whole in sent] == pytest.approx(shares, abs=0.04)
+
+
+def test_rounds_are_counted_in_which_something_is_asked_for(store: Store) -> None:
+    plan = Plan()
+    runner = PlanningRunner(store, plan)
+    *answered, lacking = stored(store, 3, 0)
+    for calls in ([*answered, lacking], answered, chats(10, 20)):
+        runner.fetch([[call] for call in calls])
+    assert plan.rounds == 2
+
+
+def test_the_cost_is_that_in_batches_where_these_are_sent(store: Store) -> None:
+    prices = [{"model": "m", "prompt": 8.0, "reply": 0.0, "batch": 0.5}, {"model": "n", "prompt": 8.0, "reply": 0.0}]
+    changes = {"reason_true.backend": "openai", "reason_true.models": ["m", "n"], "providers.openai.prices": prices}
+    costs: dict[bool, tuple[float, ...]] = {}
+    for batch in (False, True):
+        p = params({**changes, "providers.openai.batch": batch})
+        plan = Plan()
+        PlanningRunner(store, plan).fetch([[call] for call in [*chats(0, 10), *chats(10, 20, "n")]])
+        lines = forecasts(plan, "reason_true", {}, prices_of(p.providers.openai), {})
+        costs[batch] = tuple(line.cost.high for line in lines if line.cost)
+        said = page([Estimate("reason_true", "openai", lines, currency="CNY", rounds=3)], p)
+        assert ("m at 50% of its price; n at the whole price" in said) == batch
+        assert ("in batches: at most 3 rounds, one after the other, each answered within 24h" in said) == batch
+    assert costs[False] == pytest.approx((0.008, 0.008)) and costs[True] == pytest.approx((0.004, 0.008))
