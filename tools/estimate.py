@@ -175,7 +175,7 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
     found = Estimate(stage, _source(stage, p))
     if found.source == HERE and stage == "translate":
         return replace(found, notes=[f"{p.translate.backend}: no requests"])
-    plan = Plan()
+    plan = Plan(by_question=stage == "infer")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             least, found.notes = PLANS[stage](p, plan, store)

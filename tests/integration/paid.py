@@ -7,10 +7,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from augen.answering.answer import answer
+from augen.answering.questions import Prompting
+from augen.answering.rounds import unscored
+from augen.core.params import Params
 from augen.entries import Entry, QuestionItem
 from augen.entries.pickles import dump_pickle
+from augen.generation.open import open_sampler
+from augen.store.responses import Store, default_path
 from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
 from demo.tencent import SECRET_ID, SECRET_KEY
+from stages import infer
 from tests.params import write_params
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +95,15 @@ class Repository:
 
     def stage(self, stage: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return self.run(sys.executable, "-m", f"stages.{stage}", timeout_s=120, **environment)
+
+
+def answer_served(p: Params) -> None:
+    """What the stage `infer` draws from a provider as long as there is no scorer, which then accepts every answer."""
+    problems, generator = infer.read_problems(p), infer.generator_of(p)
+    served = open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models)
+    with Store(default_path()) as store, served as sampler:
+        prompting = Prompting.of(p, generator.window(p.infer.engine), len(generator.adapters))
+        answer(p, infer.examples_of(problems, p, store), prompting, sampler, unscored, store)
 
 
 def assert_no_secrets(folder: Path, *outputs: str, secrets: Iterable[str]) -> None:

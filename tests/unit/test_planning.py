@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from augen.entries import QuestionItem
 from augen.generation.base import UNASKED
-from augen.generation.planning import FEW, Plan, PlanningRunner, Seen
+from augen.generation.planning import FEW, Asked, Plan, PlanningRunner, Seen
 from augen.generation.served.runner import Call
+from augen.prompts.sections import program_prompt, solve_prompt
 from augen.store.responses import Store
 from tests.params import params
 from tools.estimate import Estimate, page, prices_of
@@ -130,3 +132,35 @@ def test_the_cost_is_that_in_batches_where_these_are_sent(store: Store) -> None:
         assert ("m at 50% of its price; n at the whole price" in said) == batch
         assert ("in batches: at most 3 rounds, one after the other, each answered within 24h" in said) == batch
     assert costs[False] == pytest.approx((0.008, 0.008)) and costs[True] == pytest.approx((0.004, 0.008))
+
+
+def test_slots_that_follow_on_others_are_not_certain_though_their_prompts_are_new() -> None:
+    """Options are shuffled anew for every slot, and a program is asked for in other words."""
+    item = QuestionItem("谁最高？", ["甲", "乙", "丙"])
+    other = QuestionItem("谁最高？", ["丙", "甲", "乙"])
+    prompts = [
+        solve_prompt("解", "甲高。", item),
+        solve_prompt("解", "甲高。", other),
+        program_prompt("写", "甲高。", item),
+    ]
+    assert len({Plan(by_question=True).subject(prompt) for prompt in prompts}) == 1
+    assert len({Plan().subject(prompt) for prompt in prompts}) == 3
+    elsewhere = solve_prompt("解", "甲高。", QuestionItem("谁最高？", ["甲", "乙", "丁"]))
+    assert Plan(by_question=True).subject(elsewhere) != Plan(by_question=True).subject(prompts[0])
+
+
+def test_what_follows_on_a_first_sample_is_expected_as_often_as_it_was_not_as_it_may_be() -> None:
+    """40 questions stopped after 1 sample, 20 after 1 + 2; another one may have 1 + 4 + 4."""
+    plan = Plan(by_question=True)
+
+    def draw(subjects: range, slots: int, answer: dict[str, Any] | None) -> None:
+        asked = [Asked(str(n), "texts", "m", LONG, 500) for n in subjects for _ in range(slots)]
+        plan.wave(asked, [answer] * len(asked))
+
+    draw(range(60), 1, {"tokens": REPLY})
+    draw(range(20), 2, {"tokens": REPLY})
+    for slots in (1, 4, 4):
+        draw(range(60, 61), slots, None)
+    found = forecast(plan)
+    assert found.requests.low == 1 and found.requests.high == 9
+    assert found.requests.likely == pytest.approx(1 + 40 / 60, abs=0.02)
