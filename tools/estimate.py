@@ -13,9 +13,11 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shutil import get_terminal_size
 
 from tabulate import tabulate
 
@@ -41,6 +43,7 @@ from stages import infer, reason_false, reason_true
 from tools.forecast import Forecast, Range, forecasts, total
 
 MARGIN = 1.015  # a period of a rate limit is kept a little longer
+COST = "cost: low – likely – high"
 HERE = "here"  # what is drawn from the generator, on this machine
 
 
@@ -216,18 +219,25 @@ def _source(stage: str, p: params.Params) -> str:
 # --- the screen
 
 
-def page(estimates: Sequence[Estimate], p: params.Params) -> str:
-    """The table of what is paid for, that of what is drawn here, and the notes."""
+def page(estimates: Sequence[Estimate], p: params.Params, width: int = 200) -> str:
+    """The table of what is paid for, that of what is drawn here, and the notes, for a screen of `width` columns."""
     paid = [e for e in estimates if e.source != HERE]
-    parts = [_paid_table(paid), *(f"{e.stage}: {line}" for e in paid for line in _said(e, p))]
+    parts = [_paid_table(paid, width), *_notes(((e.stage, line) for e in paid for line in _said(e, p)), width)]
     local = [e for e in estimates if e.source == HERE]
     if local:
         parts += ["", "On this machine:", _local_table(local)]
-        parts += [f"{e.stage}: {note}" for e in local for note in e.notes if e.lines]
-    return "\n".join(part for part in parts if part is not None)
+        parts += _notes(((e.stage, note) for e in local for note in e.notes if e.lines), width)
+    return "\n".join(parts)
 
 
-def _paid_table(estimates: Sequence[Estimate]) -> str:
+def _notes(notes: Iterable[tuple[str, str]], width: int) -> list[str]:
+    return [
+        textwrap.fill(f"{stage}: {note}", width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        for stage, note in notes
+    ]
+
+
+def _paid_table(estimates: Sequence[Estimate], width: int) -> str:
     rows = [
         (
             e.stage if n == 0 else "",
@@ -241,8 +251,25 @@ def _paid_table(estimates: Sequence[Estimate]) -> str:
     ]
     if not rows:
         return "" if estimates else "No stage uses a provider that is paid."
-    header = ("stage", "model", "stored", "to send", "in", "out", "cost: low – likely – high")
-    return f"{tabulate(rows, header, colalign=('left', 'left', *['right'] * 5))}\n\n{_sum(estimates)}\n"
+    header = ("stage", "model", "stored", "to send", "in", "out", COST)
+    table = tabulate(rows, header, colalign=("left", "left", *["right"] * 5))
+    if len(table.partition("\n")[0]) > width:
+        table = _narrow(rows)
+    return f"{table}\n\n{_sum(estimates)}\n"
+
+
+def _narrow(rows: Iterable[tuple[str, ...]]) -> str:
+    """The same with several lines in a cell."""
+    cells = [
+        (
+            "\n".join(filter(None, (stage, f"  {model}"))),
+            "\n".join(filter(None, (count, sent and f"{sent} in", replied and f"{replied} out", f"{stored} stored"))),
+            cost,
+        )
+        for stage, model, stored, count, sent, replied, cost in rows
+    ]
+    header = ("stage, model", "to send", COST)
+    return tabulate(cells, header, colalign=("left", "right", "right"), disable_numparse=True, preserve_whitespace=True)
 
 
 def _amounts(line: Forecast, currency: str) -> tuple[str, str, str]:
@@ -383,7 +410,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         p = params.load(*params.Params.model_fields)
         with Store(default_path()) as store:
-            print(page([estimate(stage, p, store) for stage in PLANS if stage in asked], p))
+            estimates = [estimate(stage, p, store) for stage in PLANS if stage in asked]
+        print(page(estimates, p, get_terminal_size((200, 50)).columns))
     except AugenError as error:
         print(error, file=sys.stderr)
         return 1
