@@ -27,6 +27,7 @@ from augen.answering.rounds import ScoreMany, unscored
 from augen.core import params
 from augen.core.errors import AugenError
 from augen.core.run import QUIET, SPEEDS, TIMES
+from augen.core.terminal import writable
 from augen.entries import Entry
 from augen.entries.pickles import load_pickle
 from augen.generation.open import SERVED, open_sampler
@@ -262,7 +263,7 @@ def _narrow(rows: Iterable[tuple[str, ...]]) -> str:
     """The same with several lines in a cell."""
     cells = [
         (
-            "\n".join(filter(None, (stage, f"  {model}"))),
+            "\n".join(filter(None, (stage, *(f"  {word}" for word in model.split())))),
             "\n".join(filter(None, (count, sent and f"{sent} in", replied and f"{replied} out", f"{stored} stored"))),
             cost,
         )
@@ -411,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         p = params.load(*params.Params.model_fields)
         with Store(default_path()) as store:
             estimates = [estimate(stage, p, store) for stage in PLANS if stage in asked]
-        print(page(estimates, p, get_terminal_size((200, 50)).columns))
+        print(writable(page(estimates, p, get_terminal_size((200, 50)).columns), sys.stdout.encoding))
     except AugenError as error:
         print(error, file=sys.stderr)
         return 1

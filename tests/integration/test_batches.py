@@ -145,6 +145,9 @@ def test_a_cancelled_batch_ends_the_run_and_the_next_one_sends_the_rest(
     while sum(server.outcomes.values()) < seen + 3:  # the run has seen it running
         time.sleep(0.01)
     write_params(tmp_path / "params.yaml", changes(server))
+    assert account.main([]) == 0
+    said = capsys.readouterr().out
+    assert "Running, not paid yet: 10 requests in 1 batch." in said and next(iter(server.batches)) in said
     assert account.main(["--cancel"]) == 0
     thread.join()
     [batch] = server.batches.values()

@@ -14,7 +14,7 @@ from augen.prompts.sections import program_prompt, solve_prompt
 from augen.store.responses import Store
 from tests.params import params
 from tools.estimate import Estimate, page, prices_of
-from tools.forecast import Forecast, forecasts
+from tools.forecast import Forecast, Range, forecasts
 
 REFUSAL = {"text": "", "finish": "stop", "author": "m", "prompt_tokens": 0, "tokens": 0, "cause": "filtered"}
 REPLY = 30  # tokens
@@ -164,3 +164,21 @@ def test_what_follows_on_a_first_sample_is_expected_as_often_as_it_was_not_as_it
     found = forecast(plan)
     assert found.requests.low == 1 and found.requests.high == 9
     assert found.requests.likely == pytest.approx(1 + 40 / 60, abs=0.02)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_page_is_no_wider_than_the_screen_and_says_the_same(width: int) -> None:
+    prices = [{"model": "ernie-4.5-turbo-128k", "prompt": 8.0, "reply": 8.0, "batch": 0.5}]
+    p = params({"providers.openai.prices": prices, "providers.openai.batch": True})
+    some = Range(31_234, 64_234, 114_234)
+    line = Forecast("ernie-4.5-turbo-128k", "programs", 12, some, "tokens", some, some, Range(0.1, 17.75, 313.72), "…")
+    shown = page([Estimate("reason_false", "openai", [line] * 2, ["a note " * 20], "USD", 3)], p, width)
+    assert max(map(len, shown.splitlines())) <= width
+    for words in (
+        "64,234 (31,234 to 114,234)",
+        "64.2k tokens",
+        "64.2k (at most 114.2k)",
+        "0.10 – 17.75 – 313.72 USD",
+        "12",
+    ):
+        assert words in shown

@@ -205,7 +205,7 @@ class Runner:
             self.store.put_many({}, self.account.booked("unusable", [error.billed]))
 
     def show_state(self, words: str) -> None:
-        """Put `words` at the end of the progress bar."""
+        """Put `words` into the progress bar, before what was paid."""
         self._state = words
         self._show(0)
 
@@ -441,7 +441,7 @@ class Runner:
             return
         retries = self.account.retries.total()
         cost = f"cost {self.account.paid.cost:.2f} {self.account.currency}".rstrip()
-        words = [cost, f"{retries} sent again", self._state]
+        words = [self._state, cost, f"{retries} sent again" if retries else ""]
         self._bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
         self._bar.update(count)
 
