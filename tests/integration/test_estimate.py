@@ -28,8 +28,8 @@ STAGES: dict[str, Callable[[], None]] = {
     "reason_false": reason_false.main,
     "infer": lambda: answer_served(params.load(*params.Params.model_fields)),
 }
-TRIAL, ALL = 25, 45  # problems, of two questions each
-MANY = 80  # where chance has its part
+TRIAL, ALL = 25, 40  # problems, of two questions each
+MANY = 60  # where chance has its part
 
 
 @pytest.fixture(autouse=True)
