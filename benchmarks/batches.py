@@ -3,12 +3,15 @@
 `reason_true` asks by batches for reasonings of the real training questions (1,421; those of data/raw without them),
 with three attempts, at a server on this machine whose batches are validated, run, expire and fail by halves. The stage
 is killed (SIGKILL) at 20 random moments and started again. Then the same requests go out one by one, from a store of
-their own. Prints how often a line was paid for twice (never), and whether the outs are the same bytes.
+their own. Prints how often a line was paid for twice (never), and whether the outs are the same bytes. Takes about
+three minutes, mostly for starting the stage.
 """
 
 import os
+import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +25,9 @@ from tests.integration.paid import ROOT, Repository, chat_changes
 from tests.real import REAL_DATA
 
 KILLS = 20
-LINES = 100  # in a batch
+LONGEST_S = 1200.0  # of a run that nobody kills, on a machine with much else to do
+LINES = 60  # in a batch
+FATES = ["expired", "full", "half", "failed"] * 3  # of the first batches, so that others are running beside a full one
 OUTS = ("entries.pkl", "entries_aug.pkl")
 
 
@@ -30,21 +35,21 @@ def main() -> None:
     source = REAL_DATA if REAL_DATA.is_file() else ROOT / "data/raw/train.jsonl"
     entries = read_jsonl(source, answers="optional")
     questions = sum(len(entry.questions) for entry in entries)
-    fates = Fates(validating_s=0.3, running_s=1.5, next=["expired", "half", "failed", "full", "completed"] * 3)
+    fates = Fates(validating_s=0.3, running_s=1.5, next=list(FATES))
     with tempfile.TemporaryDirectory() as folder:
         with BatchServer(Settings(latency_s=0.05), fates=fates, wrong=0.4, mute=0.1) as server:
             batched = Repository(Path(folder, "batched"), entries, changes(server, batch=True))
             started = time.monotonic()
             kills = killed(server, batched)
-            done = batched.stage("reason_true")
+            finish(batched)
             seconds = time.monotonic() - started
-            assert done.returncode == 0, done.stdout + done.stderr
         with OpenAIServer(wrong=0.4, mute=0.1) as single_server:
             single = Repository(Path(folder, "single"), entries, changes(single_server, batch=False))
-            done = single.stage("reason_true")
-            assert done.returncode == 0, done.stdout + done.stderr
+            finish(single)
         outs = [[(r.path / "data/reasoned" / out).read_bytes() for out in OUTS] for r in (batched, single)]
     print(f"{questions:,} questions, killed {kills} times, {len(server.batches)} batches, {seconds:.0f} s")
+    ends = Counter(batch.fate for batch in server.batches.values())
+    print(f"  {', '.join(f'{count} {fate}' for fate, count in sorted(ends.items()))}")
     print(f"  {server.answered.total():,} lines paid for, {twice(server):,} of them twice")
     print(f"  one by one {single_server.answered.total():,} requests; the outs are {_same(outs[0] == outs[1])}")
 
@@ -68,6 +73,11 @@ def killed(server: BatchServer, repository: Repository) -> int:
         stage.kill()
         stage.communicate()
     return kills
+
+
+def finish(repository: Repository) -> None:
+    done = repository.run(sys.executable, "-m", "stages.reason_true", timeout_s=LONGEST_S)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def twice(server: BatchServer) -> int:

@@ -8,14 +8,18 @@ It is kept in the response store, over all runs and processes. Amounts in severa
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from shutil import get_terminal_size
 
 from tabulate import tabulate
 
 from augen.core import params
 from augen.core.errors import AugenError
+from augen.core.terminal import writable
 from augen.generation.served.account import Bill
-from augen.generation.served.batch_records import running
+from augen.generation.served.batch_records import Record, running
 from augen.generation.served.batches import cancel
 from augen.generation.served.budget import SPENT
 from augen.store.responses import Store, default_path
@@ -25,11 +29,11 @@ Spending = Mapping[Heading, Amounts]
 NOTHING = "Nothing was spent so far."
 
 
-def page(spending: Spending, providers: params.Providers) -> str:
-    """A line for each provider and currency, then the tables."""
+def page(spending: Spending, providers: params.Providers, width: int = 200) -> str:
+    """A line for each provider and currency, then the tables, for a screen of `width` columns."""
     if not spending:
         return NOTHING
-    return "\n\n".join(("\n".join(_headlines(spending, providers)), _by_stage(spending), _by_day(spending)))
+    return "\n\n".join(("\n".join(_headlines(spending, providers)), _by_stage(spending, width), _by_day(spending)))
 
 
 def _headlines(spending: Spending, providers: params.Providers) -> list[str]:
@@ -51,7 +55,7 @@ def _headlines(spending: Spending, providers: params.Providers) -> list[str]:
     return lines
 
 
-def _by_stage(spending: Spending) -> str:
+def _by_stage(spending: Spending, width: int) -> str:
     rows = []
     for key, own in _grouped(spending, lambda h: (h.stage, h.provider, h.model, h.currency)).items():
         stage, provider, model, currency = key
@@ -73,7 +77,24 @@ def _by_stage(spending: Spending) -> str:
             )
         )
     header = ("stage", "model", "paid answers", "in", "out", "spent", "from the store", "saved")
-    return tabulate(rows, header, colalign=("left", "left", *["right"] * 6), disable_numparse=True)
+    table = tabulate(rows, header, colalign=("left", "left", *["right"] * 6), disable_numparse=True)
+    return table if len(table.partition("\n")[0]) <= width else _narrow(rows)
+
+
+def _narrow(rows: Iterable[tuple[str, ...]]) -> str:
+    """The same with several lines in a cell."""
+    cells = [
+        (
+            f"{stage}\n  {model}",
+            "\n".join(filter(None, (paid, sent and f"{sent} in", replied and f"{replied} out"))),
+            spent,
+            "\n".join(filter(None, (answers, saved))),
+        )
+        for stage, model, paid, sent, replied, spent, answers, saved in rows
+    ]
+    header = ("stage, model", "paid answers", "spent", "from the store")
+    colalign = ("left", *["right"] * 3)
+    return tabulate(cells, header, colalign=colalign, disable_numparse=True, preserve_whitespace=True)
 
 
 def _by_day(spending: Spending) -> str:
@@ -87,6 +108,38 @@ def _by_day(spending: Spending) -> str:
     ]
     header = ("day", "provider", "stage", "replies", "spent")
     return tabulate(rows, header, colalign=("left", "left", "left", "right", "right"), disable_numparse=True)
+
+
+def _running(batches: Sequence[Record], now: float) -> str:
+    rows = [
+        (
+            batch.id or "not begun yet",
+            batch.model,
+            f"{len(batch.keys):,}",
+            f"{datetime.fromtimestamp(batch.since):%m-%d %H:%M} ({_ago(now - batch.since)} ago)",
+        )
+        for batch in batches
+    ]
+    header, count = ("batch", "model", "requests", "since"), sum(len(batch.keys) for batch in batches)
+    table = tabulate(rows, header, colalign=("left", "left", "right", "left"), disable_numparse=True)
+    return (
+        f"Running, not paid yet: {count:,} requests in {_batches(len(batches))}. Their stage fetches the answers,\n"
+        f"now or when it is started again.\n\n{table}"
+    )
+
+
+def _batches(count: int) -> str:
+    return "1 batch" if count == 1 else f"{count:,} batches"
+
+
+def _ago(seconds: float) -> str:
+    """
+    >>> _ago(30), _ago(600), _ago(9000)
+    ('30 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _grouped(spending: Spending, by: Callable[[Heading], tuple[str, ...]]) -> dict[tuple[str, ...], Spending]:
@@ -111,9 +164,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.cancel:
                 print("\n".join(cancel(store, p.providers.openai)) or "no batch is running")
                 return 0
-            print(page(store.spending(), p.providers))
+            spent = page(store.spending(), p.providers, get_terminal_size((200, 50)).columns)
+            print(writable(spent, sys.stdout.encoding))
             if batches := running(store):
-                print(f"{len(batches)} batches are running, with {sum(len(b.keys) for b in batches):,} requests")
+                print(f"\n{_running(batches, time.time())}")
     except AugenError as error:
         print(error, file=sys.stderr)
         return 1

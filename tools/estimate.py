@@ -13,9 +13,11 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shutil import get_terminal_size
 
 from tabulate import tabulate
 
@@ -25,10 +27,12 @@ from augen.answering.rounds import ScoreMany, unscored
 from augen.core import params
 from augen.core.errors import AugenError
 from augen.core.run import QUIET, SPEEDS, TIMES
+from augen.core.terminal import writable
 from augen.entries import Entry
 from augen.entries.pickles import load_pickle
 from augen.generation.open import SERVED, open_sampler
 from augen.generation.planning import Plan
+from augen.generation.served.account import Cost
 from augen.generation.served.prices import by_characters, by_tokens
 from augen.reasoning.write import draws_all, explain_wrong
 from augen.reasoning.writer import open_writer
@@ -40,6 +44,7 @@ from stages import infer, reason_false, reason_true
 from tools.forecast import Forecast, Range, forecasts, total
 
 MARGIN = 1.015  # a period of a rate limit is kept a little longer
+COST = "cost: low – likely – high"
 HERE = "here"  # what is drawn from the generator, on this machine
 
 
@@ -56,6 +61,7 @@ class Estimate:
     lines: list[Forecast] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     currency: str = ""
+    rounds: int = 0  # one after the other, at most
 
 
 # --- the stages: each runs the code of its script, and returns how many waves are certain and what to note
@@ -173,7 +179,7 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
     found = Estimate(stage, _source(stage, p))
     if found.source == HERE and stage == "translate":
         return replace(found, notes=[f"{p.translate.backend}: no requests"])
-    plan = Plan()
+    plan = Plan(by_question=stage == "infer")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             least, found.notes = PLANS[stage](p, plan, store)
@@ -183,10 +189,22 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
         found.lines = forecasts(plan, stage, least, lambda answer: None, {})
         return found
     settings = getattr(p.providers, found.source)
-    cost = by_characters(settings.price) if found.source == "tencent" else by_tokens(settings.prices)
-    found.currency = settings.currency
-    found.lines = forecasts(plan, stage, least, cost, store.spending(found.source))
+    found.currency, found.rounds = settings.currency, plan.rounds
+    found.lines = forecasts(plan, stage, least, prices_of(settings), store.spending(found.source))
     return found
+
+
+def prices_of(settings: params.ProviderLimits) -> Cost:
+    """What a reply costs: in a batch, where requests go out in batches."""
+    if isinstance(settings, params.Tencent):
+        return by_characters(settings.price)
+    assert isinstance(settings, params.Chat)
+    singly, batch = by_tokens(settings.prices), _in_batches(settings)
+    return lambda answer: singly({**answer, "batch": batch})
+
+
+def _in_batches(settings: params.ProviderLimits) -> bool:
+    return isinstance(settings, params.OpenAI) and settings.batch
 
 
 def _source(stage: str, p: params.Params) -> str:
@@ -202,18 +220,25 @@ def _source(stage: str, p: params.Params) -> str:
 # --- the screen
 
 
-def page(estimates: Sequence[Estimate], p: params.Params) -> str:
-    """The table of what is paid for, that of what is drawn here, and the notes."""
+def page(estimates: Sequence[Estimate], p: params.Params, width: int = 200) -> str:
+    """The table of what is paid for, that of what is drawn here, and the notes, for a screen of `width` columns."""
     paid = [e for e in estimates if e.source != HERE]
-    parts = [_paid_table(paid), *(f"{e.stage}: {line}" for e in paid for line in _said(e, p))]
+    parts = [_paid_table(paid, width), *_notes(((e.stage, line) for e in paid for line in _said(e, p)), width)]
     local = [e for e in estimates if e.source == HERE]
     if local:
         parts += ["", "On this machine:", _local_table(local)]
-        parts += [f"{e.stage}: {note}" for e in local for note in e.notes if e.lines]
-    return "\n".join(part for part in parts if part is not None)
+        parts += _notes(((e.stage, note) for e in local for note in e.notes if e.lines), width)
+    return "\n".join(parts)
 
 
-def _paid_table(estimates: Sequence[Estimate]) -> str:
+def _notes(notes: Iterable[tuple[str, str]], width: int) -> list[str]:
+    return [
+        textwrap.fill(f"{stage}: {note}", width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        for stage, note in notes
+    ]
+
+
+def _paid_table(estimates: Sequence[Estimate], width: int) -> str:
     rows = [
         (
             e.stage if n == 0 else "",
@@ -227,8 +252,25 @@ def _paid_table(estimates: Sequence[Estimate]) -> str:
     ]
     if not rows:
         return "" if estimates else "No stage uses a provider that is paid."
-    header = ("stage", "model", "stored", "to send", "in", "out", "cost: low – likely – high")
-    return f"{tabulate(rows, header, colalign=('left', 'left', *['right'] * 5))}\n\n{_sum(estimates)}\n"
+    header = ("stage", "model", "stored", "to send", "in", "out", COST)
+    table = tabulate(rows, header, colalign=("left", "left", *["right"] * 5))
+    if len(table.partition("\n")[0]) > width:
+        table = _narrow(rows)
+    return f"{table}\n\n{_sum(estimates)}\n"
+
+
+def _narrow(rows: Iterable[tuple[str, ...]]) -> str:
+    """The same with several lines in a cell."""
+    cells = [
+        (
+            "\n".join(filter(None, (stage, *(f"  {word}" for word in model.split())))),
+            "\n".join(filter(None, (count, sent and f"{sent} in", replied and f"{replied} out", f"{stored} stored"))),
+            cost,
+        )
+        for stage, model, stored, count, sent, replied, cost in rows
+    ]
+    header = ("stage, model", "to send", COST)
+    return tabulate(cells, header, colalign=("left", "right", "right"), disable_numparse=True, preserve_whitespace=True)
 
 
 def _amounts(line: Forecast, currency: str) -> tuple[str, str, str]:
@@ -254,15 +296,28 @@ def _sum(estimates: Sequence[Estimate]) -> str:
 def _said(e: Estimate, p: params.Params) -> list[str]:
     if not e.lines:
         return e.notes
+    lines = [line for line in e.lines if line.requests.high]
+    lacking = list(dict.fromkeys(line.model or e.source for line in lines))
     known: dict[str, list[str]] = {}
-    for line in e.lines:
-        if line.requests.high:
-            known.setdefault(line.known, []).append(line.model or e.source)
+    for line in lines:
+        known.setdefault(line.known, []).append(line.model or e.source)
+    settings = getattr(p.providers, e.source)
     return [
-        _time(e, getattr(p.providers, e.source)),
+        _time(e, settings),
+        *(_batch_prices(lacking, settings) if _in_batches(settings) else ()),
         *e.notes,
         *(f"{', '.join(dict.fromkeys(models))}: {source}" for source, models in known.items()),
     ]
+
+
+def _batch_prices(models: Sequence[str], settings: params.OpenAI) -> list[str]:
+    """What the cost in the table is: the models' share for batches, or their whole price."""
+    shares = {price.model: price.batch for price in settings.prices}
+    said = [f"{model} at {share:.0%} of its price" for model in models if (share := shares.get(model)) is not None]
+    whole = [model for model in models if model in shares and shares[model] is None]
+    if whole:
+        said.append(f"{', '.join(whole)} at the whole price (no batch in providers.openai.prices)")
+    return [f"cost in batches: {'; '.join(said)}"] if said else []
 
 
 def _time(e: Estimate, settings: params.ProviderLimits) -> str:
@@ -270,6 +325,9 @@ def _time(e: Estimate, settings: params.ProviderLimits) -> str:
     tokens = total([Range(*map(sum, zip(line.sent, line.replied, strict=True))) for line in e.lines])
     if not requests.high:
         return "everything is stored, nothing is to be sent"
+    if isinstance(settings, params.OpenAI) and settings.batch:
+        rounds = f"{e.rounds} rounds, one after the other" if e.rounds > 1 else "one round"
+        return f"in batches: at most {rounds}, each answered within {settings.batch_window}"
     limits = [
         (settings.requests_per_second, 1, requests, "requests a second"),
         (settings.requests_per_minute, 60, requests, "requests a minute"),
@@ -353,7 +411,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         p = params.load(*params.Params.model_fields)
         with Store(default_path()) as store:
-            print(page([estimate(stage, p, store) for stage in PLANS if stage in asked], p))
+            estimates = [estimate(stage, p, store) for stage in PLANS if stage in asked]
+        print(writable(page(estimates, p, get_terminal_size((200, 50)).columns), sys.stdout.encoding))
     except AugenError as error:
         print(error, file=sys.stderr)
         return 1

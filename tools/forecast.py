@@ -4,6 +4,9 @@
 ``likely``  the requests that are expected, each with a reply of the length that the model's replies had so far
 ``high``    every request that can become necessary, each with a reply of ``max_tokens``
 
+As many tokens of the prompts are taken to be cached by the provider as were so far; for ``low`` as many as is plausible
+(all of them, where the model was never asked), for ``high`` none.
+
 What the model's replies were like is known from the stage's own stored answers, else from what the store has booked for
 the model: for this stage, or else for all. Of a model never seen the likely reply is as long as it may be.
 """
@@ -69,7 +72,8 @@ def forecasts(
         requests, characters, most = (_expected(plan, kind, each, waves) for each in vars(need).values())
         sent = _sent(characters, seen)
         replied = _replied(requests, most, seen)
-        prices = [_cost(cost, model, seen, *each) for each in zip(sent, replied, (True, True, False), strict=True)]
+        amounts = zip(sent, replied, _cached(requests, seen), strict=True)
+        prices = [_cost(cost, model, *each) for each in amounts]
         known_prices = [price for price in prices if price is not None]
         found.append(
             Forecast(
@@ -98,16 +102,24 @@ def _replied(requests: Range, most: Range, seen: Seen) -> Range:
     """The tokens of the replies."""
     if not seen.answers:
         return Range(0, most.likely, most.high)
-    n, mean = seen.answers, seen.tokens / seen.answers
+    n, mean = seen.requests, seen.tokens / seen.requests
     variance = max(0.0, seen.squares / n - mean**2) if seen.squares else mean**2
     error = SURE * sqrt(variance * requests.low * (1 + requests.low / n))
     likely = min(requests.likely * mean, most.high)
     return Range(max(0.0, min(likely, requests.low * mean - error)), likely, most.high)
 
 
-def _cost(cost: Cost, model: str, seen: Seen, sent: float, replied: float, caches: bool) -> float | None:
-    cached = sent * seen.cached_tokens / seen.prompt_tokens if seen.prompt_tokens and caches else 0
-    return cost({"author": model, "prompt_tokens": sent, "cached_tokens": cached, "tokens": replied})
+def _cached(requests: Range, seen: Seen) -> Range:
+    """Which share of the prompts' tokens is cached where all together cost `low`, `likely` and `high`."""
+    if not seen.prompt_tokens:
+        return Range(1.0, 0.0, 0.0)
+    share = seen.cached_tokens / seen.prompt_tokens
+    error = SURE * sqrt(share * (1 - share) * (1 / seen.answers + 1 / max(1.0, requests.low)))
+    return Range(min(1.0, share + error), share, 0.0)
+
+
+def _cost(cost: Cost, model: str, sent: float, replied: float, cached: float) -> float | None:
+    return cost({"author": model, "prompt_tokens": sent, "cached_tokens": sent * cached, "tokens": replied})
 
 
 def _booked(stage: str, model: str, booked: Mapping[Heading, Amounts]) -> tuple[Seen, str]:

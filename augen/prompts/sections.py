@@ -50,6 +50,8 @@ _HEADINGS = "|".join(heading.removeprefix("### ") for heading in (PROBLEM, QUEST
 _BLANK, _LINE_END = r"[ \t\u3000]*", r"(?:[\r\n\x0b\x0c\x85\u2028\u2029]|\Z)"
 _HEADING = re.compile(rf"#{{3,}}(?={_BLANK}(?:{_HEADINGS}){_BLANK}{_LINE_END})")
 _ANSWER = re.compile(rf"^({_BLANK})(答案是[：:]{_BLANK}[A-JＡ-Ｊ][。.]?)(?={_BLANK}{_LINE_END})", re.MULTILINE)
+_ASKED = re.compile(rf"^(?:{ANSWER}|{REASONING}|{PROGRAM})$", re.MULTILINE)
+_LETTER = re.compile(r"^[A-Z]: ")
 _MARK = re.compile(r"<(?=\|\w{1,40}\|>|/s>)")
 
 
@@ -115,6 +117,25 @@ def explain_prompt(instruction: str, problem: str, question: QuestionItem, answe
     return (
         f"{instruction.strip()}\n\n{question_block(problem, question)}{ANSWER}\n{answer_line(answer)}\n\n{REASONING}\n"
     )
+
+
+def puzzle_of(prompt: str) -> str:
+    """What `prompt` is about: problem, question and options, without letters and in an order of their own.
+
+    So it is the same for a reasoning and for a program, and however the options are shuffled. Another text is about
+    itself.
+
+    >>> item = QuestionItem("谁最高？", ["乙", "甲"])
+    >>> puzzle_of(solve_prompt("请解答。", "甲比乙高。", item)).split()
+    ['###', '问题', '乙', '甲', '甲比乙高。', '谁最高？']
+    >>> puzzle_of(program_prompt("请写程序。", "甲比乙高。", QuestionItem("谁最高？", ["甲", "乙"]))).split()
+    ['###', '问题', '乙', '甲', '甲比乙高。', '谁最高？']
+    """
+    _, section, rest = prompt.rpartition(f"{PROBLEM}\n")
+    if not section:
+        return prompt
+    puzzle = _ASKED.split(rest)[0]
+    return "\n".join(sorted(_LETTER.sub("", line) for line in puzzle.splitlines() if line))
 
 
 def user_message(prompt: str) -> str:

@@ -140,9 +140,14 @@ def test_a_cancelled_batch_ends_the_run_and_the_next_one_sends_the_rest(
     while not server.batches:
         time.sleep(0.01)
     while not any(state for state in running(tmp_path) if state.id):
-        time.sleep(0.05)
-    time.sleep(0.5)
+        time.sleep(0.01)
+    seen = sum(server.outcomes.values())
+    while sum(server.outcomes.values()) < seen + 3:  # the run has seen it running
+        time.sleep(0.01)
     write_params(tmp_path / "params.yaml", changes(server))
+    assert account.main([]) == 0
+    said = capsys.readouterr().out
+    assert "Running, not paid yet: 10 requests in 1 batch." in said and next(iter(server.batches)) in said
     assert account.main(["--cancel"]) == 0
     thread.join()
     [batch] = server.batches.values()
@@ -204,27 +209,33 @@ def test_two_processes_send_nothing_twice(server: BatchServer) -> None:
     assert set(server.lines_sent.values()) == {1} == set(server.answered.values())
 
 
+def finish(repository: Repository) -> None:
+    stage = repository.fork("reason_true")
+    stage.join(120)
+    stage.kill()
+    assert stage.exitcode == 0, (repository.path / "log").read_text(encoding="utf-8")
+
+
 def test_killed_again_and_again_nothing_is_sent_twice_and_the_outs_are_those_of_single_requests(
     tmp_path: Path,
 ) -> None:
     random = Random(7)
-    with BatchServer(Settings(latency_s=0.06), fates=Fates(0.1, 0.3), wrong=0.4, mute=0.1) as server:
-        disturbed = Repository(tmp_path / "disturbed", problems(12), changes(server, batch_lines=7, batch_poll_s=0.1))
+    with BatchServer(Settings(latency_s=0.03), fates=Fates(0.05, 0.2), wrong=0.4, mute=0.1) as server:
+        disturbed = Repository(tmp_path / "disturbed", problems(12), changes(server, batch_lines=7, batch_poll_s=0.05))
         for _ in range(5):
             seen = sum(server.outcomes.values())
-            stage = disturbed.start("reason_true")
-            while stage.poll() is None and sum(server.outcomes.values()) == seen:
+            stage = disturbed.fork("reason_true")
+            while stage.is_alive() and sum(server.outcomes.values()) == seen:
                 time.sleep(0.005)
-            time.sleep(random.uniform(0, 0.9))
+            time.sleep(random.uniform(0, 0.6))
             stage.kill()
-            stage.communicate()
-        done = disturbed.stage("reason_true")
-        assert done.returncode == 0, done.stderr
+            stage.join()
+        finish(disturbed)
         assert set(server.lines_sent.values()) == {1} == set(server.answered.values())
         assert len(server.batches) >= 7
     with BatchServer(Settings(), wrong=0.4, mute=0.1) as server:
         single = Repository(tmp_path / "single", problems(12), changes(server, batch=False))
-        assert single.stage("reason_true").returncode == 0
+        finish(single)
     for out in ("entries.pkl", "entries_aug.pkl"):
         outs = [(repository.path / "data/reasoned" / out).read_bytes() for repository in (disturbed, single)]
         assert outs[0] == outs[1]

@@ -16,7 +16,7 @@ from demo.base import Settings
 from demo.chat import MODELS, OpenAIServer, QianfanServer
 from demo.tencent import TencentServer
 from stages import reason_false, reason_true, translate
-from tests.integration.paid import KEYS, Repository, chat_changes, problems
+from tests.integration.paid import KEYS, Repository, answer_served, chat_changes, problems
 from tools import account
 from tools.estimate import Estimate, estimate, main, page
 from tools.forecast import Range, total
@@ -26,8 +26,10 @@ STAGES: dict[str, Callable[[], None]] = {
     "translate": translate.main,
     "reason_true": reason_true.main,
     "reason_false": reason_false.main,
+    "infer": lambda: answer_served(params.load(*params.Params.model_fields)),
 }
-TRIAL, ALL = 25, 80  # problems, of two questions each
+TRIAL, ALL = 25, 40  # problems, of two questions each
+MANY = 60  # where chance has its part
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +48,7 @@ class Place:
     """A repository in which estimates and stages run, in this process."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, changes: Mapping[str, Any]) -> None:
-        self.repository = Repository(folder, problems(ALL), changes)
+        self.repository = Repository(folder, problems(MANY), changes)
         self.monkeypatch = monkeypatch
         monkeypatch.chdir(folder)
 
@@ -131,15 +133,15 @@ def test_attempts_come_from_the_stage_s_own_success(
     openai.wrong, openai.mute = 0.15, 0.05
     changes = chat(openai, "reason_false", **{"reason_false.negatives": negatives})
     place = Place(tmp_path / "repo", monkeypatch, changes)
-    place.problems(ALL // 2)  # chance has its part in how often they succeed
+    place.problems(MANY // 2)  # chance has its part in how often they succeed
     assert_within(place.estimate("reason_false"), place.run("reason_false"), exact=False)
-    place.problems(ALL)
+    place.problems(MANY)
     seen = place.estimate("reason_false")
     used = place.run("reason_false")
     assert_within(seen, used, exact=False)
     assert_within(seen, used, exact=True)
     if negatives == "sampled":
-        assert sums(seen)[0].low >= 2 * 2 * (ALL - ALL // 2), "a wrong text and a right one are never the same"
+        assert sums(seen)[0].low >= 2 * 2 * (MANY - MANY // 2), "a wrong text and a right one are never the same"
 
 
 def test_translation_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,21 +191,51 @@ def test_copies_that_are_not_there_yet_are_estimated_and_may_not_come(
     ]
 
 
-def test_served_answers(openai: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slots and redraws, before there is a scorer; programs are another kind of text."""
-    changes = {
-        "infer.engine": "openai", "infer.models": [MODELS[0]], "infer.adapter": False, "rag.k": 0, "voters": 3,
-        "max_resample": 1, "infer.programs": 1, "infer.program_weight": 3.0, "prepare.test": "data/test.jsonl",
+def served(server: OpenAIServer, **more: Any) -> dict[str, Any]:
+    """Answers by one chat model, without examples."""
+    return {
+        "providers.openai.base_url": f"{server.url}/v1", "providers.openai.prices": PRICES,
+        "infer.engine": "openai", "infer.models": [MODELS[0]], "infer.adapter": False, "prompt.chat_template": True,
+        "rag.k": 0, "voters": 3, "max_resample": 1, "prepare.test": "data/test.jsonl", **more,
     }  # fmt: skip
-    place = Place(tmp_path / "repo", monkeypatch, changes)
-    for name in ("dev", "test", "votes"):
-        write_jsonl(f"data/{name}.jsonl", problems(5))
+
+
+def asked(dev: int) -> None:
+    for name, count in (("dev", dev), ("test", 1), ("votes", 1)):
+        write_jsonl(f"data/{name}.jsonl", problems(count + 1)[1:] if name == "dev" else problems(1))
+
+
+def test_served_answers_of_a_model_never_asked(
+    openai: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slots and redraws, before there is a scorer; programs are another kind of text."""
+    by_program = {"infer.programs": 1, "infer.program_weight": 3.0, "providers.openai.prices": []}
+    place = Place(tmp_path / "repo", monkeypatch, served(openai, **by_program))
+    asked(9)
     found = place.estimate("infer")
     by_kind = {line.kind: line.requests for line in found.lines}
     assert by_kind == {"texts": Range(60, 90, 120), "programs": Range(20, 30, 40)}
     assert all(line.cost is None for line in found.lines)
     text = page([found], params.load(*params.Params.model_fields))
     assert "no price" in text and "no price is known" in text
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_served_answers(openai: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adaptive: bool) -> None:
+    """Redraws; slots that are drawn only where those before them do not agree, with programs among them."""
+    openai.wrong, openai.mute = 0.2, 0.1
+    more = {"infer.adaptive": adaptive, "infer.shuffle_options": True, "infer.program_weight": 2.0}
+    place = Place(tmp_path / "repo", monkeypatch, served(openai, **more, **{"infer.programs": int(adaptive)}))
+    asked(TRIAL)
+    unseen = place.estimate("infer")
+    assert sums(unseen)[0].low == 2 * (TRIAL + 1) * (1 if adaptive else 3)
+    assert_within(unseen, place.run("infer"), exact=False)
+    asked(MANY if adaptive else ALL)
+    seen = place.estimate("infer")
+    used = place.run("infer")
+    assert_within(seen, used, exact=False)
+    assert_within(seen, used, exact=True)
+    assert place.estimate("infer").lines[0].requests == Range(0, 0, 0)
 
 
 # --- the screens, and a budget, with the real stage

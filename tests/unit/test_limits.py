@@ -23,12 +23,20 @@ class Clock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        self.rest(seconds)
         await asyncio.sleep(0)
 
+    def rest(self, seconds: float) -> None:
+        self.now += seconds
 
-def limiter(clock: Clock, *limits: Limit) -> Limiter:
-    return Limiter(limits, Sent(None, "test"), clock=clock, sleep=clock.sleep)
+
+def limiter(clock: Clock, *limits: Limit, sent: Sent | None = None) -> Limiter:
+    return Limiter(limits, sent or Sent(None, "test"), clock=clock, sleep=clock.sleep, rest=clock.rest)
+
+
+async def passed(gate: Limiter, **amounts: float) -> float:
+    """When a request of `amounts` may leave."""
+    return (await gate.acquire(**amounts)).at
 
 
 def sent_at(limits: Sequence[Limit], amounts: Sequence[float], gaps: Sequence[float], kind: str) -> list[float]:
@@ -40,8 +48,7 @@ def sent_at(limits: Sequence[Limit], amounts: Sequence[float], gaps: Sequence[fl
         times = []
         for amount, gap in zip(amounts, gaps, strict=True):
             clock.now += gap
-            await gate.acquire(**{"requests": 1, kind: amount})
-            times.append(clock.now)
+            times.append(await passed(gate, **{"requests": 1, kind: amount}))
         return times
 
     return asyncio.run(run())
@@ -97,14 +104,33 @@ def test_a_request_counts_from_when_it_left() -> None:
     clock = Clock()
     gate = limiter(clock, Limit("requests", 1, 1.0))
 
-    async def run() -> None:
+    async def run() -> float:
         grant = await gate.acquire(requests=1)
         clock.now += 0.5  # no thread was free
-        gate.left(grant)
-        await gate.acquire(requests=1)
+        gate.leave(grant)
+        return await passed(gate, requests=1)
 
-    asyncio.run(run())
-    assert clock.now == pytest.approx(100.5 + 1 + MARGIN)
+    assert asyncio.run(run()) == pytest.approx(100.5 + 1 + MARGIN)
+
+
+def test_what_happens_before_a_request_leaves_makes_it_no_later() -> None:
+    """A loop that wakes up 20 ms too late, a thread that takes 30 ms to start: both are over when its time has come."""
+    clock = Clock()
+
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds + 0.02
+        await asyncio.sleep(0)
+
+    gate = Limiter([Limit("requests", 5, 1.0)], Sent(None, "test"), clock=clock, sleep=sleep, rest=clock.rest)
+
+    async def run() -> float:
+        for _ in range(51):
+            grant = await gate.acquire(requests=1)
+            clock.now += 0.03
+            gate.leave(grant)
+        return clock.now
+
+    assert asyncio.run(run()) == pytest.approx(100.03 + 10 * (1 + MARGIN), abs=0.01)
 
 
 def test_a_leaky_bucket_would_not_do() -> None:
@@ -147,8 +173,7 @@ def test_a_pause_holds_everybody_and_a_shorter_one_does_not_end_it() -> None:
     gate = limiter(clock)
     gate.pause(5)
     gate.pause(1)
-    asyncio.run(gate.acquire(requests=1))
-    assert clock.now == 105.0
+    assert asyncio.run(passed(gate, requests=1)) == 105.0
 
 
 def test_a_pause_that_begins_while_somebody_waits_holds_that_one_too() -> None:
@@ -160,38 +185,31 @@ def test_a_pause_that_begins_while_somebody_waits_holds_that_one_too() -> None:
         waiting = asyncio.create_task(gate.acquire(requests=1))
         await asyncio.sleep(0)
         gate.pause(10)
-        await waiting
+        assert (await waiting).at >= 110.0
 
     asyncio.run(run())
-    assert clock.now >= 110.0
 
 
 def test_those_who_share_a_log_share_limits_and_pauses(tmp_path: Path) -> None:
     clock = Clock()
     one, other, elsewhere = (
-        Limiter([Limit("requests", 2, 1.0)], Sent(tmp_path / "log", where), clock=clock, sleep=clock.sleep)
+        limiter(clock, Limit("requests", 2, 1.0), sent=Sent(tmp_path / "log", where))
         for where in ("here", "here", "there")
     )
 
     async def run() -> list[float]:
-        times = []
-        for gate in (one, other, one, other):
-            await gate.acquire(requests=1)
-            times.append(clock.now)
+        times = [await passed(gate, requests=1) for gate in (one, other, one, other)]
         one.pause(7)
-        await elsewhere.acquire(requests=1)
-        times.append(clock.now)
-        await other.acquire(requests=1)
-        return [*times, clock.now]
+        return [*times, clock.now, *[await passed(gate, requests=1) for gate in (elsewhere, other)]]
 
-    times = asyncio.run(run())
-    assert most_in_a_window(times[:4], [1.0] * 4, 1.0) == 2
-    assert times[4] == times[3] and times[5] == times[3] + 7
+    *times, paused_at, there, here = asyncio.run(run())
+    assert most_in_a_window(times, [1.0] * 4, 1.0) == 2
+    assert there == paused_at and here == paused_at + 7
 
 
 def test_a_clock_that_was_set_back_holds_nobody_up(tmp_path: Path) -> None:
     clock = Clock()
-    gate = Limiter([Limit("requests", 1, 1.0)], Sent(tmp_path / "log", "x"), clock=clock, sleep=clock.sleep)
+    gate = limiter(clock, Limit("requests", 1, 1.0), sent=Sent(tmp_path / "log", "x"))
 
     async def run() -> None:
         await gate.acquire(requests=1)

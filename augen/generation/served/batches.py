@@ -42,8 +42,9 @@ from augen.generation.served.errors import (
 )
 from augen.generation.served.failures import Failure
 from augen.generation.served.openai import NAME, base_url
-from augen.generation.served.runner import FIRST_WAIT_S, LONGEST_WAIT_S, UNUSABLE_RETRIES, Call, Runner
+from augen.generation.served.runner import Call, Runner
 from augen.generation.served.threads import Threads
+from augen.generation.served.waits import FIRST_WAIT_S, LONGEST_WAIT_S, UNUSABLE_RETRIES
 from augen.store.responses import Store
 from augen.store.texts import storable
 
@@ -67,9 +68,11 @@ class Batches:
         self._fresh: dict[str, list[Call]] = {}  # what is to be uploaded, by the name of its record
         self._own: set[str] = set()  # names of the records that this process looks after
         self._said: dict[str, str] = {}  # the last status that was told, by batch
+        self._shown: dict[str, tuple[int, int]] = {}  # requests done, and all, by record that is running
         self._watched: set[str] = set()  # ids of batches that this process saw running
         self._tries: Counter[str] = Counter()  # by key
         self._given_up: set[str] = set()
+        self._told = False  # that this takes long
         self._unclear = 0  # times in a row that nobody knew whether a batch was begun
         self._full = 0  # times in a row that there was no room for one
 
@@ -239,7 +242,11 @@ class Batches:
             raise
         self._unclear = 0
         self._runner.account.requests += len(pack)
-        self._say(f"batch {state.id}: {len(pack):,} requests sent")
+        self._say(f"batch {state.id}: {len(pack):,} requests to {record.model} sent")
+        if not self._told:
+            self._told = True
+            window = self._settings.batch_window
+            self._say(f"answers come within {window}; this run may be ended meanwhile, the next one goes on waiting")
         return state
 
     async def _recover(self, record: Record) -> State | None:
@@ -361,14 +368,17 @@ class Batches:
     def _end(self, record: Record) -> None:
         batch_records.end(self._store, record)
         self._own.discard(record.name)
+        self._shown.pop(record.name, None)
         self._claims.release([f"claim of {record.name}"])
 
     def _show(self, record: Record, state: State) -> None:
-        done = f"{state.answered + state.failed:,} of {len(record.keys):,}"
+        done, of = state.answered + state.failed, len(record.keys)
         if self._said.get(state.id) != state.status:
             self._said[state.id] = state.status
-            self._say(f"batch {state.id}: {state.status}, {done}")
-        self._runner.show_state(f"{state.status}, {done}")
+            self._say(f"batch {state.id}: {state.status}, {done:,} of {of:,}")
+        self._shown[record.name] = (done, of)
+        all_done, all_of = map(sum, zip(*self._shown.values(), strict=True))
+        self._runner.show_state(f"batches {all_done:,}/{all_of:,}")
 
     def _say(self, words: str) -> None:
         tqdm.write(f"{self._runner.name}: {words}", file=sys.stderr)

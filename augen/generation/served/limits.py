@@ -8,8 +8,12 @@ A provider counts requests when they arrive, and they do not arrive in the rhyth
 
 - a period is longer by `MARGIN`;
 - requests that may all leave at once leave a little apart, so that they do not hold each other up;
-- a grant counts from when its request really left (`left`);
+- a grant counts from when its request really left (`leave`);
 - a limit per minute is kept within every second too, as some providers do without saying so.
+
+A request is let through a little before its time, and its thread waits for that. Otherwise all that lies between (the
+loop that wakes up, a lock of the log, a thread that starts) would make it late, and what is late is lost: the window
+of the next requests begins later by as much.
 """
 
 import asyncio
@@ -22,6 +26,7 @@ from augen.generation.served.sent import Grant, Kind, Sent
 
 MARGIN = 0.015
 APART = 0.25  # share of the distance that evenly spread requests would have
+AHEAD = 0.1  # of the shortest period, and seconds: so long before its time a request is let through
 
 
 @dataclass(frozen=True)
@@ -58,41 +63,43 @@ class Limiter:
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rest: Callable[[float], None] = time.sleep,
     ) -> None:
         limits = list(limits)
         self._limits = [limit for given in limits for limit in (given, *_within_a_second(given))]
         distances = [limit.period_s / limit.amount for limit in limits if limit.kind == "requests"]
         self._apart_s = APART * max(distances, default=0.0)
-        self._sent, self._clock, self._sleep = sent, clock, sleep
+        self._ahead_s = AHEAD * min((1.0, *(limit.period_s for limit in self._limits)))
+        self._sent, self._clock, self._sleep, self._rest = sent, clock, sleep, rest
         self._turn = asyncio.Lock()
 
     async def acquire(self, **amounts: float) -> Grant:
-        """Wait until `amounts` (by kind) fit, and count them. `settle` corrects the grant afterwards.
+        """Wait until `amounts` (by kind) will fit in a moment, and count them from then on.
 
-        Raises AugenError for an amount that exceeds a whole limit.
+        `leave` before the request is sent; `settle` when its tokens are known. Raises AugenError for an amount
+        that exceeds a whole limit.
         """
         async with self._turn:
             while True:
                 with self._sent.turn():
                     now = self._clock()
-                    wait_s = self._free_at(amounts, now) - now
-                    if wait_s <= 0:
-                        return self._sent.add(now, amounts)
+                    at = self._free_at(amounts, now)
+                    if (wait_s := at - self._ahead_s - now) <= 0:
+                        return self._sent.add(at, amounts)
                 await self._sleep(wait_s)
 
-    def left(self, grant: Grant) -> None:
-        """Count `grant` from now on: its request leaves now, perhaps a while after it was let through.
-
-        May be called from any thread.
-        """
-        self._sent.left(grant, self._clock())
+    def leave(self, grant: Grant) -> None:
+        """Wait until the time of `grant`, and count it from now on, which may be later. Call it from any thread."""
+        if (wait_s := grant.at - self._clock()) > 0:
+            self._rest(wait_s)
+        self._sent.left(grant, self._clock)
 
     def settle(self, grant: Grant, tokens: float) -> None:
         """Count `tokens` where more were reserved: those of a reply are known only when it is there."""
         self._sent.settle(grant, tokens)
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for the next `seconds`. A running pause is never shortened."""
+        """Let nothing through for the next `seconds`, nor shorten a running pause. Who has a grant may still leave."""
         self._sent.pause(self._clock(), seconds)
 
     def close(self) -> None:
@@ -102,7 +109,7 @@ class Limiter:
         """The earliest time, `now` or later, at which `amounts` fit."""
         at = max(now, self._sent.paused_until(now))
         if self._apart_s:
-            at = max(at, self._sent.last(now, self._apart_s) + self._apart_s)
+            at = max(at, self._sent.last(now, self._apart_s + self._ahead_s) + self._apart_s)
         return max([at, *(self._fits_at(limit, amounts.get(limit.kind, 0), now) for limit in self._limits)])
 
     def _fits_at(self, limit: Limit, amount: float, now: float) -> float:

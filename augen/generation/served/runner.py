@@ -10,13 +10,10 @@ What happens to a batch: stored calls drop out; it waits for one of `concurrency
 those that another process is asking for to that process; it waits for the limiter; it is sent; its answers are
 committed before anything else is done with them. Errors of `augen.generation.served.errors` and what they do:
 
-``Transient``    The batch is sent again, up to `retries` times, after random, growing waits (tenacity). If it still
-                 gets no answer, the other batches go on, but the run ends with an error: otherwise the outs would
-                 depend on how the network was doing. As many failures in a row as there are slots count as
-                 ``SlowDown``.
-``SlowDown``     All batches pause, longer each time in a row, and the batch is sent again. A pause of some seconds is
-                 announced. After `MAX_COOL_DOWNS` pauses without an answer in between, or where they would take longer
-                 than `max_wait_s` together, the run ends.
+``Transient``    The batch is sent again, up to `retries` times (how soon: `waits`). If it still gets no answer, the
+                 other batches go on, but the run ends with an error: otherwise the outs would depend on how the network
+                 was doing.
+``SlowDown``     All batches pause, and the batch is sent again. Where they would pause too long, the run ends.
 ``Unusable``     A ``Transient`` that the content may have caused. After a few retries the batch is halved, and a
                  single call that still fails is refused.
 ``Refused``      There will never be an answer. The batch is halved to find the call; the other calls go on, unless
@@ -36,10 +33,8 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 from tqdm import tqdm
 
 from augen.core.errors import AugenError
@@ -61,14 +56,10 @@ from augen.generation.served.failures import Failure
 from augen.generation.served.limits import Limiter, Pace
 from augen.generation.served.sent import Grant, Sent, beside
 from augen.generation.served.threads import Threads
+from augen.generation.served.waits import Waits
 from augen.store.responses import Store
 from augen.store.texts import storable
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # before a batch is sent again; random below these bounds
-COOL_DOWN_S, LONGEST_COOL_DOWN_S = 0.1, 60.0  # pauses of all batches, where the provider names none
-MAX_COOL_DOWNS = 17
-SAID_FROM_S = 5.0  # shorter waits are not announced
-UNUSABLE_RETRIES = 3
 MOST_REFUSED_FIRST = 10  # calls, before the first answer: it is not the prompts then
 ENDING_S = 3.0  # how long Ctrl-C waits for what is in flight
 POLL_S = 0.25  # how often to look whether another process has its answer
@@ -143,15 +134,12 @@ class Runner:
         self.budget = Budget(store, account.provider, account.currency, budget)
         self._pool = Threads(self.name)
         self._proven = False  # the provider has answered once
+        self._waits = Waits(account, pace)
         self._limiter = Limiter(pace.limits, Sent(beside(store.path), pace.endpoint))
         self._loop = asyncio.Runner()
         self._bar: tqdm[Any] | None = None
         self._state = ""  # of what is waited for, in the progress bar
         self._subjects: dict[str, str] = {}  # of the calls that were answered or refused, by key
-        self._cool_downs = 0  # in a row, without an answer in between
-        self._paused_s = 0.0  # by these together
-        self._cooled_at = float("-inf")
-        self._failed_in_a_row = 0  # requests
         self._unbooked = 0  # requests in flight whose cost is not known yet
         self._asking: set[str] = set()  # keys claimed now: a second batch with one of them waits
 
@@ -217,7 +205,7 @@ class Runner:
             self.store.put_many({}, self.account.booked("unusable", [error.billed]))
 
     def show_state(self, words: str) -> None:
-        """Put `words` at the end of the progress bar."""
+        """Put `words` into the progress bar, before what was paid."""
         self._state = words
         self._show(0)
 
@@ -302,13 +290,7 @@ class Runner:
     # --- one batch
 
     async def _answer(self, batch: list[Call]) -> None:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Transient),
-            stop=self._enough,
-            wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
-            before_sleep=self._count_retry,
-            reraise=True,
-        )
+        retrying = self._waits.retrying()
         calls = batch
         while calls := [call for call in calls if self.is_open(call)]:
             try:
@@ -373,7 +355,7 @@ class Runner:
         payloads = [call.payload for call in calls]
 
         def send() -> Sequence[Answer]:
-            self._limiter.left(grant)
+            self._limiter.leave(grant)
             return provider.send(payloads)
 
         sent_at = time.monotonic()
@@ -384,17 +366,12 @@ class Runner:
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
             self.keep(answers, {call.key: call for call in calls})
-        except SlowDown as error:
-            self._cool_down(error, sent_at)
-            raise
         except Refused as error:
             self.bill(error)
             raise
-        except Transient as error:
+        except (SlowDown, Transient) as error:
             self.bill(error)
-            self._failed_in_a_row += 1
-            if self._failed_in_a_row >= self.pace.concurrency:  # the provider has a problem, not this request
-                self._cool_down(error, sent_at)
+            self._pause(error, sent_at)
             raise
         except (QuotaUsedUp, AugenError):
             self._over = True
@@ -403,12 +380,20 @@ class Runner:
             self._unbooked -= 1
             self._release(keys)
         self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
-        self._cool_downs = self._failed_in_a_row = 0
-        self._paused_s = 0.0
+        self._waits.answered()
         if not self._proven:
             self._proven = True
             for _ in range(self.pace.concurrency - 1):
                 self._slots.release()
+
+    def _pause(self, error: SlowDown | Transient, sent_at: float) -> None:
+        """Let all batches wait as long as `error` asks for; where that is too long, the run ends."""
+        try:
+            if seconds := self._waits.after(error, sent_at):
+                self._limiter.pause(seconds)
+        except NoAnswer:
+            self._over = True
+            raise
 
     async def _in_time(self, sending: "asyncio.Future[Sequence[Answer]]") -> Sequence[Answer]:
         """What is sent back. A reply that comes byte by byte never is too late for a read, but for this."""
@@ -451,52 +436,12 @@ class Runner:
             self.account.found(answer)
         self._show(len(new))
 
-    def _cool_down(self, error: SlowDown | Transient, sent_at: float) -> None:
-        """Pause all batches. An error of a request that was sent before the last pause brings no pause of its own."""
-        if sent_at < self._cooled_at:
-            return
-        self._cooled_at = time.monotonic()
-        self._cool_downs += 1
-        if self._cool_downs > MAX_COOL_DOWNS:
-            self._over = True
-            raise NoAnswer(str(error), f"{self._cool_downs} times in a row") from None
-        growing = min(COOL_DOWN_S * 2 ** (self._cool_downs - 1), LONGEST_COOL_DOWN_S)
-        asked_for = error.retry_after_s if isinstance(error, SlowDown) else None
-        seconds = max(growing, asked_for or 0.0)
-        self._paused_s += seconds
-        if self._paused_s > self.pace.max_wait_s:
-            self._over = True
-            until = (
-                f"to wait until {_clock(seconds)}"
-                if (asked_for or 0) > self.pace.max_wait_s
-                else f"to wait {self._paused_s:.3g} s in all"
-            )
-            raise NoAnswer(
-                str(error), f"{until} is longer than providers.max_wait_s ({self.pace.max_wait_s:g})"
-            ) from None
-        self._say_wait(error, seconds, "all requests wait")
-        self._limiter.pause(seconds)
-
-    def _say_wait(self, error: CallError, seconds: float, who: str) -> None:
-        if seconds >= SAID_FROM_S:
-            tqdm.write(f"{self.name}: {error}; {who} {seconds:.0f} s, until {_clock(seconds)}", file=sys.stderr)
-
-    def _enough(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return state.attempt_number > (UNUSABLE_RETRIES if isinstance(error, Unusable) else self.pace.retries)
-
-    def _count_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, Transient):
-            self.account.retries[error.cause] += 1
-            self._say_wait(error, state.upcoming_sleep, "this request waits")
-
     def _show(self, count: int) -> None:
         if self._bar is None:
             return
         retries = self.account.retries.total()
         cost = f"cost {self.account.paid.cost:.2f} {self.account.currency}".rstrip()
-        words = [cost, f"{retries} sent again", self._state]
+        words = [self._state, cost, f"{retries} sent again" if retries else ""]
         self._bar.set_postfix_str(", ".join(filter(None, words)), refresh=False)
         self._bar.update(count)
 
@@ -505,13 +450,6 @@ def _refusal(call: Call, error: CallError) -> Answer:
     """What is stored of a refusal. A program that knows of none finds an answer without text."""
     empty = {"text": "", "finish": "stop", "author": call.payload.get("model", ""), "prompt_tokens": 0, "tokens": 0}
     return {**empty, "refused": str(error), "cause": error.cause}
-
-
-def _clock(seconds: float) -> str:
-    """The time of day in so many `seconds`, with the date where that is another one."""
-    now = datetime.now()
-    then = now + timedelta(seconds=seconds)
-    return then.strftime("%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,16 +11,15 @@ holds as if it were over T less the difference of the clocks.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from augen.core.errors import AugenError
 from augen.store.database import BUSY_TIMEOUT_S, transaction
 
 Kind = Literal["requests", "characters", "tokens"]
-Grant = int  # the number of a request that was let through
 
 KEPT_S = 120.0  # twice the longest period of a limit
 _CREATE = """
@@ -30,6 +29,13 @@ CREATE TABLE IF NOT EXISTS sent (
 CREATE INDEX IF NOT EXISTS sent_at ON sent (endpoint, at, requests, characters, tokens);
 CREATE TABLE IF NOT EXISTS pauses (endpoint TEXT PRIMARY KEY, since REAL, until REAL);
 """
+
+
+class Grant(NamedTuple):
+    """A request that was let through."""
+
+    number: int
+    at: float  # when it may leave
 
 
 def beside(store: Path) -> Path:
@@ -59,18 +65,18 @@ class Sent:
         with self._lock, self._explained(), transaction(self._connection):
             yield
 
-    def add(self, now: float, amounts: Mapping[str, float]) -> Grant:
-        """Log a request of `amounts`, by kind. What is too old to count is cleared away."""
+    def add(self, at: float, amounts: Mapping[str, float]) -> Grant:
+        """Log a request of `amounts`, by kind, that leaves in a moment. What is too old to count is cleared away."""
         self._connection.execute(
-            "DELETE FROM sent WHERE endpoint = ? AND (at < ? OR at > ?)", (self._endpoint, now - KEPT_S, now + KEPT_S)
+            "DELETE FROM sent WHERE endpoint = ? AND (at < ? OR at > ?)", (self._endpoint, at - KEPT_S, at + KEPT_S)
         )
         row = [amounts.get(kind, 0.0) for kind in ("requests", "characters", "tokens")]
         added = self._connection.execute(
             "INSERT INTO sent (endpoint, at, requests, characters, tokens) VALUES (?, ?, ?, ?, ?)",
-            (self._endpoint, now, *row),
+            (self._endpoint, at, *row),
         )
         assert added.lastrowid
-        return added.lastrowid
+        return Grant(added.lastrowid, at)
 
     def amount(self, kind: Kind, now: float, period_s: float) -> float:
         """The sum of `kind` in the last `period_s`. What lies further ahead is from before a clock was set."""
@@ -89,15 +95,15 @@ class Sent:
         [at] = self._connection.execute(latest, (self._endpoint, now + period_s)).fetchone()
         return float("-inf") if at is None else float(at)
 
-    def left(self, grant: Grant, now: float) -> None:
-        """Count `grant` from `now` on."""
+    def left(self, grant: Grant, clock: Callable[[], float]) -> None:
+        """Count `grant` from now on: from when no lock of the log holds it up any more."""
         with self.turn():
-            self._connection.execute("UPDATE sent SET at = ? WHERE id = ?", (now, grant))
+            self._connection.execute("UPDATE sent SET at = ? WHERE id = ?", (clock(), grant.number))
 
     def settle(self, grant: Grant, tokens: float) -> None:
         """Count so many `tokens`, if more were reserved."""
         with self.turn():
-            self._connection.execute("UPDATE sent SET tokens = min(tokens, ?) WHERE id = ?", (tokens, grant))
+            self._connection.execute("UPDATE sent SET tokens = min(tokens, ?) WHERE id = ?", (tokens, grant.number))
 
     def pause(self, now: float, seconds: float) -> None:
         """Let nobody send for so many `seconds`; a pause that lasts longer stays."""
