@@ -6,6 +6,7 @@ out  models/preferred/          as models/adapter; with prefer.method none a not
      reports/plots/prefer.csv   the same over steps, which go on from one adapter to the next
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from augen.core.files import whole_folder, write_json, write_text
@@ -36,7 +37,7 @@ def main() -> None:
         train(p, material(p), solve)
 
 
-def material(p: Params) -> list[Pair] | list[Task]:
+def material(p: Params) -> Sequence[Pair | Task]:
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder, p.rag.query_prompt))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     prompts = Prompts(p.prompt, window, retriever, p.rag.k)
@@ -46,7 +47,7 @@ def material(p: Params) -> list[Pair] | list[Task]:
     return pairs(right, [e for name in WRONG_FILES for e in load_pickle(f"data/filtered/{name}.pkl")], prompts)
 
 
-def train(p: Params, found: list[Pair] | list[Task], solve: SolveMany) -> None:
+def train(p: Params, found: Sequence[Pair | Task], solve: SolveMany) -> None:
     """Train every adapter by itself, from the last checkpoint if there is one."""
     from augen.adapter.train import save_adapters
     from augen.preference.train import Place, Preferred, Start, curves, identity, method
