@@ -6,8 +6,8 @@ interrupted run continues where it stopped.
 
 PART=inference    adapter, votes, temperature, redraws, scorer, shuffling, adaptive stopping
 PART=data         new puzzles, their programs' rules, rewriting, which right reasonings are lessons and how much of
-                  them, pseudo-labels, several adapters, kind of wrong reasonings, input of the scorer, retrieval
-                  (trains again, minutes each)
+                  them, pseudo-labels, preference training, several adapters, kind of wrong reasonings, input of the
+                  scorer, retrieval (trains again, minutes each)
 
 PART may also name single factors of these: PART="votes,new puzzles". Without PART, all run. The result is one table,
 printed and written to reports/ablation.md. It has the accuracy on the dev questions, by the vote of the reasonings
@@ -90,6 +90,7 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
         ],
         "lessons": [{"finetune.target": target} for target in ("reasoning", "answer")],
         "pseudo-labels": [{"finetune.pseudo": PSEUDO}],
+        "preference": [{"prefer.method": method} for method in ("none", "dpo", "grpo")],
         "adapters": [{"finetune.adapters": 3, "finetune.share": share, "voters": 6} for share in (0.8, 1.0)],
         "wrong reasonings": [{"reason_false.negatives": kind} for kind in ("hinted", "sampled")],
         "scorer's input": [{"scorer.input": part} for part in ("reasoning", "full")],

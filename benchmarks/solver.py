@@ -25,11 +25,12 @@ from tabulate import tabulate
 from augen.answering.questions import Examples, Prompting
 from augen.answering.rounds import Answering, Programs, Rounds
 from augen.core.files import read_json
+from augen.core.models import tuned_adapters
 from augen.core.params import load
 from augen.core.run import no_arguments
 from augen.entries import Question, questions
 from augen.entries.jsonl import read_jsonl
-from augen.generation.open import Generator, adapters_in, open_sampler
+from augen.generation.open import Generator, open_sampler
 from augen.metrics.stats import cluster_mean, with_error
 from augen.programs.verdicts import stored_verdicts
 from augen.puzzles import BASIC, Puzzle, make
@@ -59,7 +60,8 @@ class Bench:
     def drawn(self, asked: Sequence[Question], programs: int, voters: int, adapter: bool) -> Answering:
         """`programs` programs and `voters` reasonings for each question."""
         p = self.params
-        generator = Generator(p.model, p.engine, p.prompt, adapters_in(Path("models/adapter")) if adapter else ())
+        adapters = tuned_adapters(Path("models/adapter"), Path("models/preferred")) if adapter else ()
+        generator = Generator(p.model, p.engine, p.prompt, adapters)
         prompting = replace(Prompting.of(p, generator.window("local")), adapters=len(generator.adapters))
         nothing: Examples = [()] * len(asked)
         settings = replace(self.settings, programs=programs, voters=voters)

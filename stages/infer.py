@@ -1,6 +1,6 @@
 """Answer the dev and test questions: examples, adapter, samples in rounds, scorer, solver, vote.
 
-in   data/dev.jsonl, data/votes.jsonl, prepare.test, models/index, models/adapter, models/scorer
+in   data/dev.jsonl, data/votes.jsonl, prepare.test, models/index, models/adapter, models/preferred, models/scorer
 out  data/samples.jsonl        every sample: question, mode, slot, round, seed, text, answer, score, logprob_rank
      data/examples.jsonl       the worked examples that were found for every question
      data/upload.jsonl         the test file with its answers filled in
@@ -16,11 +16,12 @@ from augen.answering.answer import Problems, Shown, answer
 from augen.answering.questions import Prompting, answered, example_lines
 from augen.answering.weighing import ProgramTally, program_lines
 from augen.core.files import write_json, write_lines
+from augen.core.models import tuned_adapters
 from augen.core.params import Params, load
 from augen.core.run import run
 from augen.entries.jsonl import write_jsonl
 from augen.entries.ondisk import EntryFile
-from augen.generation.open import Generator, adapters_in, open_sampler
+from augen.generation.open import Generator, open_sampler
 from augen.generation.served.failures import keep_failures
 from augen.retrieval.examples import stored_examples
 from augen.scorer.score import stored_scores
@@ -48,7 +49,6 @@ def main() -> None:
         if done.refusals:
             print(f"{len(done.refusals):,} questions have samples that were refused: reports/failed.jsonl lists them")
         keep_failures("infer", done.refusals)
-
     write_lines("data/samples.jsonl", sample_lines((tally := ProgramTally()).of(done.samples), infer.threshold))
     write_lines("data/examples.jsonl", example_lines(problems.all, shown.examples, shown.programs))
     write_jsonl("data/upload.jsonl", answered(test, done.found.codes("test")))
@@ -66,7 +66,8 @@ def read_problems(p: Params) -> Problems:
 
 
 def generator_of(p: Params) -> Generator:
-    return Generator(p.model, p.engine, p.prompt, adapters_in(Path("models/adapter")) if p.infer.adapter else ())
+    adapters = tuned_adapters(Path("models/adapter"), Path("models/preferred")) if p.infer.adapter else ()
+    return Generator(p.model, p.engine, p.prompt, adapters)
 
 
 def examples_of(problems: Problems, p: Params, store: Store) -> Shown:

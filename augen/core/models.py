@@ -35,6 +35,7 @@ LEFTOVERS = frozenset(
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # what loaders take before any pickle
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
+UNCHANGED = "unchanged.txt"  # stands in models/preferred where no adapter does
 MOST_PER_BYTE = 4  # weights: two bits each
 SAID = 400  # characters of what a library says about a folder
 
@@ -111,7 +112,18 @@ def _check_size(kind: Any, model: str | Path) -> None:
         raise ValueError(f"config.json describes {weights:,} weights, and its files have {held:,} bytes")
 
 
-def load_adapter(model: Any, folder: Path, param: str, name: str = "default") -> Any:
+def adapters_in(folder: Path) -> tuple[Path, ...]:
+    """The adapters that a stage wrote to `folder`: there is one, or there are several in its folders 0, 1, …"""
+    several = [path for path in folder.glob("*") if path.is_dir() and path.name.isdecimal()]
+    return tuple(sorted(several, key=lambda path: int(path.name))) or (folder,)
+
+
+def tuned_adapters(adapter: Path, preferred: Path) -> tuple[Path, ...]:
+    """The adapters to answer with: in `preferred`, or in `adapter` if `preferred` is missing or holds `UNCHANGED`."""
+    return adapters_in(preferred if preferred.is_dir() and not (preferred / UNCHANGED).exists() else adapter)
+
+
+def load_adapter(model: Any, folder: Path, param: str, name: str = "default", trainable: bool = False) -> Any:
     """`model` with the LoRA adapter in `folder`, called `name`, before it, beside those that it has from here.
 
     Raises as `load_tokenizer` does.
@@ -122,9 +134,9 @@ def load_adapter(model: Any, folder: Path, param: str, name: str = "default") ->
     with _told(f"{param}: {folder}: not a LoRA adapter for this model"), warnings.catch_warnings():
         warnings.filterwarnings("error", "Found missing adapter keys")
         if isinstance(model, PeftModel):
-            model.load_adapter(str(folder), adapter_name=name)
+            model.load_adapter(str(folder), adapter_name=name, is_trainable=trainable)
             return model
-        return PeftModel.from_pretrained(model, str(folder), adapter_name=name)
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=trainable)
 
 
 def load_embedder(model: str, param: str) -> "HuggingFaceEmbeddings":

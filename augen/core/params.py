@@ -475,6 +475,36 @@ class Finetune(Training):
     share: Portion
 
 
+class Prefer(Section):
+    """Preference training of the adapters; what it does not name is as in finetune."""
+
+    method: Literal["none", "dpo", "grpo"]
+    learning_rate: Rate
+    beta: Amount
+    epochs: Rate
+    batch_size: Positive
+    gradient_accumulation: Positive
+    held_out: Fraction
+    evaluations: Positive
+    questions: Positive
+    generations: Annotated[int, Field(ge=2)]
+    temperature: Annotated[float, Field(gt=0, le=2)]
+    max_tokens: Positive
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Prefer":
+        if self.method == "dpo" and not self.beta:
+            raise ValueError("method dpo learns nothing with beta 0: set beta to 0.1, say")
+        if self.method == "grpo" and self.batch_size * self.gradient_accumulation % self.generations:
+            raise ValueError("method grpo needs a batch_size × gradient_accumulation that is a multiple of generations")
+        return self
+
+    def training(self, finetune: Finetune) -> Finetune:
+        """`finetune` with the values that this section has of its own."""
+        own = {name: value for name, value in self if name in Training.model_fields}
+        return finetune.model_copy(update=own)
+
+
 class Programs(Section):
     seconds: Rate
     memory_mib: Annotated[int, Field(ge=64)]
@@ -530,8 +560,18 @@ class Params(Section):
     filter: Filter
     scorer: Scorer
     finetune: Finetune
+    prefer: Prefer
     programs: Programs
     infer: Infer
+
+    @model_validator(mode="after")
+    def _reasons(self) -> "Params":
+        if self.prefer.method != "none" and self.finetune.target == "answer":
+            raise ValueError(
+                f"prefer.method {self.prefer.method} judges reasonings, and with finetune.target answer the adapter "
+                "writes none: set prefer.method to none, or finetune.target to reasoning"
+            )
+        return self
 
 
 class _View:

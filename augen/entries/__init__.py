@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 LETTERS = "ABCDEFGHIJ"
+SOLVER = "solver"  # the author of a reasoning whose steps are proved
 COPY = "~"  # stands in the id of a copy, behind that of its problem
 FAMILY = re.compile(r"[a-z]+_\d+_(.+)")  # the id of a generated problem
 

@@ -40,12 +40,6 @@ class Generator:
         return kind(self.model, self.prompt.chat_template, self.engine.max_model_len, self.prompt.template_args)
 
 
-def adapters_in(folder: Path) -> tuple[Path, ...]:
-    """The adapters that `finetune` wrote to `folder`: there is one, or there are several in its folders 0, 1, …"""
-    several = [path for path in folder.glob("*") if path.is_dir() and path.name.isdecimal()]
-    return tuple(sorted(several, key=lambda path: int(path.name))) or (folder,)
-
-
 @contextmanager
 def open_sampler(
     stage: str,

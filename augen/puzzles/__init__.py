@@ -9,7 +9,7 @@ Each family is one module. Its world writes itself as text and as an answer-set 
 
 from random import Random
 
-from augen.puzzles.base import AUTHOR, Puzzle, World, pose
+from augen.puzzles.base import Puzzle, World, pose
 from augen.puzzles.families.arithmetic import Arithmetic
 from augen.puzzles.families.baskets import Baskets
 from augen.puzzles.families.calendar import Calendar
@@ -33,7 +33,7 @@ from augen.puzzles.families.timetable import Timetable
 from augen.puzzles.families.tolls import Tolls
 from augen.puzzles.solver import NotProved
 
-__all__ = ["AUTHOR", "BASIC", "FAMILIES", "MORE_WORDINGS", "WORDINGS", "NotProved", "Puzzle", "make"]
+__all__ = ["BASIC", "FAMILIES", "MORE_WORDINGS", "WORDINGS", "NotProved", "Puzzle", "make"]
 
 FAMILIES: dict[str, type[World]] = {
     "arithmetic": Arithmetic,

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Protocol, Self, TypeVar
 
-from augen.entries import Entry, QuestionItem, letter_of
+from augen.entries import SOLVER, Entry, QuestionItem, letter_of
 from augen.programs.library import module, rules_of
 from augen.prompts.sections import answer_line
 from augen.puzzles.solver import NotProved, Proof, Value, fact, prove
 
 T = TypeVar("T")
-AUTHOR = "solver"
 YES, NO = "是", "否"
 
 
@@ -138,7 +137,7 @@ def pose(world: World, rng: Random, questions: int, entry_id: str) -> Puzzle:
             continue
         options = rng.sample([answer, *wrong], 1 + len(wrong))
         letter = letter_of(options.index(answer))
-        items.append(QuestionItem(query.text, options, _reasoning(query.write(proof), answer, letter), letter, AUTHOR))
+        items.append(QuestionItem(query.text, options, _reasoning(query.write(proof), answer, letter), letter, SOLVER))
         asked.append(query)
     if not items:
         raise NotProved("no query of this world has one proven answer")

@@ -5,7 +5,6 @@ logits. For training its head is folded into one logit, their difference; afterw
 saved model is the same kind of classifier as with the objective ``classify``.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,26 +13,7 @@ from trl import RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from augen.core.errors import AugenError
-from augen.scorer.report import LabelledReasoning
 from augen.training.trainer import Ordered
-
-
-def pairs_of(items: Sequence[LabelledReasoning]) -> list[tuple[int, int]]:
-    """Indices of (right, wrong) reasonings of the same question.
-
-    Every reasoning of a question that has both kinds is in at least one pair. Three right and two wrong ones make
-    three pairs: each text counts about the same, however many texts a question has.
-    """
-    sides: dict[Any, tuple[list[int], list[int]]] = {}
-    for index, item in enumerate(items):
-        right, wrong = sides.setdefault(item.question, ([], []))
-        (right if item.right else wrong).append(index)
-    return [
-        (right[i % len(right)], wrong[i % len(wrong)])
-        for right, wrong in sides.values()
-        if right and wrong
-        for i in range(max(len(right), len(wrong)))
-    ]
 
 
 def one_label(model: PreTrainedModel) -> PreTrainedModel:

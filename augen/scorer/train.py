@@ -35,9 +35,10 @@ from augen.core.models import load_adapter, load_model, load_tokenizer
 from augen.metrics.quality import scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 from augen.scorer.input_format import InputFormat, write_format
-from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, pairs_of, two_labels
+from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, two_labels
 from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
 from augen.training.launch import is_first, processes
+from augen.training.pairs import pairs_of
 from augen.training.trainer import (
     History,
     Ordered,

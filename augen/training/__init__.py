@@ -1,1 +1,1 @@
-"""What both trainings share: the trainer, its checkpoints, several processes."""
+"""What all trainings share: the trainer, its checkpoints, several processes."""

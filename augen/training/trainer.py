@@ -1,4 +1,4 @@
-"""What both trainings share: the held-out split, arguments from params, the order of batches, the curves."""
+"""What all trainings share: the held-out split, arguments from params, the order of batches, the curves."""
 
 import re
 import sys

@@ -90,6 +90,7 @@ def test_every_stage_runs_and_the_upload_is_complete(clone: Clone) -> None:
             "train_scorer",
             "index",
             "finetune",
+            "prefer",
             "infer",
             "evaluate",
         ]

@@ -27,7 +27,8 @@ for path in map(Path, {outs}):
     file.write_text(os.urandom(8).hex())
 """
 FOLDERS = ("core", "entries", "voting", "rewriting", "evaluation", "filtering", "puzzles")
-AFTER_TRANSLATE = ["reason_true", "reason_false", "filter", "train_scorer", "index", "finetune", "infer", "evaluate"]
+TRAININGS = ["train_scorer", "finetune", "prefer"]
+AFTER_TRANSLATE = ["reason_true", "reason_false", "filter", "index", *TRAININGS, "infer", "evaluate"]
 
 
 class Tree:

@@ -26,11 +26,12 @@ from augen.entries import Entry, QuestionItem, Solution
 from augen.prompts.sections import Example, completion, program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
-from augen.scorer.pairwise import one_label, pairs_of, two_labels
+from augen.scorer.pairwise import one_label, two_labels
 from augen.scorer.report import LabelledReasoning, labelled
 from augen.scorer.score import Scorer
 from augen.scorer.shared_prefix import Group
 from augen.scorer.train import Patience, Trained, class_weights, save_scorer, train_scorer
+from augen.training.pairs import pairs_of
 from augen.training.trainer import split_by_problem, training_arguments
 
 END = "<|endoftext|>"

@@ -194,6 +194,19 @@ def test_a_faulty_value_is_named_with_its_key(key: str, value: Any, message: str
             {"scorer": {"optimizer": "lomo", "gradient_accumulation": 2}},
             "scorer: optimizer lomo updates during backward: set gradient_accumulation to 1",
         ),
+        (
+            {"prefer": {"method": "dpo", "beta": 0.0}},
+            "prefer: method dpo learns nothing with beta 0: set beta to 0.1, say",
+        ),
+        (
+            {"prefer": {"method": "grpo", "batch_size": 6, "generations": 4}},
+            "prefer: method grpo needs a batch_size × gradient_accumulation that is a multiple of generations",
+        ),
+        (
+            {"prefer": {"method": "dpo"}, "finetune": {"target": "answer"}},
+            "(file): prefer.method dpo judges reasonings, and with finetune.target answer the adapter writes none: "
+            "set prefer.method to none, or finetune.target to reasoning",
+        ),
     ],
 )
 def test_values_that_contradict_each_other(changes: dict[str, dict[str, Any]], message: str) -> None:

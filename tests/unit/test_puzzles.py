@@ -16,9 +16,9 @@ import pytest
 
 import augen.puzzles.__main__ as command_line
 from augen.answers import parse_answer
-from augen.entries import LETTERS, QuestionItem, letter_of
+from augen.entries import LETTERS, SOLVER, QuestionItem, letter_of
 from augen.entries.jsonl import read_jsonl
-from augen.puzzles import AUTHOR, BASIC, FAMILIES, WORDINGS, NotProved, Puzzle, make
+from augen.puzzles import BASIC, FAMILIES, WORDINGS, NotProved, Puzzle, make
 from augen.puzzles.base import Query, pose
 from augen.puzzles.dataset import puzzle_entries
 from augen.puzzles.solver import fact, prove
@@ -77,7 +77,7 @@ def test_every_step_of_the_reasoning_is_true(family: str) -> None:
 @families
 def test_the_reasoning_names_the_option_and_ends_in_the_answer(family: str) -> None:
     for _, _, item in asked(family):
-        assert item.reasoning and item.answer and item.author == AUTHOR
+        assert item.reasoning and item.answer and item.author == SOLVER
         chosen = item.options[LETTERS.index(item.answer)]
         assert item.reasoning.splitlines()[-2:] == [f"所以：{chosen}，选{item.answer}。", f"答案是：{item.answer}"]
         assert parse_answer(item.reasoning, len(item.options)) == item.answer

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from augen.answering.questions import Prompting
+from augen.core.models import UNCHANGED, adapters_in, tuned_adapters
 from augen.entries import Question, QuestionItem
 from augen.evaluation.adapters import adapter_numbers, adapter_sentences, adapters_section
-from augen.generation.open import adapters_in
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions
 from augen.voting.settings import VotingSettings
@@ -66,3 +66,13 @@ def test_a_folder_of_adapters_is_read_in_the_order_of_their_numbers(tmp_path: Pa
     for name in ("10", "2", "0", "notes"):
         (tmp_path / name).mkdir()
     assert adapters_in(tmp_path) == tuple(tmp_path / name for name in ("0", "2", "10"))
+
+
+def test_preferred_adapters_stand_in_for_those_they_were_trained_from(tmp_path: Path) -> None:
+    adapter, preferred = tmp_path / "adapter", tmp_path / "preferred"
+    assert tuned_adapters(adapter, preferred) == (adapter,), "the stage prefer has not run"
+    (preferred / "0").mkdir(parents=True)
+    (preferred / "1").mkdir()
+    assert tuned_adapters(adapter, preferred) == (preferred / "0", preferred / "1")
+    (preferred / UNCHANGED).touch()
+    assert tuned_adapters(adapter, preferred) == (adapter,)

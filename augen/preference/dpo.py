@@ -1,0 +1,56 @@
+"""DPO (Rafailov et al. 2023, 2305.18290): learns from pairs of texts that are there already, by TRL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import Dataset
+from trl import DPOConfig, DPOTrainer
+
+from augen.preference.material import Pair
+from augen.preference.train import Place, Preferred, Preferring, Split, Start, opened, trained
+from augen.prompts.sections import completion
+from augen.training.trainer import Ordered
+
+
+class PairTrainer(Preferring, Ordered, DPOTrainer):
+    """Takes rows of tokens. Preferred is the share of pairs whose right text has gained more than its wrong one."""
+
+    preferred_as = "rewards/accuracies"
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+
+def prefer_pairs(split: Split[Pair], start: Start, place: Place) -> Preferred:
+    """Make the right text of a pair likelier than the wrong one, compared with the adapter in the beginning.
+
+    Resumes from the last checkpoint in `place.scratch`, if there is one.
+    """
+    train, held_out = split
+    tokenizer, model, arguments = opened(start, place.scratch, len(train))
+    trainer = PairTrainer(
+        model=model,
+        args=DPOConfig(**arguments, max_length=None),
+        train_dataset=_rows(train, tokenizer),
+        eval_dataset=_rows(held_out, tokenizer),
+        processing_class=tokenizer,
+    )
+    return trained(trainer, {"method": "dpo", "pairs": len(train), "held_out": len(held_out)}, place)
+
+
+def _rows(found: Sequence[Pair], tokenizer: Any) -> Dataset:
+    """Token ids of prompts and of both texts, the longest first. The prompt is tokenized alone, as in sampling."""
+
+    def written(text: str) -> list[int]:
+        ids: list[int] = tokenizer(completion(text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
+        return ids
+
+    rows = [
+        {
+            "prompt_ids": tokenizer(pair.prompt)["input_ids"],
+            "chosen_ids": written(pair.right),
+            "rejected_ids": written(pair.wrong),
+        }
+        for pair in found
+    ]
+    return Dataset.from_list(sorted(rows, key=lambda row: -sum(map(len, row.values()))))

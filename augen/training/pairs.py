@@ -1,0 +1,32 @@
+"""Right and wrong reasonings of the same question, two and two."""
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+
+class Judged(Protocol):
+    """A reasoning with its label; `question` is equal for all reasonings of the same question."""
+
+    @property
+    def question(self) -> Hashable: ...
+
+    @property
+    def right(self) -> bool: ...
+
+
+def pairs_of(items: Sequence[Judged]) -> list[tuple[int, int]]:
+    """Indices of (right, wrong) reasonings of the same question.
+
+    Every reasoning of a question that has both kinds is in at least one pair. Three right and two wrong ones make
+    three pairs: each text counts about the same, however many texts a question has.
+    """
+    sides: dict[Hashable, tuple[list[int], list[int]]] = {}
+    for index, item in enumerate(items):
+        right, wrong = sides.setdefault(item.question, ([], []))
+        (right if item.right else wrong).append(index)
+    return [
+        (right[i % len(right)], wrong[i % len(wrong)])
+        for right, wrong in sides.values()
+        if right and wrong
+        for i in range(max(len(right), len(wrong)))
+    ]
