@@ -16,9 +16,9 @@ import numpy as np
 from augen.core import params
 from augen.core.arrays import Bools, Floats, Ints
 from augen.core.errors import AugenError
-from augen.entries import Question
+from augen.entries import Entry, Question, questions
 from augen.prompts.sections import Example, query_text
-from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index
+from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index, rows_of
 from augen.store.responses import Store, request_key
 
 Kind = Literal["reasoning", "program"]  # what worked examples must have
@@ -129,6 +129,17 @@ class Nearest:
 def _distances(a: Vectors, b: Vectors) -> Floats:
     """(N,) of each pair: the same for a pair whatever stands beside it, unlike the products of matrices."""
     return np.round(1 - np.einsum("ij,ij->i", a, b, dtype=np.float64), DIGITS)
+
+
+def examples_among(
+    entries: Sequence[Entry], rag: params.Rag, asked: Sequence[Question], k: int, kind: Kind
+) -> list[list[Example]]:
+    """As `Retriever.examples` for the questions `asked`: from those of `entries`, which all have a `kind`."""
+    if not (asked and k):
+        return [[] for _ in asked]
+    embedder = Embedder(rag.embedder, rag.query_prompt)
+    vectors = embedder.embed([query_text(question.problem, question.item) for question in questions(entries)])
+    return Retriever(list(rows_of(entries)), vectors, embedder).examples(asked, k, kind)
 
 
 def stored_examples(

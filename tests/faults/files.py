@@ -277,7 +277,7 @@ FOLDERS = [
         "a file instead of data/filtered/",
         "filter",
         in_the_way("data/filtered"),
-        "filter: data/filtered/.partial: Not a directory; make it writable, or move away what is in its place…",
+        "filter: data/filtered: File exists; make it writable, or move away what is in its place…",
     ),
     Fault("not in the repository", "prepare", remove("params.yaml"), "prepare: params.yaml: not found; run from the …"),
     Fault(
