@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +32,7 @@ SIZES = (1_000, 10_000, 100_000)
 SAMPLES = 5
 ATTEMPTS = 2  # at a reasoning
 DIMENSIONS = 128
+EMBEDDED = 100_000  # texts together
 QUERIES = 500  # of the retriever; `infer` makes one query per question
 
 
@@ -219,14 +220,17 @@ def index(size: int) -> None:
     from augen.entries.pickles import stream_pickle
     from augen.retrieval.index import read_index, rows_of, write_index
 
-    vectors = vectors_of(sum(1 for _ in rows_of(stream_pickle("data/entries.pkl"))))
-    write_index(Path("models/index"), rows_of(stream_pickle("data/entries.pkl")), vectors)
+    count = sum(1 for _ in rows_of(stream_pickle("data/entries.pkl")))
+    write_index(Path("models/index"), rows_of(stream_pickle("data/entries.pkl")), vectors_of(count), count)
     assert len(read_index(Path("models/index"))[0]) == size
 
 
-def vectors_of(count: int) -> Any:
-    drawn = np.random.default_rng(1).standard_normal((count, DIMENSIONS), dtype=np.float32)
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+def vectors_of(count: int) -> Iterator[Any]:
+    """Blocks of vectors, as the stage `index` embeds them."""
+    rng = np.random.default_rng(1)
+    for start in range(0, count, EMBEDDED):
+        drawn = rng.standard_normal((min(EMBEDDED, count - start), DIMENSIONS), dtype=np.float32)
+        yield drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
 class GivenVectors:
@@ -246,7 +250,7 @@ class GivenVectors:
 def index_files(size: int) -> None:
     from augen.retrieval.index import rows_of, write_index
 
-    write_index(Path("models/index"), rows_of(entries(size, 1)), vectors_of(size))
+    write_index(Path("models/index"), rows_of(entries(size, 1)), vectors_of(size), size)
 
 
 def retrieval(size: int) -> None:
@@ -255,7 +259,7 @@ def retrieval(size: int) -> None:
     from augen.retrieval.examples import Retriever
     from augen.retrieval.index import read_index
 
-    embedder: Any = GivenVectors(vectors_of(QUERIES))
+    embedder: Any = GivenVectors(next(vectors_of(QUERIES)))
     retriever = Retriever(*read_index(Path("models/index")), embedder)
     asked = questions(entries(QUERIES, 1))
     assert all(len(found) == 2 for found in retriever.examples(asked, 2))

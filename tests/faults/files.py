@@ -78,7 +78,7 @@ PICKLES = [
 
 def indexed(folder: Path, dimensions: int = 128) -> None:
     rows = list(rows_of([problem(i) for i in range(3)]))
-    write_index(folder / "models/index", rows, np.eye(3, dimensions, dtype=np.float32))
+    write_index(folder / "models/index", rows, [np.eye(3, dimensions, dtype=np.float32)], 3)
 
 
 def vectors(value: Any) -> Any:
