@@ -153,7 +153,7 @@ def writing(name: str) -> Callable[[int], None]:
 
         engine = forgetful()
         engine.name = resolve("auto")
-        opening.open_engine = lambda *_: engine  # type: ignore[assignment]
+        opening.open_engine = lambda *_: engine
         stage(name)(size)
 
     return run
