@@ -28,7 +28,7 @@ from augen.prompts.sections import Example
 
 Vectors = NDArray[np.float32]
 Kind = Literal["reasoning", "program"]  # what worked examples must have
-BLOCK = 16_384  # vectors looked at together
+READ = 1 << 20  # bytes at once
 
 
 @dataclass(frozen=True)
@@ -180,27 +180,26 @@ def read_index(folder: Path) -> tuple[RowFile, Vectors]:
     AugenError names the file that is missing, damaged or does not fit the other.
     """
     rows_file, vectors_file = folder / "rows.jsonl", folder / "embeddings.npy"
-    reading = rows_file
+    reading, digest = rows_file, hashlib.sha256()
     try:
         rows = RowFile(rows_file)
         reading = vectors_file
-        vectors = _mapped(vectors_file)
+        vectors = _mapped(vectors_file, digest)
     except (OSError, ValueError) as fault:
         raise AugenError(f"{reading}: cannot be read ({fault}); run `dvc repro index`") from None
-    digest = hashlib.sha256()
-    for start in range(0, len(vectors), BLOCK):
-        digest.update(vectors[start : start + BLOCK].tobytes())
     rows.go_through(digest)
     if vectors.ndim != 2 or len(vectors) != len(rows):
         raise AugenError(f"{vectors_file}: shape {vectors.shape} for {len(rows)} rows; run `dvc repro index`")
     return rows, vectors
 
 
-def _mapped(path: Path) -> Vectors:
-    """The array of a file, of which the system reads what is looked at."""
+def _mapped(path: Path, digest: "hashlib._Hash") -> Vectors:
+    """The array of a file, of which the system reads what is looked at; `digest` takes its numbers."""
     with path.open("rb") as packed:
         np.lib.format.read_magic(packed)
         shape, _, _ = np.lib.format.read_array_header_1_0(packed)
+        while part := packed.read(READ):
+            digest.update(part)
         packed.seek(0)
         if 0 in shape:  # nothing can be mapped
             return np.lib.format.read_array(packed, allow_pickle=False)
