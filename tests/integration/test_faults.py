@@ -243,7 +243,9 @@ def test_a_reply_that_does_not_end_fails_at_its_deadline(folder: Path, in_header
     assert "timeout: no whole reply in 1 s" in message and "Traceback" not in message
 
 
-@pytest.mark.parametrize(("stage", "out"), [("prepare", "data/entries_raw.pkl"), ("filter", "data/filtered")])
+@pytest.mark.parametrize(
+    ("stage", "out"), [("prepare", "data/entries_raw.pkl"), ("filter", "data/.filter.partial/entries.pkl")]
+)
 def test_a_full_disk(stage: str, out: str, folder: Path) -> None:
     """No file may be larger than 64 bytes: what the operating system does then is what it does on a full disk."""
     before = snapshot(folder)
