@@ -9,20 +9,24 @@ trained weights, the same files).
 """
 
 import argparse
+import io
+import multiprocessing
 import os
 import resource
+import runpy
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -60,8 +64,14 @@ SMALL = {
     "scorer.epochs": 1,
     "finetune.epochs": 1,
 }
-LONGEST_S = 15  # that a request with a deadline of 2 s, or the end of a stage that is told to end, may take
+LONGEST_S = 15  # that a request with short deadlines, or the end of a stage that is told to end, may take
 GROWTH_MIB = 600
+
+# Processes begin with the libraries loaded: otherwise most of the moments would lie in loading them.
+LOADED = """torch transformers transformers.models.qwen2.modeling_qwen2 peft trl datasets sentence_transformers
+langchain_huggingface tests.folders tests.fuzzing"""
+AT_ONCE = multiprocessing.get_context("forkserver")
+AT_ONCE.set_forkserver_preload(LOADED.split())
 
 
 @dataclass
@@ -123,7 +133,7 @@ def model_folders(part: Part, count: int, folder: Path) -> None:
 
 
 def servers(part: Part, count: int, folder: Path) -> None:
-    """Each server is asked by the sampler that stages use, with a deadline of 2 s and without retries."""
+    """Each server is asked by the sampler that stages use, with short deadlines and without retries."""
     import openai  # noqa: F401  # takes seconds, which the first server must not be charged
 
     os.environ |= KEYS
@@ -132,7 +142,7 @@ def servers(part: Part, count: int, folder: Path) -> None:
     for name, manner in chain(MANNERS.items(), ((n, _plain(*case)) for n, case in others.items())):
         os.environ["AUGEN_CACHE"] = str(folder / f"{part.tried}.sqlite")
         began = time.monotonic()
-        with served(manner) as url:
+        with served(manner) as url, redirect_stdout(said := io.StringIO()), redirect_stderr(said):
             part.case(name, partial(_ask, url))
         if (took := time.monotonic() - began) > LONGEST_S:
             part.failed.append(f"{name}: took {took:.0f} s")
@@ -150,6 +160,7 @@ def _plain(status: int, body: str) -> bytes:
 def _ask(url: str) -> None:
     limits: dict[str, Any] = {
         "providers.max_request_s": 2.0,
+        "providers.max_wait_s": 5.0,
         "providers.openai.retries": 0,
         "providers.openai.concurrency": 1,
     }
@@ -240,25 +251,31 @@ def kills(part: Part, count: int, folder: Path) -> None:
         list(both.map(attack, range(2)))
 
 
-def _start(tree: Path, stage: str) -> "subprocess.Popen[str]":
-    environment = {name: value for name, value in os.environ.items() if name not in ("AUGEN_CACHE", "DVC_ROOT")}
-    return subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}"],
-        cwd=tree,
-        env=environment | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+def _stage(tree: Path, stage: str) -> None:
+    """Be `stage`, in the working tree `tree`: what it says goes into a file there."""
+    os.chdir(tree)
+    said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    for name in ("AUGEN_CACHE", "DVC_ROOT"):
+        os.environ.pop(name, None)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = [stage]
+    runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
+
+
+def _start(tree: Path, stage: str) -> BaseProcess:
+    process = AT_ONCE.Process(target=_stage, args=(tree, stage))
+    process.start()
+    return process
 
 
 def _run(tree: Path, stage: str) -> float:
     """Run `stage` to its end; returns the seconds that it took."""
     began, process = time.monotonic(), _start(tree, stage)
-    said = process.communicate(timeout=600)[1]
-    _holds(process.returncode == 0, f"{stage}: {said[-300:]}")
+    process.join(timeout=600)
+    _holds(process.exitcode == 0, f"{stage}: {(tree / 'said').read_text(encoding='utf-8')[-300:]}")
     return time.monotonic() - began
 
 
@@ -269,8 +286,10 @@ def _kill(tree: Path, reference: Path, stage: str, ending: signal.Signals, momen
     shutil.rmtree(tree / ".augen", ignore_errors=True)
     process = _start(tree, stage)
     time.sleep(moment)
-    process.send_signal(ending)
-    process.communicate(timeout=LONGEST_S)
+    if process.is_alive():
+        os.kill(process.pid or 0, ending)
+    process.join(timeout=LONGEST_S)
+    _holds(process.exitcode is not None, f"goes on {LONGEST_S} s after the signal")
     if stage not in TRAINED:
         half = [name for name, data in _outs(tree, stage).items() if data != wanted[name]]
         _holds(not half, f"half-written: {half}")

@@ -16,6 +16,7 @@ from tests.fuzzing import Watch, check, check_reply, jsonl_case, pickle_case, re
 
 TRACED = 10  # memory is measured for one case in this many, and for all cases together
 GROWTH_MIB = 300
+MEMORY = Path("/dev/shm")  # a disk would take most of the time
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=100_000, metavar="N", help="(default: %(default)s)")
     asked = parser.parse_args()
     watch, before = Watch(), most_mib()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         pickles(watch, Path(folder), asked.pickles)
         lines(watch, Path(folder), asked.lines)
         replies(watch, Path(folder), asked.replies)

@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,7 +30,9 @@ from tests.params import write_params
 ROOT = Path(__file__).parents[1]
 SIZES = (1_000, 10_000, 100_000)
 SAMPLES = 5
+ATTEMPTS = 2  # at a reasoning
 DIMENSIONS = 128
+EMBEDDED = 100_000  # texts together
 QUERIES = 500  # of the retriever; `infer` makes one query per question
 
 
@@ -60,7 +62,9 @@ def measured(step: str, size: int) -> tuple[float, float]:
     """Processor seconds and MiB of `step` at `size` questions, without making its input."""
     with tempfile.TemporaryDirectory() as folder:
         raw_data = {"prepare.train": "train.jsonl", "prepare.test": "test.jsonl", "prepare.synthetic": 0}
-        write_params(Path(folder, "params.yaml"), raw_data | {"voters": SAMPLES})
+        unlimited = {"translate.limit": None, "reason_false.limit": None}
+        attempts = {"reason_true.attempts": ATTEMPTS, "reason_false.attempts": ATTEMPTS}
+        write_params(Path(folder, "params.yaml"), raw_data | unlimited | attempts | {"voters": SAMPLES})
         before = os.getcwd()
         os.chdir(folder)
         try:
@@ -127,6 +131,47 @@ def raw_files(size: int) -> None:
     write_jsonl("test.jsonl", as_raw(list(entries(max(10, size // 10), 2, "t")), answers=False))
 
 
+def unexplained_files(size: int) -> None:
+    from dataclasses import replace
+
+    from augen.entries.pickles import dump_pickle
+    from augen.puzzles.dataset import as_raw
+
+    Path("models").mkdir()
+    Path("models/tiny").symlink_to(ROOT / "models/tiny")
+    dump_pickle("data/entries_raw.pkl", as_raw(list(entries(size, 1)), answers=True))
+    copies = (replace(entry, id=f"{entry.id}~1") for entry in as_raw(list(entries(size // 10, 1)), answers=True))
+    dump_pickle("data/entries_aug.pkl", copies)
+
+
+def writing(name: str) -> Callable[[int], None]:
+    """The stage `name` with an engine that answers at once."""
+
+    def run(size: int) -> None:
+        from augen.generation import open as opening
+        from augen.generation.engines import resolve
+
+        engine = forgetful()
+        engine.name = resolve("auto")
+        opening.open_engine = lambda *_: engine
+        stage(name)(size)
+
+    return run
+
+
+def forgetful() -> Any:
+    """An engine that answers at once, by chance, and keeps no request, like real ones."""
+    from tests.fakes import FakeEngine
+
+    class Forgetful(FakeEngine):
+        def generate(self, requests: Any) -> Any:
+            for answer in super().generate(requests):
+                self.asked.clear()
+                yield answer
+
+    return Forgetful(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}")
+
+
 def reasoned_files(size: int) -> None:
     """`size` reasonings in all in the four files; dev and test have a tenth of that each."""
     from dataclasses import replace
@@ -175,14 +220,17 @@ def index(size: int) -> None:
     from augen.entries.pickles import stream_pickle
     from augen.retrieval.index import read_index, rows_of, write_index
 
-    vectors = vectors_of(sum(1 for _ in rows_of(stream_pickle("data/entries.pkl"))))
-    write_index(Path("models/index"), rows_of(stream_pickle("data/entries.pkl")), vectors)
+    count = sum(1 for _ in rows_of(stream_pickle("data/entries.pkl")))
+    write_index(Path("models/index"), rows_of(stream_pickle("data/entries.pkl")), vectors_of(count), count)
     assert len(read_index(Path("models/index"))[0]) == size
 
 
-def vectors_of(count: int) -> Any:
-    drawn = np.random.default_rng(1).standard_normal((count, DIMENSIONS), dtype=np.float32)
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+def vectors_of(count: int) -> Iterator[Any]:
+    """Blocks of vectors, as the stage `index` embeds them."""
+    rng = np.random.default_rng(1)
+    for start in range(0, count, EMBEDDED):
+        drawn = rng.standard_normal((min(EMBEDDED, count - start), DIMENSIONS), dtype=np.float32)
+        yield drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
 class GivenVectors:
@@ -202,7 +250,7 @@ class GivenVectors:
 def index_files(size: int) -> None:
     from augen.retrieval.index import rows_of, write_index
 
-    write_index(Path("models/index"), rows_of(entries(size, 1)), vectors_of(size))
+    write_index(Path("models/index"), rows_of(entries(size, 1)), vectors_of(size), size)
 
 
 def retrieval(size: int) -> None:
@@ -211,7 +259,7 @@ def retrieval(size: int) -> None:
     from augen.retrieval.examples import Retriever
     from augen.retrieval.index import read_index
 
-    embedder: Any = GivenVectors(vectors_of(QUERIES))
+    embedder: Any = GivenVectors(next(vectors_of(QUERIES)))
     retriever = Retriever(*read_index(Path("models/index")), embedder)
     asked = questions(entries(QUERIES, 1))
     assert all(len(found) == 2 for found in retriever.examples(asked, 2))
@@ -226,15 +274,7 @@ def infer(size: int) -> None:
     from augen.entries.ondisk import EntryFile, Questions
     from augen.voting.samples import sample_lines
     from augen.voting.settings import VotingSettings
-    from tests.fakes import FakeEngine, FakeWindow, sampler_of
-
-    class Forgetful(FakeEngine):
-        """Keeps no request, like real engines."""
-
-        def generate(self, requests: Any) -> Any:
-            for answer in super().generate(requests):
-                self.asked.clear()
-                yield answer
+    from tests.fakes import FakeWindow, sampler_of
 
     file = EntryFile("data/test.jsonl", answers="required")
     asked = Questions(test=file)
@@ -243,8 +283,7 @@ def infer(size: int) -> None:
     rng = Random(1)
     prompting = Prompting("请解答。", FakeWindow(), 42, 1.0, 1.0, 256, adapters=1)
     settings = VotingSettings(SAMPLES, 2, 0.3, method="weighted")
-    engine = Forgetful(lambda request: f"因为如此。\n答案是：{'ABCD'[request.seed % 4]}")
-    with sampler_of(engine, Path("store")) as sampler:
+    with sampler_of(forgetful(), Path("store")) as sampler:
         rounds = Rounds(asked, examples, prompting, settings)
         found = rounds.run(sampler, lambda solutions: [rng.random() for _ in solutions])
     write_lines("data/samples.jsonl", sample_lines(found.every_sample, settings.threshold))
@@ -268,6 +307,9 @@ def drawn_files(size: int) -> None:
 
 STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {
     "prepare": (raw_files, timed(stage("prepare"))),
+    "translate": (unexplained_files, timed(stage("translate"))),
+    "reason_true": (unexplained_files, timed(writing("reason_true"))),
+    "reason_false": (unexplained_files, timed(writing("reason_false"))),
     "filter": (reasoned_files, timed(stage("filter"))),
     "index": (solved_file, timed(index)),
     "retrieval": (index_files, timed(retrieval)),

@@ -38,7 +38,7 @@ def main() -> None:
     drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    programs = programs_of(infer, Path("data/vote_weights.json"))
+    programs = programs_of(samples, infer, Path("data/vote_weights.json"))
     settings = programs.weight.applied(infer.settings) if programs else infer.settings
     recorded = Recorded(samples, plain, drawn["test"], programs, p.finetune.adapters if p.infer.adapter else 1)
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
@@ -61,7 +61,7 @@ def main() -> None:
     flags = flags_of(grid, questions, settings)
     shown = chosen(questions.ids, flags)
     examples = read_examples(replace(infer, path=Path("data/examples.jsonl")), questions.ids, shown)
-    of_infer, of_baseline = (samples_of(file, "dev", shown) for file in (infer, baseline))
+    of_infer, of_baseline = (samples_of(*each, shown) for each in ((samples, infer), (plain, baseline)))
     found = Drawn(of_infer, of_baseline, examples, decisions(grid, questions, settings, shown))
     records = question_records(dev, found, shown, settings.threshold)
     content = Content(report, p, filtered, read_json("reports/scorer.json"), recorded, questions, flags, records)

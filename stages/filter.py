@@ -7,10 +7,9 @@ kept and dropped by cause, with an example of each; reports/data.md says the sam
     dvc repro filter
 """
 
-import os
 from pathlib import Path
 
-from augen.core.files import read_json, scratch_folder, write_json, write_text
+from augen.core.files import read_json, write_json, write_text, written_together
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.ondisk import EntryFile, Questions
@@ -35,7 +34,7 @@ def main() -> None:
     Path("reports").mkdir(parents=True, exist_ok=True)
     reasoned = {name: Path(f"data/reasoned/{name}.pkl") for name in FILES}
     filtered = {name: Path(f"data/filtered/{name}.pkl") for name in FILES}
-    with scratch_folder(filtered["entries"].parent) as folder:  # all can be written, or nothing is
+    with written_together("filter", filtered.values()) as folder:
         files = Filtering(reasoned, folder)
         files.run(rules)
         shuffling = files.shuffle(p.shuffled, params.seed)
@@ -48,8 +47,6 @@ def main() -> None:
             files.reasoned, files.kept, files.accounts, files.synthetic, measured, asked, rewriting, shuffling,
             files.copies(),
         ))  # fmt: skip
-        for name in FILES:
-            os.replace(folder / filtered[name].name, filtered[name])
     write_json("reports/filter.json", {name: account.as_dict() for name, account in files.accounts.items()})
     write_text("reports/data.md", text)
     for name, account in files.accounts.items():

@@ -9,8 +9,6 @@ Only the original problems: a rewritten copy would bring the same puzzle twice.
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries import QuestionItem
@@ -29,14 +27,9 @@ def main() -> None:
     embedder = Embedder(p.rag.embedder)
     rows = rows_of(stream_pickle(SOLVED))
     texts = (query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows)
-    vectors = embedder.embed(list(islice(texts, BLOCK)))
-    if count > BLOCK:
-        first, vectors = vectors, np.empty((count, vectors.shape[1]), np.float32)
-        vectors[:BLOCK] = first
-        for start in range(BLOCK, count, BLOCK):
-            vectors[start : start + BLOCK] = embedder.embed(list(islice(texts, BLOCK)))
-    write_index(Path("models/index"), rows_of(stream_pickle(SOLVED)), vectors)
-    print(f"models/index: {vectors.shape[0]:,} questions, {vectors.shape[1]} dimensions")
+    blocks = (embedder.embed(list(islice(texts, BLOCK))) for _ in range(0, max(count, 1), BLOCK))
+    write_index(Path("models/index"), rows_of(stream_pickle(SOLVED)), blocks, count)
+    print(f"models/index: {count:,} questions")
 
 
 if __name__ == "__main__":

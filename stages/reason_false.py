@@ -6,40 +6,68 @@ out  data/reasoned/entries_false.pkl, data/reasoned/entries_aug_false.pkl
 and  reports/failed.jsonl    questions for which no attempt gave a wrong answer
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
 
+from augen.core.files import written_together
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries import Entry, origin
-from augen.entries.pickles import dump_pickle, load_pickle
+from augen.entries import Entry, in_blocks, origin
+from augen.entries.pickles import dump_pickle, stream_pickle
 from augen.generation.served.failures import Failure, keep_failures
 from augen.reasoning.write import explain_wrong
 from augen.reasoning.writer import author_of, open_writer
 
+RAW, COPIES = Path("data/entries_raw.pkl"), Path("data/entries_aug.pkl")
+OUTS = Path("data/reasoned/entries_false.pkl"), Path("data/reasoned/entries_aug_false.pkl")
+OWN = Path("data/reasoned/entries_own.pkl")
+
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "providers", "reason_false")
-    written, own, failures = {}, list[Entry](), list[Failure]()
-    author = author_of(p.reason_false, p.model)
-    print(f"wrong reasonings by {author}, {p.reason_false.attempts} attempts at most for each question", flush=True)
-    with open_writer("reason_false", p.reason_false, p) as (writer, sampler):
-        every = load_pickle("data/entries_raw.pkl"), load_pickle("data/entries_aug.pkl")
-        for name, entries in zip(("entries_raw", "entries_aug"), limited(*every, p.reason_false.limit), strict=True):
-            print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
-            written[name], right, failed = explain_wrong(entries, writer, sampler, p.reason_false.negatives)
-            own += right
-            failures += failed
+    settings, failures = p.reason_false, list[Failure]()
+    author = author_of(settings, p.model)
+    print(f"wrong reasonings by {author}, {settings.attempts} attempts at most for each question", flush=True)
+
+    def every() -> Iterable[Iterable[Entry]]:
+        return limited(stream_pickle(RAW), stream_pickle(COPIES), settings.limit)
+
+    counts = [sum(1 for _ in entries) for entries in every()]
+    with (
+        written_together("reason_false", [*OUTS, OWN]) as folder,
+        open_writer("reason_false", settings, p) as (writer, sampler),
+    ):
+        own: list[Path] = []  # files with the right reasonings of a block each
+
+        def written(entries: Iterable[Entry]) -> Iterator[Entry]:
+            for block in in_blocks(entries):
+                wrong, right, failed = explain_wrong(block, writer, sampler, settings.negatives)
+                failures.extend(failed)
+                own.append(folder / f"own {len(own)}.pkl")
+                dump_pickle(own[-1], right)
+                yield from wrong
+
+        for name, count, out, entries in zip(("problems", "rewritten copies"), counts, OUTS, every(), strict=True):
+            print(f"{name}: {count:,}", flush=True)
+            dump_pickle(folder / out.name, written(entries))
+        dump_pickle(folder / OWN.name, chain.from_iterable(map(stream_pickle, own)))
         keep_failures("reason_false", failures)
-    for name in ("entries_raw", "entries_aug"):
-        dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}_false.pkl", written[name])
-    dump_pickle("data/reasoned/entries_own.pkl", own)
     print("data/reasoned" + (f"; {len(failures):,} questions got none: reports/failed.jsonl" if failures else ""))
 
 
-def limited(raw: Sequence[Entry], copies: Sequence[Entry], limit: int | None) -> tuple[list[Entry], list[Entry]]:
-    """The first `limit` problems, and their copies."""
-    ids = {entry.id for entry in raw[:limit]}
-    return list(raw[:limit]), [entry for entry in copies if origin(entry.id) in ids]
+def limited(
+    raw: Iterable[Entry], copies: Iterable[Entry], limit: int | None
+) -> tuple[Iterator[Entry], Iterator[Entry]]:
+    """The first `limit` problems, and their copies: these can be taken when all the problems are."""
+    ids: set[str] = set()
+
+    def problems() -> Iterator[Entry]:
+        for entry in islice(raw, limit):
+            ids.add(entry.id)
+            yield entry
+
+    return problems(), (entry for entry in copies if origin(entry.id) in ids)
 
 
 if __name__ == "__main__":

@@ -5,48 +5,57 @@ out  data/reasoned/entries.pkl, data/reasoned/entries_aug.pkl
 and  reports/failed.jsonl    questions for which no attempt gave the right answer
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
 
+from augen.core.files import written_together
 from augen.core.params import Params, load
 from augen.core.run import run
-from augen.entries import Entry, Question, questions
-from augen.entries.pickles import dump_pickle, load_pickle
+from augen.entries import Entry, in_blocks
+from augen.entries.pickles import count_pickle, dump_pickle, stream_pickle
 from augen.generation.base import Sampler
 from augen.generation.served.failures import Failure, keep_failures
 from augen.programs.verdicts import stored_verdicts
-from augen.prompts.sections import Example, query_text
 from augen.puzzles import FAMILIES
 from augen.puzzles.dataset import puzzle_entries
 from augen.reasoning.programs import lacking_program, write_programs
 from augen.reasoning.write import Ids, Wanted, Writer, explain_right
 from augen.reasoning.writer import author_of, missed_by_generator, open_writer
-from augen.retrieval.examples import Retriever
-from augen.retrieval.index import Embedder, rows_of
+from augen.retrieval.examples import examples_among
 from augen.store.responses import Store, default_path
 
-PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken: each family in three wordings or sizes
+RAW, COPIES = Path("data/entries_raw.pkl"), Path("data/entries_aug.pkl")
+OUTS = {RAW: Path("data/reasoned/entries.pkl"), COPIES: Path("data/reasoned/entries_aug.pkl")}
+PUZZLES = 3 * len(FAMILIES)  # from which worked programs are taken, with all their rules: three of each family
 
 
 def main() -> None:
     p = load("seed", "model", "engine", "prompt", "baseline", "programs", "providers", "rag", "reason_true")
-    written, failures = {}, list[Failure]()
-    adapter = p.reason_true.adapter
-    author = author_of(p.reason_true, p.model, adapter)
-    texts = "right reasonings and programs" if p.reason_true.programs else "right reasonings"
-    print(f"{texts} by {author}, {p.reason_true.attempts} attempts at most for each question", flush=True)
-    all_entries = {name: load_pickle(f"data/{name}.pkl") for name in ("entries_raw", "entries_aug")}
-    everything = [entry for entries in all_entries.values() for entry in entries]
-    among = missed_by_generator("reason_true", everything, p) if p.reason_true.only_wrong else None
-    with open_writer("reason_true", p.reason_true, p, adapter) as (writer, sampler), Store(default_path()) as store:
-        for name, entries in all_entries.items():
-            print(f"{'problems' if name == 'entries_raw' else 'rewritten copies'}: {len(entries):,}", flush=True)
-            written[name], failed = write(entries, p, writer, sampler, store, among)
-            failures += failed
+    settings, failures = p.reason_true, list[Failure]()
+    author = author_of(settings, p.model, settings.adapter)
+    texts = "right reasonings and programs" if settings.programs else "right reasonings"
+    print(f"{texts} by {author}, {settings.attempts} attempts at most for each question", flush=True)
+    counts = {file: count_pickle(file) for file in OUTS}
+    every = chain.from_iterable(map(stream_pickle, OUTS))
+    among = missed_by_generator("reason_true", every, p) if settings.only_wrong else None
+    with (
+        written_together("reason_true", OUTS.values()) as folder,
+        Store(default_path()) as store,
+        open_writer("reason_true", settings, p, settings.adapter) as (writer, sampler),
+    ):
+
+        def written(file: Path) -> Iterator[Entry]:
+            for block in in_blocks(stream_pickle(file)):
+                done, failed = write(block, p, writer, sampler, store, among)
+                failures.extend(failed)
+                yield from done
+
+        for file, out in OUTS.items():
+            print(f"{'problems' if file == RAW else 'rewritten copies'}: {counts[file]:,}", flush=True)
+            dump_pickle(folder / out.name, written(file))
         keep_failures("reason_true", failures)
-    for name in written:
-        dump_pickle(f"data/reasoned/{name.removesuffix('_raw')}.pkl", written[name])
-    missing = f"; {len(failures):,} texts are missing: reports/failed.jsonl" if failures else ""
-    print(f"data/reasoned{missing}")
+    print("data/reasoned" + (f"; {len(failures):,} texts are missing: reports/failed.jsonl" if failures else ""))
 
 
 def write(
@@ -57,22 +66,13 @@ def write(
     wanted = Wanted(settings.choose, settings.only_uncertain, among)
     written, failures = explain_right(entries, writer, sampler, settings.hinted, wanted)
     if settings.programs:
-        examples = worked_programs(lacking_program(entries), p)
+        puzzles = puzzle_entries(PUZZLES, f"worked programs {p.seed}", "worked", sorted(FAMILIES), library=False)
+        asked, k = lacking_program(entries), settings.program_examples
+        examples = examples_among(puzzles, p.rag, asked, k, "program")
         with stored_verdicts(store, p.programs) as solve:
             written, failed = write_programs(written, examples, writer, sampler, solve)
         failures += failed
     return written, failures
-
-
-def worked_programs(asked: Sequence[Question], p: Params) -> list[list[Example]]:
-    """For each question the puzzles of all families that are most like it, with programs that say all their rules."""
-    k = p.reason_true.program_examples
-    if not (asked and k):
-        return [[] for _ in asked]
-    puzzles = puzzle_entries(PUZZLES, f"worked programs {p.seed}", "worked", sorted(FAMILIES), library=False)
-    embedder = Embedder(p.rag.embedder, p.rag.query_prompt)
-    vectors = embedder.embed([query_text(q.problem, q.item) for q in questions(puzzles)])
-    return Retriever(list(rows_of(puzzles)), vectors, embedder).examples(asked, k, "program")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from augen.answers import parse_answer
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import read_jsonl, write_jsonl
-from augen.entries.pickles import dump_pickle, load_pickle
+from augen.entries.pickles import CLASSES, dump_pickle, load_pickle
+from augen.entries.restricted import parts_of
 from augen.generation.served.chat import answer, body_of, json_or_text
 from augen.generation.served.errors import CallError, Misconfigured
 from augen.generation.served.replies import Endpoint, classified, read_error
@@ -94,8 +95,11 @@ def sound(rng: Random) -> list[Entry]:
 
 
 def saved(rng: Random) -> bytes:
-    """A sound pickle: protocols 2 to 5, with and without the objects that share memory."""
+    """A sound pickle: protocols 2 to 5, with and without the objects that share memory; or as stages write it."""
     entries = sound(rng)
+    if rng.random() < 0.3:
+        size = rng.randint(1, 4)  # entries in a block
+        return b"".join(parts_of((entries[at : at + size] for at in range(0, len(entries), size)), CLASSES))
     return pickle.dumps(entries + rng.choice([[], entries]), rng.randint(2, 5))
 
 

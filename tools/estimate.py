@@ -108,7 +108,7 @@ def _reason_false(p: params.Params, plan: Plan, store: Store) -> Planned:
     with open_writer("reason_false", settings, p, plan=plan) as (writer, sampler):
         for part, entries in enumerate(limited):
             plan.next_part(certain=not (part and notes))
-            explain_wrong(entries, writer, sampler, settings.negatives)
+            explain_wrong(list(entries), writer, sampler, settings.negatives)
     both = 2 if settings.negatives == "sampled" else 1  # a wrong text and a right one are never the same
     return {"texts": min(both, settings.attempts)}, notes
 

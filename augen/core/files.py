@@ -94,16 +94,22 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def scratch_folder(inside: Path) -> Iterator[Path]:
-    """A new folder for what is not finished: it vanishes in the end, that of a killed run in the beginning."""
-    path = inside / ".partial"
-    _remove(path)
-    path.mkdir(parents=True)
+def written_together(stage: str, outs: Iterable[Path]) -> Iterator[Path]:
+    """A new folder in ``data`` to write `outs` into, by their names: they take their places when the block ends well.
+
+    The folder vanishes in the end, that of a killed run in the beginning.
+    """
+    scratch = Path("data", f".{stage}.partial")
+    _remove(scratch)
+    scratch.mkdir(parents=True)
     try:
-        with _held(path):
-            yield path
+        with _held(scratch):
+            yield scratch
+            for out in outs:
+                out.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(scratch / out.name, out)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -7,10 +7,12 @@ is part of every pickle.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 LETTERS = "ABCDEFGHIJ"
 SOLVER = "solver"  # the author of a reasoning whose steps are proved
 COPY = "~"  # stands in the id of a copy, behind that of its problem
+TOGETHER = 20_000  # problems whose texts are asked for, and are in memory, together
 FAMILY = re.compile(r"[a-z]+_\d+_(.+)")  # the id of a generated problem
 
 
@@ -101,6 +103,12 @@ def questions(entries: Iterable[Entry], split: str = "") -> list[Question]:
 def with_items(entries: Iterable[Entry], change: Callable[[Question], QuestionItem]) -> list[Entry]:
     """`entries` with each question replaced by what `change` makes of it; the input is not changed."""
     return [replace(entry, questions=[change(question) for question in questions([entry])]) for entry in entries]
+
+
+def in_blocks(entries: Iterable[Entry], size: int = TOGETHER) -> Iterator[list[Entry]]:
+    """`entries` in lists of `size`, the last one shorter."""
+    left = iter(entries)
+    return iter(lambda: list(islice(left, size)), [])
 
 
 def counted(name: str, entries: Iterable[Entry], counts: dict[str, tuple[int, int]]) -> Iterator[Entry]:

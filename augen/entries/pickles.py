@@ -9,11 +9,10 @@ file that the pipeline names would become a folder.)
 import io
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from augen.entries import Entry, QuestionItem, restricted
+from augen.entries import Entry, QuestionItem, in_blocks, restricted
 from augen.entries.records import EntriesError, checked, entry_of, entry_place, kind_of, opened, record_of, write
 
 BLOCK = 10_000  # entries
@@ -41,6 +40,11 @@ def stream_pickle(path: str | Path) -> Iterator[Entry]:
     """As `load_pickle`, but one entry at a time: a fault is raised after the entries before it."""
     records = checked(_records(path), entry_place(path), answers="optional", ids="optional")
     return map(entry_of, records)
+
+
+def count_pickle(path: str | Path) -> int:
+    """How many entries a pickle has; raises EntriesError as `load_pickle`, so that a stage knows before it begins."""
+    return sum(1 for _ in stream_pickle(path))
 
 
 def _records(path: str | Path) -> Iterator[Any]:
@@ -99,5 +103,4 @@ def dump_pickle(path: str | Path, entries: Iterable[Entry]) -> None:
         EntriesError: an entry is one that `load_pickle` would refuse, or the file cannot be written.
     """
     records = checked(map(record_of, entries), entry_place(path), answers="optional", ids="optional")
-    blocks = iter(lambda: list(map(entry_of, islice(records, BLOCK))), [])
-    write(path, restricted.parts_of(blocks, CLASSES))
+    write(path, restricted.parts_of(in_blocks(map(entry_of, records), BLOCK), CLASSES))

@@ -3,7 +3,6 @@
 Shapes: Q questions; letters are codes (0 for A), -1 where no program has an answer.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from augen.core.arrays import Bools, Floats, Ints
 from augen.metrics.stats import cluster_mean, numbered
 from augen.programs.language import CAUSES
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import DevQuestions, SampleFile, Samples
+from augen.voting.samples import DevQuestions, SampleFile, Samples, records_of
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import winners
 from augen.voting.weights import Weight, read_weight
@@ -50,26 +49,25 @@ class Programs:
     abstentions: Mapping[str, int]
 
 
-def programs_of(file: SampleFile, weight: Path) -> Programs | None:
-    """What `infer` wrote: samples in `file`, what a program weighs in the file `weight`. None without slots."""
+def programs_of(samples: Samples, file: SampleFile, weight: Path) -> Programs | None:
+    """What `infer` wrote: `samples` in `file`, what a program weighs in the file `weight`. None without slots."""
     if not file.settings.programs:
         return None
-    return Programs(read_weight(replace(file, path=weight)), abstentions(file, "dev"))
+    return Programs(read_weight(replace(file, path=weight)), abstentions(samples, file))
 
 
-def abstentions(file: SampleFile, split: str) -> dict[str, int]:
-    """How many programs of `split` abstained for each cause, the most frequent first.
+def abstentions(samples: Samples, file: SampleFile) -> dict[str, int]:
+    """How many programs of `samples` abstained for each cause, the most frequent first.
 
-    The file is one that `read_samples` has accepted. Raises AugenError for an abstention without cause.
+    Raises AugenError where the `file` of the samples has an abstention without cause.
     """
     counts = Counter[str]()
-    with file.path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            row = json.loads(line)
-            if row["split"] == split and row.get("mode") == "program" and row["answer"] is None:
-                if not isinstance(row.get("cause"), str):
-                    raise file.fault([f"line {number}: a program has neither answer nor cause"])
-                counts[row["cause"]] += 1
+    rows = samples.programs.rows
+    for row in records_of(rows[rows["answer"] < 0], file):
+        if not isinstance(row.get("cause"), str):
+            where = f"{row['question']}, program slot {row['slot']}, round {row['round']}"
+            raise file.fault([f"{where}: a program has neither answer nor cause"])
+        counts[row["cause"]] += 1
     return dict(sorted(counts.items(), key=lambda counted: (-counted[1], counted[0])))
 
 

@@ -61,7 +61,7 @@ def need(settings: EngineSettings) -> Need | None:
         config = load_config(settings.generator, "model.generator", revision=settings.revision)
         tensors = list(_stored(folder) if folder.is_dir() else _configured(config))
         cache = cache_bytes(config, settings.max_model_len, _cache_dtype(settings, config))
-    except (AugenError, OSError, ValueError, KeyError, AttributeError, SafetensorError):
+    except (AugenError, OSError, ValueError, KeyError, AttributeError, TypeError, ArithmeticError, SafetensorError):
         return None
     return Need(sum(_bytes(tensor, settings) for tensor in tensors), cache)
 

@@ -1,12 +1,12 @@
 """Who writes the reasonings of a stage: the generator, or paid models, as its ``backend`` in params.yaml says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from augen.core import params
 from augen.core.errors import AugenError
-from augen.entries import Entry
+from augen.entries import Entry, in_blocks
 from augen.generation.base import Sampler
 from augen.generation.open import Generator, open_sampler
 from augen.generation.planning import Plan
@@ -45,11 +45,11 @@ def open_writer(
         yield Writer(p.prompt, settings, window, author, p.seed, adapter is not None), sampler
 
 
-def missed_by_generator(stage: str, entries: Sequence[Entry], p: params.Params) -> frozenset[str]:
+def missed_by_generator(stage: str, entries: Iterable[Entry], p: params.Params) -> frozenset[str]:
     """As ``missed``, by the plain generator on its local engine, sampled for `stage` as in `baseline`."""
     b = p.baseline
     how = params.Reason(
         backend="local", models=[], attempts=b.samples, temperature=b.temperature, max_tokens=b.max_tokens
     )
     with open_writer(stage, how, p) as (writer, sampler):
-        return missed(entries, writer, sampler)
+        return frozenset().union(*(missed(block, writer, sampler) for block in in_blocks(entries)))

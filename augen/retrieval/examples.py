@@ -4,24 +4,21 @@ The store keeps which rows of the index were found for a question, so that each 
 searches are all stored does not even load the embedder.
 """
 
-import hashlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import overload
 
 import numpy as np
 
 from augen.core import params
 from augen.core.arrays import Bools, Floats, Ints
 from augen.core.errors import AugenError
-from augen.entries import Question
+from augen.entries import Entry, Question, questions
 from augen.prompts.sections import Example, query_text
-from augen.retrieval.index import Embedder, IndexRow, Vectors, read_index
+from augen.retrieval.index import Embedder, Facts, IndexRow, Kind, RowFile, Vectors, read_index, rows_of
 from augen.store.responses import Store, request_key
-
-Kind = Literal["reasoning", "program"]  # what worked examples must have
 
 ROWS, QUERIES = 16_384, 256  # compared at a time
 ROUNDING = 4e-6  # more than float32 is off, and than distances are rounded by
@@ -37,13 +34,10 @@ class Retriever:
 
     def __init__(self, rows: Sequence[IndexRow], vectors: Vectors, embedder: Embedder) -> None:
         self._rows, self._vectors, self._embedder = rows, vectors, embedder
-        self._origins: dict[str, int] = {}
-        self._having: dict[str, Bools] = {kind: np.zeros(len(rows), np.bool_) for kind in get_args(Kind)}
-        origins = np.empty(len(rows), np.int32)
-        for number, row in enumerate(rows):
-            origins[number] = self._origins.setdefault(row.origin, len(self._origins))
-            for kind, having in self._having.items():
-                having[number] = bool(getattr(row, kind))
+        facts = rows.facts if isinstance(rows, RowFile) else Facts(rows)
+        self._origins = facts.numbers
+        self._having = {kind: np.array(having, np.bool_) for kind, having in facts.having.items()}
+        origins = np.array(facts.origins, np.int32)
         self._by_origin = np.argsort(origins, kind="stable")
         self._starts = np.searchsorted(origins[self._by_origin], np.arange(len(self._origins) + 1))
 
@@ -131,6 +125,17 @@ def _distances(a: Vectors, b: Vectors) -> Floats:
     return np.round(1 - np.einsum("ij,ij->i", a, b, dtype=np.float64), DIGITS)
 
 
+def examples_among(
+    entries: Sequence[Entry], rag: params.Rag, asked: Sequence[Question], k: int, kind: Kind
+) -> list[list[Example]]:
+    """As `Retriever.examples` for the questions `asked`: from those of `entries`, which all have a `kind`."""
+    if not (asked and k):
+        return [[] for _ in asked]
+    embedder = Embedder(rag.embedder, rag.query_prompt)
+    vectors = embedder.embed([query_text(question.problem, question.item) for question in questions(entries)])
+    return Retriever(list(rows_of(entries)), vectors, embedder).examples(asked, k, kind)
+
+
 def stored_examples(
     index: Path, rag: params.Rag, questions: Sequence[Question], k: int, store: Store, kind: Kind = "reasoning"
 ) -> Sequence[Sequence[Example]]:
@@ -143,14 +148,13 @@ def stored_examples(
     if k == 0:
         return [()] * len(questions)
     rows, vectors = read_index(index)
-    digest = _digest(index, vectors)
     retriever: list[Retriever] = []
 
     def key_of(question: Question) -> str:
         return request_key(
             {
                 "kind": "examples",
-                "index": digest,
+                "index": rows.digest,
                 "embedder": rag.embedder,
                 "k": k,
                 "text": query_text(question.problem, question.item),
@@ -194,14 +198,3 @@ class FoundExamples(Sequence[Sequence[Example]]):
         if isinstance(place, slice):
             return FoundExamples(self._rows, self._numbers[place])
         return [self._rows[number].example for number in self._numbers[place]]
-
-
-def _digest(index: Path, vectors: Vectors) -> str:
-    """SHA-256 of the vectors and the rows."""
-    digest = hashlib.sha256()
-    for start in range(0, len(vectors), ROWS):
-        digest.update(vectors[start : start + ROWS].tobytes())
-    with (index / "rows.jsonl").open("rb") as rows:
-        while part := rows.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()

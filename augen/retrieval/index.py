@@ -6,6 +6,7 @@ It is two plain files, so that the same rows give the same bytes::
     models/index/rows.jsonl        N lines: the question with its problem, options, reasoning, answer and program
 """
 
+import hashlib
 import io
 import json
 import weakref
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +27,8 @@ from augen.entries import Entry, QuestionItem, questions
 from augen.prompts.sections import Example
 
 Vectors = NDArray[np.float32]
-BLOCK = 16_384  # vectors written at a time
+Kind = Literal["reasoning", "program"]  # what worked examples must have
+READ = 1 << 20  # bytes at once
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,48 @@ def rows_of(entries: Iterable[Entry]) -> Iterator[IndexRow]:
             yield IndexRow(q.origin, q.problem, item.question, item.options, item.reasoning, item.answer, item.program)
 
 
+class Facts:
+    """What a search asks about rows: of which problem each is, and which kinds of examples it can be."""
+
+    def __init__(self, rows: Iterable[IndexRow] = ()) -> None:
+        self.numbers: dict[str, int] = {}  # of the problems, by id
+        self.origins = array("i")  # the number of each row's problem
+        self.having = {kind: array("b") for kind in get_args(Kind)}
+        for row in rows:
+            self.note(row)
+
+    def note(self, row: IndexRow) -> None:
+        self.origins.append(self.numbers.setdefault(row.origin, len(self.numbers)))
+        for kind, having in self.having.items():
+            having.append(bool(getattr(row, kind)))
+
+
 class RowFile(Sequence[IndexRow]):
-    """The rows of a file, read from it again wherever they are needed."""
+    """The rows of a file: gone through once, for `facts` and `digest`, and read again wherever one is needed.
+
+    Raises AugenError for a line that is no row.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
         weakref.finalize(self, self._file.close)
         self._offsets = array("q", [0])
-        for line in self._file:
+        self.facts = Facts()
+        self.digest = ""
+
+    def go_through(self, digest: "hashlib._Hash") -> None:
+        """Read every row; `digest` takes the bytes."""
+        for number, line in enumerate(self._file, start=1):
+            digest.update(line)
             self._offsets.append(self._offsets[-1] + len(line))
+            try:
+                self.facts.note(_row(line))
+            except UnicodeDecodeError as fault:
+                raise AugenError(f"{self._file.name}: cannot be read ({fault}); run `dvc repro index`") from None
+            except (ValueError, TypeError) as fault:
+                place = f"{self._file.name}:{number}"
+                raise AugenError(f"{place}: not a row of an index ({fault}); run `dvc repro index`") from None
+        self.digest = digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -70,7 +106,11 @@ class RowFile(Sequence[IndexRow]):
         if not 0 <= place < len(self):
             raise IndexError(f"row {place} of {len(self)}")
         self._file.seek(self._offsets[place])
-        return IndexRow(**json.loads(self._file.readline().decode()))
+        return _row(self._file.readline())
+
+
+def _row(line: bytes) -> IndexRow:
+    return IndexRow(**json.loads(line.decode()))
 
 
 class Embedder:
@@ -101,13 +141,28 @@ class Embedder:
         return self.embed([f"{self._query_prompt}{text}" for text in texts])
 
 
-def write_index(folder: Path, rows: Iterable[IndexRow], vectors: Vectors) -> None:
-    """Write both files of the index; ValueError if there are not as many rows as vectors."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(vectors))
-    blocks = (vectors[start : start + BLOCK].tobytes() for start in range(0, len(vectors), BLOCK))
-    write_parts(folder / "rows.jsonl", _counted_lines(rows, len(vectors)))
-    write_parts(folder / "embeddings.npy", chain([header.getvalue()], blocks))
+def write_index(folder: Path, rows: Iterable[IndexRow], blocks: Iterable[Vectors], count: int) -> None:
+    """Write both files of the index: `count` rows, and as many vectors, which come in `blocks`.
+
+    Raises ValueError if there are more or fewer.
+    """
+    write_parts(folder / "rows.jsonl", _counted_lines(rows, count))
+    write_parts(folder / "embeddings.npy", _array_parts(blocks, count))
+
+
+def _array_parts(blocks: Iterable[Vectors], count: int) -> Iterator[bytes]:
+    """A file of one array: a header, which the first of `blocks` tells the dimensions, and the numbers."""
+    found = 0
+    for number, block in enumerate(blocks):
+        if number == 0:
+            header = io.BytesIO()
+            kind = {"descr": np.lib.format.dtype_to_descr(block.dtype), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(header, kind | {"shape": (count, block.shape[1])})
+            yield header.getvalue()
+        found += len(block)
+        yield block.tobytes()
+    if found != count:
+        raise ValueError(f"{count} rows but {found} vectors")
 
 
 def _counted_lines(rows: Iterable[IndexRow], expected: int) -> Iterator[bytes]:
@@ -119,37 +174,32 @@ def _counted_lines(rows: Iterable[IndexRow], expected: int) -> Iterator[bytes]:
         raise ValueError(f"{count} rows but {expected} vectors")
 
 
-def read_index(folder: Path) -> tuple[Sequence[IndexRow], Vectors]:
-    """Rows and vectors of an index, which stay on the disk.
+def read_index(folder: Path) -> tuple[RowFile, Vectors]:
+    """Rows and vectors of an index, which stay on the disk. The `digest` of the rows is that of both files.
 
     AugenError names the file that is missing, damaged or does not fit the other.
     """
     rows_file, vectors_file = folder / "rows.jsonl", folder / "embeddings.npy"
-    reading = rows_file
+    reading, digest = rows_file, hashlib.sha256()
     try:
         rows = RowFile(rows_file)
         reading = vectors_file
-        vectors = _mapped(vectors_file)
+        vectors = _mapped(vectors_file, digest)
     except (OSError, ValueError) as fault:
         raise AugenError(f"{reading}: cannot be read ({fault}); run `dvc repro index`") from None
-    for number in range(len(rows)):
-        try:
-            rows[number]
-        except UnicodeDecodeError as fault:
-            raise AugenError(f"{rows_file}: cannot be read ({fault}); run `dvc repro index`") from None
-        except (ValueError, TypeError) as fault:
-            place = f"{rows_file}:{number + 1}"
-            raise AugenError(f"{place}: not a row of an index ({fault}); run `dvc repro index`") from None
+    rows.go_through(digest)
     if vectors.ndim != 2 or len(vectors) != len(rows):
         raise AugenError(f"{vectors_file}: shape {vectors.shape} for {len(rows)} rows; run `dvc repro index`")
     return rows, vectors
 
 
-def _mapped(path: Path) -> Vectors:
-    """The array of a file, of which the system reads what is looked at."""
+def _mapped(path: Path, digest: "hashlib._Hash") -> Vectors:
+    """The array of a file, of which the system reads what is looked at; `digest` takes its numbers."""
     with path.open("rb") as packed:
         np.lib.format.read_magic(packed)
         shape, _, _ = np.lib.format.read_array_header_1_0(packed)
+        while part := packed.read(READ):
+            digest.update(part)
         packed.seek(0)
         if 0 in shape:  # nothing can be mapped
             return np.lib.format.read_array(packed, allow_pickle=False)

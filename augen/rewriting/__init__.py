@@ -46,6 +46,11 @@ class Tally:
             name, old, new = next(((n, a, b) for (n, a), (_, b) in pairs if a != b), ("problem", before.problem, ""))
             self.examples[cause] = {"problem": before.id, "text": name, "before": old, "after": new}
 
+    def add(self, other: "Tally") -> None:
+        """Count what `other` has counted, which came after this."""
+        self.counts += other.counts
+        self.examples = other.examples | self.examples
+
     def as_dict(self) -> dict[str, object]:
         """For a JSON file, causes in alphabetical order."""
         return {"counts": dict(sorted(self.counts.items())), "examples": dict(sorted(self.examples.items()))}

@@ -79,8 +79,10 @@ def unsound(connection: sqlite3.Connection) -> list[str]:
 
 def sound(row: list[bytes | int | float | None]) -> tuple[Heading, Amounts] | None:
     """The heading and the amounts of a row, with texts as bytes; None if it is damaged, or of another table."""
+    if len(row) != COLUMNS:
+        return None
     *texts, amounts, checksum = row
-    if len(row) != COLUMNS or not all(isinstance(text, bytes) for text in (*texts, amounts)):
+    if not all(isinstance(text, bytes) for text in (*texts, amounts)):
         return None
     try:
         heading = Heading(*(bytes(text).decode() for text in texts if isinstance(text, bytes)))

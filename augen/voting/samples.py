@@ -48,6 +48,7 @@ ROW = np.dtype(
         ("program", np.bool_),  # the mode
     ]
 )
+READ_ROW = np.dtype([*ROW.descr, ("at", np.int64)])  # of a file: the byte at which the line begins
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
     """
     ids: dict[str, dict[str, int]] = {split: {} for split in splits}
     drawn = array("b")  # the place of each row's split among `splits`
-    rows = np.fromiter(_rows(file, ids, drawn), ROW)
+    rows = np.fromiter(_rows(file, ids, drawn), READ_ROW)
     if empty := [split for split in splits if not ids[split]]:
         raise file.fault([f"no samples of split {split}" for split in empty])
     of_split = np.array(drawn, np.int8)
@@ -223,24 +224,24 @@ def read_samples(file: SampleFile, splits: Sequence[str]) -> dict[str, Samples]:
 
 
 def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: "array[int]") -> Iterator[tuple[Any, ...]]:
-    """Every line as a `ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
+    """Every line as a `READ_ROW`, one at a time: a file has a great many; `ids` and `drawn` grow with them."""
     splits = {split: place for place, split in enumerate(ids)}
     others = {VOTES} - set(ids)
+    end = 0
     try:
-        with file.path.open(encoding="utf-8") as lines:
+        with file.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
+                at, end = end, end + len(line)
                 try:
-                    row = json.loads(line)
+                    row = json.loads(line.decode())
                     if row["split"] in others:
                         continue
                     drawn.append(splits[row["split"]])
-                    yield _row(row, ids[row["split"]])
+                    yield (*_row(row, ids[row["split"]]), at)
                 except (ValueError, KeyError, TypeError) as fault:
                     raise file.fault([f"line {number}: {_cause(fault)}"]) from None
     except FileNotFoundError:
         raise file.fault(["not found"]) from None
-    except UnicodeDecodeError as error:
-        raise file.fault([f"not UTF-8: {error}"]) from None
 
 
 def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
@@ -265,6 +266,8 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
 
 def _cause(fault: Exception) -> str:
     match fault:
+        case UnicodeDecodeError():
+            return f"not UTF-8: {fault}"
         case json.JSONDecodeError():
             return f"no JSON: {fault.msg} (character {fault.pos + 1})"
         case KeyError():
@@ -311,6 +314,14 @@ def _repeated(*places: Ints) -> Bools:
     repeated = np.zeros(len(order), np.bool_)
     repeated[order[:-1][as_before[1:] & ~as_before[:-1]]] = True
     return repeated
+
+
+def records_of(rows: Ints, file: SampleFile) -> Iterator[dict[str, Any]]:
+    """The lines of `rows`, which `read_samples` has read from `file`, with all that they hold."""
+    with file.path.open("rb") as lines:
+        for at in rows["at"].tolist():
+            lines.seek(at)
+            yield json.loads(lines.readline().decode())
 
 
 def reasonings(drawn: Mapping[str, Samples], file: SampleFile) -> dict[str, Samples]:

@@ -78,7 +78,7 @@ PICKLES = [
 
 def indexed(folder: Path, dimensions: int = 128) -> None:
     rows = list(rows_of([problem(i) for i in range(3)]))
-    write_index(folder / "models/index", rows, np.eye(3, dimensions, dtype=np.float32))
+    write_index(folder / "models/index", rows, [np.eye(3, dimensions, dtype=np.float32)], 3)
 
 
 def vectors(value: Any) -> Any:
@@ -277,7 +277,7 @@ FOLDERS = [
         "a file instead of data/filtered/",
         "filter",
         in_the_way("data/filtered"),
-        "filter: data/filtered/.partial: Not a directory; make it writable, or move away what is in its place…",
+        "filter: data/filtered: File exists; make it writable, or move away what is in its place…",
     ),
     Fault("not in the repository", "prepare", remove("params.yaml"), "prepare: params.yaml: not found; run from the …"),
     Fault(

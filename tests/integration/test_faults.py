@@ -243,7 +243,9 @@ def test_a_reply_that_does_not_end_fails_at_its_deadline(folder: Path, in_header
     assert "timeout: no whole reply in 1 s" in message and "Traceback" not in message
 
 
-@pytest.mark.parametrize(("stage", "out"), [("prepare", "data/entries_raw.pkl"), ("filter", "data/filtered")])
+@pytest.mark.parametrize(
+    ("stage", "out"), [("prepare", "data/entries_raw.pkl"), ("filter", "data/.filter.partial/entries.pkl")]
+)
 def test_a_full_disk(stage: str, out: str, folder: Path) -> None:
     """No file may be larger than 64 bytes: what the operating system does then is what it does on a full disk."""
     before = snapshot(folder)
@@ -272,7 +274,7 @@ def test_a_yes_on_the_terminal_runs_no_code_of_a_model(folder: Path) -> None:
 
 
 def test_ctrl_c_leaves_no_out(folder: Path) -> None:
-    """The input is a pipe, so that the test knows when the stage has read it and begins its work of minutes."""
+    """The input is a pipe, so that the test knows when the stage has counted and then read it, and begins to work."""
     param({"translate.copies": 20_000})(folder)
     (folder / "data/entries_aug.pkl").unlink()
     data = (folder / "data/entries_raw.pkl").read_bytes()
@@ -282,6 +284,8 @@ def test_ctrl_c_leaves_no_out(folder: Path) -> None:
     # Where the tests run in the background, children would be born deaf to Ctrl-C.
     started = process(folder, "stages.translate", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
+        (folder / "data/entries_raw.pkl").write_bytes(data)
+        assert started.stdout and "8 problems to rewrite" in started.stdout.readline()
         (folder / "data/entries_raw.pkl").write_bytes(data)
         time.sleep(1)
         started.send_signal(signal.SIGINT)

@@ -60,7 +60,7 @@ class Project(Repository):
             item.reasoning = f"想。\n答案是：{item.answer}"
         rows = list(rows_of(solved))
         texts = [query_text(entry.problem, item) for entry in solved for item in entry.questions]
-        write_index(path / "models/index", rows, Embedder(str(TINY / "embedder")).embed(texts))
+        write_index(path / "models/index", rows, [Embedder(str(TINY / "embedder")).embed(texts)], len(texts))
         scorer = path / "models/scorer"
         scorer.mkdir(parents=True)
         for file in (TINY / "checker").iterdir():

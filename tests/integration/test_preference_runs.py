@@ -94,7 +94,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = {"model.generator": str(generator), "rag.k": 0, "rag.embedder": str(ROOT / "models/tiny/embedder")}
     write_params(folder / "params.yaml", models | {f"prefer.{key}": value for key, value in GRPO.items()})
     dump_pickle(folder / "data/filtered/entries.pkl", puzzle_entries(8, "runs", "train", ("roads", "dial")))
-    write_index(folder / "models/index", [], np.zeros((0, 128), np.float32))
+    write_index(folder / "models/index", [], [np.zeros((0, 128), np.float32)], 0)
     return folder
 
 

@@ -218,7 +218,7 @@ def test_infer_runs_programs_of_every_quality_beside_reasonings(
         )
     rows = list(rows_of(library))
     texts = [query_text(row.problem, QuestionItem(row.question, row.options)) for row in rows]
-    write_index(project.path / "models/index", rows, Embedder(str(TINY / "embedder")).embed(texts))
+    write_index(project.path / "models/index", rows, [Embedder(str(TINY / "embedder")).embed(texts)], len(texts))
     done = project.infer()
 
     samples = list(map(json.loads, project.samples))

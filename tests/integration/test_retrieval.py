@@ -187,7 +187,7 @@ def test_vectors_have_length_one(embedder: Embedder) -> None:
 def test_two_builds_write_the_same_bytes(embedder: Embedder, tmp_path: Path) -> None:
     for name in ("one", "two"):
         rows = list(rows_of(puzzle_entries(9, "index", "p")))
-        write_index(tmp_path / name, rows, embedded(rows, embedder))
+        write_index(tmp_path / name, rows, [embedded(rows, embedder)], len(rows))
     for file in ("embeddings.npy", "rows.jsonl"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -195,7 +195,7 @@ def test_two_builds_write_the_same_bytes(embedder: Embedder, tmp_path: Path) -> 
 def test_an_index_read_back_finds_the_same(embedder: Embedder, tmp_path: Path) -> None:
     entries: list[Entry] = puzzle_entries(18, "index", "p")
     rows = list(rows_of(entries))
-    write_index(tmp_path, rows, embedded(rows, embedder))
+    write_index(tmp_path, rows, [embedded(rows, embedder)], len(rows))
     queries = questions(entries)
     fresh = Retriever(rows, embedded(rows, embedder), embedder).examples(queries, 2)
     assert Retriever(*read_index(tmp_path), embedder).examples(queries, 2) == fresh

@@ -139,7 +139,7 @@ def with_programs(folder: Path, rows: list[Row], settings: VotingSettings = WITH
     baseline = baseline_source(write(folder / "baseline.jsonl", list(rows_of("dev", PLAIN))))
     drawn = read_samples(infer, ("dev", "test"))
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    found = Programs(WEIGHT, abstentions(infer, "dev"))
+    found = Programs(WEIGHT, abstentions(drawn["dev"], infer))
     recorded = Recorded(matched(drawn["dev"], questions, infer), plain, drawn["test"], found)
     return evaluate(questions, recorded, settings, "adapter")
 
@@ -367,9 +367,12 @@ class TestPrograms:
         assert set(MEANINGS) == {*CAUSES, "refused"}
 
     def test_an_abstention_without_cause(self, tmp_path: Path) -> None:
-        [row] = program_rows("dev", {"dev_0000_roads#1": [(1, 0, None, None)]})
-        with pytest.raises(AugenError, match=r"line 1: a program has neither answer nor cause\nrebuild it: dvc repro"):
-            abstentions(infer_source(write(tmp_path / "samples.jsonl", [row])), "dev")
+        file = infer_source(write(tmp_path / "samples.jsonl", program_rows("dev", {"甲#1": [(1, 0, None, None)]})))
+        file = replace(file, settings=replace(WITH_PROGRAMS, adaptive=True))
+        with pytest.raises(
+            AugenError, match=r"甲#1, program slot 1, round 0: a program has neither answer nor cause\n"
+        ):
+            abstentions(read_samples(file, ("dev",))["dev"], file)
 
     @pytest.mark.parametrize(
         ("text", "message"),

@@ -43,7 +43,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[list[Question]]:
 
 
 def index(folder: Path, turn: float = 0.0) -> Path:
-    write_index(folder, [row(0), row(1), row(2)], np.eye(3, 4, dtype=np.float32) + np.float32(turn))
+    write_index(folder, [row(0), row(1), row(2)], [np.eye(3, 4, dtype=np.float32) + np.float32(turn)], 3)
     return folder
 
 

@@ -48,6 +48,14 @@ def test_weights_are_those_that_are_loaded(dtype: str) -> None:
     assert needed and needed.weights == bytes_of(model)
 
 
+@pytest.mark.parametrize("heads", [0, None, "6"])
+def test_a_configuration_that_cannot_be_reckoned_with_is_left_to_the_loader(tmp_path: Path, heads: object) -> None:
+    config = json.loads(Path(TINY.generator, "config.json").read_text(encoding="utf-8"))
+    changed = config | {"num_attention_heads": heads, "num_key_value_heads": None, "head_dim": None}
+    (tmp_path / "config.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert need(EngineSettings(str(tmp_path))) is None
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_without_files_the_configuration_says_the_same(tmp_path: Path, tied: bool) -> None:
     """As for a model of the hub that is not here yet."""

@@ -169,6 +169,11 @@ def test_a_failure_without_words_has_a_cause_all_the_same(body: Any) -> None:
     assert "HTTP 418" in str(error_of(418, body))
 
 
+@pytest.mark.parametrize("status", [100, 204, 299, 305, 418, 499, 599, 600, 999])
+def test_every_status_is_some_error(status: int) -> None:
+    assert f"HTTP {status}" in str(error_of(status, {"detail": "gone fishing"}))
+
+
 # --- answers
 
 

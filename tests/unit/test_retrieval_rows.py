@@ -28,7 +28,7 @@ VECTORS = np.eye(3, 4, dtype=np.float32)
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    write_index(tmp_path / "index", [row(0), row(1), row(2)], VECTORS)
+    write_index(tmp_path / "index", [row(0), row(1), row(2)], [VECTORS[:2], VECTORS[2:]], 3)
     return tmp_path / "index"
 
 
@@ -77,20 +77,23 @@ texts = st.text(st.characters(codec="utf-8") | st.sampled_from("\n\r\x0b\x0c\x1c
 def test_any_text_comes_back_as_written(tmp_path_factory: pytest.TempPathFactory, problems: list[str]) -> None:
     folder = tmp_path_factory.mktemp("index")
     rows = [row(i, problem) for i, problem in enumerate(problems)]
-    write_index(folder, rows, np.zeros((len(rows), 2), dtype=np.float32))
+    write_index(folder, rows, [np.zeros((len(rows), 2), dtype=np.float32)], len(rows))
     assert list(read_index(folder)[0]) == rows
 
 
 def test_an_empty_index(tmp_path: Path) -> None:
-    write_index(tmp_path, [], np.empty((0, 0), dtype=np.float32))
+    write_index(tmp_path, [], [np.empty((0, 0), dtype=np.float32)], 0)
     rows, vectors = read_index(tmp_path)
     assert list(rows) == [] and len(vectors) == 0
 
 
 def test_rows_and_vectors_must_be_as_many(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 rows but 3 vectors"):
-        write_index(tmp_path, [row(0), row(1)], VECTORS)
+        write_index(tmp_path, [row(0), row(1)], [VECTORS], 3)
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="2 rows but 3 vectors"):
+        write_index(tmp_path, [row(0), row(1)], [VECTORS[:1], VECTORS[1:]], 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
 # --- damaged files

@@ -254,6 +254,20 @@ def test_a_store_in_use_is_not_repaired(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("columns", [0, 1, 2, 3])
+def test_a_row_that_claims_fewer_columns(path: Path, columns: int) -> None:
+    """A record begins with the length of its header: that number, then the type of each column (2, 2 and 1 bytes)."""
+    kept = filled(path)
+    data, key = bytearray(path.read_bytes()), next(iter(kept))
+    of_a_key = b"\x81\x0d"  # the type of a text of 64 characters
+    place = data.rindex(of_a_key, 0, data.index(key.encode() + b'{"text"')) - 1
+    assert data[place] == 1 + 2 + 2 + 1
+    data[place] = 1 + [0, 2, 4, 5][columns]
+    path.write_bytes(data)
+    assert key in repair(path).lost or columns == 3
+    assert_saved(path, kept, at_least=0.99)
+
+
 def test_each_repair_keeps_its_old_file(path: Path) -> None:
     filled(path)
     assert repair(path).kept_as.name == "responses.damaged-1.sqlite"

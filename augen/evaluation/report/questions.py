@@ -26,7 +26,7 @@ from augen.answers import answer_place
 from augen.core.arrays import Ints
 from augen.entries import Entry, family_of, letter_of, questions
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import DevQuestions, Sample, SampleFile, sample_of
+from augen.voting.samples import DevQuestions, Sample, SampleFile, Samples, records_of, sample_of
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import SCORE_UNITS, handed_in
 
@@ -83,12 +83,12 @@ def _by_letter(answers: Ints) -> dict[str, int]:
     return {letter_of(code): counts[code] for code in sorted(counts)}
 
 
-def samples_of(file: SampleFile, split: str, shown: Collection[str]) -> dict[str, list[Sample]]:
-    """The samples of `split` for the questions in `shown`, from a file that `read_samples` has accepted."""
+def samples_of(samples: Samples, file: SampleFile, shown: Collection[str]) -> dict[str, list[Sample]]:
+    """Of `samples` those for the questions in `shown`, with their texts, from their `file`."""
     found: dict[str, list[Sample]] = {}
-    for record in _lines(file.path):
-        if record["split"] == split and record["question"] in shown:
-            found.setdefault(record["question"], []).append(sample_of(record))
+    numbers = [number for number, name in enumerate(samples.ids) if name in shown]
+    for record in records_of(samples.rows[np.isin(samples.rows["question"], numbers)], file):
+        found.setdefault(record["question"], []).append(sample_of(record))
     return found
 
 

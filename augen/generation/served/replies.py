@@ -175,8 +175,8 @@ BROKEN_OFF = {"error", "network_error", "insufficient_system_resource", "abort"}
 
 
 def classified(endpoint: Endpoint, reply: ErrorReply) -> CallError | Misconfigured:
-    """The error for `reply`, by the first row that matches."""
-    row = next(row for row in ROWS if row.matches(reply))
+    """The error for `reply`, by the first row that matches; of a status that nobody defined the last."""
+    row = next((row for row in ROWS if row.matches(reply)), ROWS[-1])
     cause = f"HTTP {reply.status}" if reply.status else "error"
     cause = " ".join([cause, *(scrubbed(code)[:MOST_NAME] for code in reply.codes[:1])])
     message = scrubbed(reply.message)[:MOST_WORDS]
