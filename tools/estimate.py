@@ -20,14 +20,13 @@ from pathlib import Path
 from tabulate import tabulate
 
 from augen.answering.answer import answer
-from augen.answering.questions import Prompting
 from augen.answering.rounds import ScoreMany, unscored
 from augen.core import params
 from augen.core.errors import AugenError
 from augen.core.run import QUIET, SPEEDS, TIMES
 from augen.entries import Entry
 from augen.entries.pickles import load_pickle
-from augen.generation.open import SERVED, open_sampler
+from augen.generation.open import SERVED, open_sources, sources_of
 from augen.generation.planning import Plan
 from augen.generation.served.prices import by_characters, by_tokens
 from augen.reasoning.write import draws_all, explain_wrong
@@ -120,11 +119,10 @@ def _infer(p: params.Params, plan: Plan, store: Store) -> Planned:
     elif p.max_resample:
         notes.append("no scorer is trained yet, so how many samples it will have drawn again is a guess")
     problems = infer.read_problems(p)
-    generator = infer.generator_of(p)
-    with open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models, plan) as sampler:
+    sources = sources_of(p, Path("models/adapter"))
+    with open_sources("infer", sources, p.providers, plan=plan) as sampler:
         shown = infer.examples_of(problems, p, store)
-        prompting = Prompting.of(p, generator.window(p.infer.engine), len(generator.adapters))
-        answer(p, shown, prompting, sampler, score, store)
+        answer(p, shown, infer.prompting_of(p, sources), sampler, score, store)
     return {}, notes
 
 
