@@ -13,7 +13,7 @@ from augen.core.files import read_json, write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
 from augen.entries.ondisk import EntryFile
-from augen.evaluation.programs import programs_of, weighed
+from augen.evaluation.programs import programs_of
 from augen.evaluation.replay import curves, savings, second_vote
 from augen.evaluation.report.flags import chosen, flags_of
 from augen.evaluation.report.page import Content, page
@@ -21,6 +21,7 @@ from augen.evaluation.report.questions import Drawn, decisions, question_records
 from augen.evaluation.report.tables import filter_rows, side_by_side
 from augen.evaluation.sharing import sharers_of
 from augen.evaluation.steps import COLUMNS, TRANSDUCTIVE, Recorded, csv_text, evaluate, gains_page, gains_table, rounded
+from augen.voting.generators import weighed
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
@@ -40,7 +41,7 @@ def main() -> None:
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
     programs = programs_of(infer, weights := Path("data/vote_weights.json"))
-    settings = weighed(infer, weights, programs)
+    settings = weighed(infer, weights)
     recorded = Recorded(samples, plain, drawn["test"], programs, sharers_of(p))
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
     report.plots["filter"] = filter_rows(filtered := read_json("reports/filter.json"))

@@ -26,6 +26,7 @@ from augen.core.errors import AugenError
 from augen.core.run import QUIET, SPEEDS, TIMES
 from augen.entries import Entry
 from augen.entries.pickles import load_pickle
+from augen.generation.engines import NAMES
 from augen.generation.open import SERVED, open_sources, sources_of
 from augen.generation.planning import Plan
 from augen.generation.served.prices import by_characters, by_tokens
@@ -184,6 +185,9 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
     cost = by_characters(settings.price) if found.source == "tencent" else by_tokens(settings.prices)
     found.currency = settings.currency
     found.lines = forecasts(plan, stage, least, cost, store.spending(found.source))
+    if local := [line.requests for line in found.lines if line.model in NAMES]:
+        found.lines = [line for line in found.lines if line.model not in NAMES]
+        found.notes.append(f"{_spread(total(local))} further samples are to be drawn on this machine")
     return found
 
 
@@ -192,7 +196,7 @@ def _source(stage: str, p: params.Params) -> str:
         "translate": p.translate.llm.provider if p.translate.backend == "llm" else p.translate.backend,
         "reason_true": p.reason_true.backend,
         "reason_false": p.reason_false.backend,
-        "infer": p.infer.engine,
+        "infer": next((e for e in (p.infer.engine, *(o.engine for o in p.infer.others)) if e in SERVED), HERE),
     }[stage]
     return named if named in (*SERVED, "tencent") else HERE
 

@@ -15,7 +15,6 @@ import numpy as np
 from augen.core.arrays import Bools, Floats, Ints
 from augen.metrics.stats import cluster_mean, numbered
 from augen.programs.language import CAUSES
-from augen.voting.generators import read_generator_weights
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, Samples
 from augen.voting.settings import VotingSettings
@@ -56,14 +55,6 @@ def programs_of(file: SampleFile, weight: Path) -> Programs | None:
     if not file.settings.programs:
         return None
     return Programs(read_weight(replace(file, path=weight)), abstentions(file, "dev"))
-
-
-def weighed(file: SampleFile, weights: Path, programs: Programs | None) -> VotingSettings:
-    """The settings of `file` with what votes are worth: of `programs`, and of generators by the file `weights`."""
-    settings = programs.weight.applied(file.settings) if programs else file.settings
-    if settings.generators > 1:
-        settings = read_generator_weights(replace(file, path=weights)).applied(settings)
-    return settings
 
 
 def abstentions(file: SampleFile, split: str) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 Which generator draws a slot depends on its number alone (`VotingSettings.generator`), so a redraw is by the same one,
 and every sample is stored under its generator's own identity: the first generator's are those that it draws when alone.
-A round's requests go to one generator after the other, so where engines take turns on a device, each is opened at most
-once for them, and only if samples of it are missing.
+What is asked together (a round) goes to one generator after the other, so where engines take turns on a device, each
+is opened at most once for it, and only if samples of it are missing.
 """
 
 from collections.abc import Sequence

@@ -15,6 +15,7 @@ Shapes: G generators, Q questions, L letters.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ from augen.core.files import read_json
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile
 from augen.voting.settings import VotingSettings
-from augen.voting.weights import GENERATORS, HIGHEST, PRIOR, Votes, reasoned
+from augen.voting.weights import GENERATORS, HIGHEST, PRIOR, Votes, read_weight, reasoned
 
 LEAST = 0.1  # of the mean
 # Of log w_g. With 0.5, weights learned from 56 problems at a time gained 0.020 where one generator was 12 points
@@ -70,6 +71,16 @@ def read_generator_weights(file: SampleFile) -> GeneratorWeights:
     if not usable:
         raise file.fault([f"no weights for the {file.settings.generators} generators of params.yaml: {weights.votes}"])
     return weights
+
+
+def weighed(file: SampleFile, weights: Path) -> VotingSettings:
+    """The settings of `file` with what votes are worth: by `weights`, which `infer` wrote beside it."""
+    settings, told = file.settings, replace(file, path=weights)
+    if settings.programs:
+        settings = read_weight(told).applied(settings)
+    if settings.generators > 1:
+        settings = read_generator_weights(told).applied(settings)
+    return settings
 
 
 def scaled(weights: Sequence[float] | Floats) -> list[float]:
