@@ -84,15 +84,13 @@ def weighed(file: SampleFile, weights: Path) -> VotingSettings:
 
 
 def scaled(weights: Sequence[float] | Floats) -> list[float]:
-    """`weights` with a mean of 1, none below `LEAST`; equal where all are 0.
+    """`weights`, which are above 0, with a mean of 1, none below `LEAST` before that.
 
-    >>> scaled([3.0, 1.0]), scaled([2.0, 0.0]), scaled([0.0, 0.0])
-    ([1.5, 0.5], [1.82, 0.18], [1.0, 1.0])
+    >>> scaled([3.0, 1.0]), scaled([2.0, 0.002])
+    ([1.5, 0.5], [1.9, 0.1])
     """
     found = np.asarray(weights, dtype=np.float64)
-    if not found.any():
-        return [1.0] * len(found)
-    found = np.maximum(found / found.mean(), LEAST * len(found))
+    found = np.maximum(found / found.mean(), LEAST)
     return [round(float(each), 2) for each in found / found.mean()]
 
 
