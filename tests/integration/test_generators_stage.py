@@ -73,7 +73,7 @@ def test_local_and_served_generators_share_the_votes(adapter: Path, tmp_path: Pa
     alone = list(map(json.loads, project.samples))
     assert "generators" not in json.loads(weights.read_text()) and "generator" not in alone[0]
 
-    local = {"generator": str(TINY / "generator"), "adapter": str(adapter)}
+    local = {"generator": str(TINY / "generator"), "engine": "transformers", "adapter": str(adapter)}
     project.set(**{"infer.others": [local], "infer.share_device": False})
     done = project.infer(sys.executable, "-c", TOLD)
     turns = [line for line in done.stdout.splitlines() if line.startswith(("opened", "closed"))]
