@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from augen.entries.jsonl import read_jsonl, write_jsonl
-from augen.generation.engines import transformers as engine
 from demo.chat import MODELS, OpenAIServer
 from tests.integration.test_infer_stage import NO_MODELS, ROOT, STORED, TINY, Project
 
 # Says when an engine is opened and closed.
 TOLD = (
     "import runpy\n"
-    f"from {engine.__name__} import TransformersEngine as Engine\n"
+    "from augen.generation.engines.transformers import TransformersEngine as Engine\n"
     "opened, closed = Engine.__init__, Engine.close\n"
     "def init(self, settings):\n"
     "    opened(self, settings)\n"
