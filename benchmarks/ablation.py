@@ -4,7 +4,8 @@ Every experiment is a real ``dvc exp run --temp -S …``, which leaves the worki
 does not affect come from DVC's run cache, and samples that were already drawn come from the response store. An
 interrupted run continues where it stopped.
 
-PART=inference    adapter, votes, temperature, redraws, scorer, shuffling, adaptive stopping
+PART=inference    adapter, votes, temperature, redraws, scorer, a second generator (without adapter), shuffling,
+                  adaptive stopping
 PART=data         new puzzles, their programs' rules, rewriting, which right reasonings are lessons and how much of
                   them, pseudo-labels, preference training, several adapters, kind of wrong reasonings, input of the
                   scorer, retrieval (trains again, minutes each)
@@ -40,11 +41,11 @@ from augen.entries import letter_of
 from augen.entries.jsonl import read_jsonl
 from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import cluster_mean, paired_difference, with_error
+from augen.voting.generators import weighed
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, Samples, dev_questions, matched, read_samples, reasonings
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import handed_in
-from augen.voting.weights import read_weight
 from tools import pseudo_labels
 
 Change = Mapping[str, Any]  # params by dotted key
@@ -70,6 +71,7 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
             {"scorer.objective": "pairwise", "infer.vote": "weighted"},
             {"scorer.objective": "pairwise", "infer.vote": "best"},
         ],
+        "generators": [{"infer.others": [{"generator": "models/tiny/generator"}], "voters": 6}, {"voters": 6}],
         "shuffling": [{"infer.shuffle_options": on} for on in (False, True)],
         "adaptive stopping": [
             {"infer.adaptive": False},
@@ -184,6 +186,14 @@ def shown(change: Change) -> str:
 
 
 def _text(value: Any) -> str:
+    """
+    >>> _text([{"generator": "models/tiny/generator"}]), _text(False)
+    ('[{generator:models/tiny/generator}]', 'false')
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_text(own)}' for key, own in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -231,9 +241,7 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
     questions = dev_questions(read_jsonl(dev, answers="required"))
     source = SampleFile(samples, "infer", VotingSettings.of(p))
     found = read_samples(source, ("dev", "test"))
-    whole = source.settings
-    if p.infer.programs:
-        whole = read_weight(replace(source, path=samples.with_name(WEIGHT.name))).applied(whole)
+    whole = weighed(source, samples.with_name(WEIGHT.name))
 
     def answers_of(samples: Samples, settings: VotingSettings) -> list[str]:
         voted = SampleGrid.of(matched(samples, questions, source), settings).voted(settings)
@@ -243,7 +251,7 @@ def result_of(raw: Mapping[str, Any], factor: str, change: Change, dev: Path, sa
     answers = quality = within = None
     if not (p.infer.programs and p.infer.adaptive):
         steps = matched(reasonings(found, source)["dev"], questions, source)
-        answers = answers_of(steps, replace(source.settings, programs=0))
+        answers = answers_of(steps, replace(whole, programs=0))
         scores, right = steps.judged.rows["score"], steps.judged.right(questions.truth)
         quality = scorer_quality(scores, right)
         within = auc_within(scores, right, steps.judged.rows["question"].tolist())
@@ -320,7 +328,7 @@ def main(parts: Sequence[str]) -> None:
             for value in change.values():
                 make_from_own_run(value)
             name = run(change)
-            files = ["data/dev.jsonl", "data/samples.jsonl", *([str(WEIGHT)] if raw["infer"]["programs"] else [])]
+            files = ["data/dev.jsonl", "data/samples.jsonl", str(WEIGHT)]
             dev, samples, *_ = (fetch(name, path, Path(folder)) for path in files)
             results.append(result_of(raw, factor, change, dev, samples))
     REPORT.parent.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from augen.core.run import no_arguments
 from augen.store import database, responses
 from augen.store.responses import Store, request_key
 
@@ -52,4 +53,5 @@ def spent(step: Callable[[dict[str, dict[str, object]]], object], parts: list[di
 
 
 if __name__ == "__main__":
+    no_arguments(main)
     main()

@@ -1,7 +1,7 @@
 """Measure what each step of the pipeline gained on the dev questions, and show it; needs no model and no GPU.
 
 in:  data/dev.jsonl (with answers), data/samples.jsonl and data/examples.jsonl (from infer), data/baseline.jsonl
-     (from baseline), reports/filter.json, reports/scorer.json; with slots of programs also data/vote_weights.json
+     (from baseline), reports/filter.json, reports/scorer.json; data/vote_weights.json, where votes have weights
 out: reports/metrics.json, reports/gains.md, reports/report.html,
      reports/plots/{accuracy_over_k,accuracy_over_samples,roc,calibration,filter}.csv
 """
@@ -19,7 +19,9 @@ from augen.evaluation.report.flags import chosen, flags_of
 from augen.evaluation.report.page import Content, page
 from augen.evaluation.report.questions import Drawn, decisions, question_records, read_examples, samples_of
 from augen.evaluation.report.tables import filter_rows, side_by_side
+from augen.evaluation.sharing import sharers_of
 from augen.evaluation.steps import COLUMNS, TRANSDUCTIVE, Recorded, csv_text, evaluate, gains_page, gains_table, rounded
+from augen.voting.generators import weighed
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import SampleFile, dev_questions, matched, read_samples
 from augen.voting.settings import VotingSettings
@@ -38,12 +40,11 @@ def main() -> None:
     drawn = read_samples(infer, ("dev", "test"))
     samples = matched(drawn["dev"], questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
-    programs = programs_of(samples, infer, Path("data/vote_weights.json"))
-    settings = programs.weight.applied(infer.settings) if programs else infer.settings
-    recorded = Recorded(samples, plain, drawn["test"], programs, p.finetune.adapters if p.infer.adapter else 1)
+    programs = programs_of(samples, infer, weights := Path("data/vote_weights.json"))
+    settings = weighed(infer, weights)
+    recorded = Recorded(samples, plain, drawn["test"], programs, sharers_of(p))
     report = evaluate(questions, recorded, settings, " & ".join(given) or "no adapter, no examples")
-    filtered = read_json("reports/filter.json")
-    report.plots["filter"] = filter_rows(filtered)
+    report.plots["filter"] = filter_rows(filtered := read_json("reports/filter.json"))
     report.plots["accuracy_over_samples"] = side_by_side(curves(samples, questions, settings))
     if saved := savings(samples, questions, settings):
         report.metrics["adaptive"] = saved

@@ -22,7 +22,6 @@ from shutil import get_terminal_size
 from tabulate import tabulate
 
 from augen.answering.answer import answer
-from augen.answering.questions import Prompting
 from augen.answering.rounds import ScoreMany, unscored
 from augen.core import params
 from augen.core.errors import AugenError
@@ -30,7 +29,8 @@ from augen.core.run import QUIET, SPEEDS, TIMES
 from augen.core.terminal import writable
 from augen.entries import Entry
 from augen.entries.pickles import load_pickle
-from augen.generation.open import SERVED, open_sampler
+from augen.generation.engines import NAMES
+from augen.generation.open import SERVED, open_sources, sources_of
 from augen.generation.planning import Plan
 from augen.generation.served.account import Cost
 from augen.generation.served.prices import by_characters, by_tokens
@@ -126,11 +126,10 @@ def _infer(p: params.Params, plan: Plan, store: Store) -> Planned:
     elif p.max_resample:
         notes.append("no scorer is trained yet, so how many samples it will have drawn again is a guess")
     problems = infer.read_problems(p)
-    generator = infer.generator_of(p)
-    with open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models, plan) as sampler:
+    sources = sources_of(p, Path("models/adapter"), Path("models/preferred"))
+    with open_sources("infer", sources, p.providers, plan=plan) as sampler:
         shown = infer.examples_of(problems, p, store)
-        prompting = Prompting.of(p, generator.window(p.infer.engine), len(generator.adapters))
-        answer(p, shown, prompting, sampler, score, store)
+        answer(p, shown, infer.prompting_of(p, sources), sampler, score, store)
     return {}, notes
 
 
@@ -191,6 +190,9 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
     settings = getattr(p.providers, found.source)
     found.currency, found.rounds = settings.currency, plan.rounds
     found.lines = forecasts(plan, stage, least, prices_of(settings), store.spending(found.source))
+    if local := [line.requests for line in found.lines if line.model in NAMES]:
+        found.lines = [line for line in found.lines if line.model not in NAMES]
+        found.notes.append(f"{_spread(total(local))} further samples are to be drawn on this machine")
     return found
 
 
@@ -212,7 +214,7 @@ def _source(stage: str, p: params.Params) -> str:
         "translate": p.translate.llm.provider if p.translate.backend == "llm" else p.translate.backend,
         "reason_true": p.reason_true.backend,
         "reason_false": p.reason_false.backend,
-        "infer": p.infer.engine,
+        "infer": next((e for e in (p.infer.engine, *(o.engine for o in p.infer.others)) if e in SERVED), HERE),
     }[stage]
     return named if named in (*SERVED, "tencent") else HERE
 

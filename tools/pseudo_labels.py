@@ -15,7 +15,6 @@ questions that it never saw.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from augen.core.errors import AugenError
@@ -25,10 +24,10 @@ from augen.entries.pickles import dump_pickle
 from augen.filtering.causes import question_text
 from augen.filtering.files import HeldOut
 from augen.filtering.near_duplicates import NearDuplicates
+from augen.voting.generators import weighed
 from augen.voting.pseudo_labels import pseudo_labelled, sure_answers, surest_texts
 from augen.voting.samples import SampleFile, read_samples
 from augen.voting.settings import VotingSettings
-from augen.voting.weights import read_weight
 
 SAMPLES, WEIGHT = Path("data/samples.jsonl"), Path("data/vote_weights.json")
 
@@ -46,10 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     drawn = read_samples(file, ("dev", "test"))["test"]
     if strangers := set(drawn.ids) ^ {question.id for question in Questions(test=test)}:
         raise file.fault([f"other questions than {p.prepare.test} has, the first is {min(strangers)}"])
-    settings = file.settings
-    if p.infer.programs:
-        settings = read_weight(replace(file, path=WEIGHT)).applied(settings)
-    answers = sure_answers(drawn, settings, certainty)
+    answers = sure_answers(drawn, weighed(file, WEIGHT), certainty)
     sure, measured = len(answers), _measured(test, p)
     answers = {question: answer for question, answer in answers.items() if question not in measured}
     entries = list(pseudo_labelled(test, surest_texts(SAMPLES, "test", answers)))

@@ -1,27 +1,33 @@
-"""What `infer` does between its examples and its files: the held-out questions first, then all others."""
+"""What `infer` does between its examples and its files: the held-out questions first, then all others.
+
+Where several generators share the slots, the held-out questions tell what each is worth, then what a program is.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 from augen.answering.questions import Examples, Prompting
 from augen.answering.rounds import Answering, Programs, Rounds, ScoreMany
-from augen.answering.weighing import weight_of
+from augen.answering.weighing import generator_weights_of, weight_of
 from augen.core import params
 from augen.entries.ondisk import EntryFile, Questions
 from augen.generation.base import Sampler
 from augen.generation.served.failures import Failure
 from augen.programs.verdicts import stored_verdicts
 from augen.store.responses import Store
+from augen.voting.generators import GeneratorWeights
 from augen.voting.samples import VOTES, Sample
 from augen.voting.settings import VotingSettings
-from augen.voting.weights import Weight
+from augen.voting.weights import GENERATORS, Weight
 
 
 @dataclass(frozen=True)
 class Problems:
-    """What is answered, read from the disk. The samples of `held_out` teach what a program's vote is worth."""
+    """What is answered, read from the disk. The samples of `held_out` teach what the votes of a program and of each of
+    several generators are worth."""
 
     dev: EntryFile
     test: EntryFile
@@ -53,11 +59,20 @@ class Shown:
 
 @dataclass(frozen=True)
 class Answers:
-    """What became of the questions held out and of those asked, and what a program's vote was worth in these."""
+    """What became of the questions held out and of those asked, and what a program's vote was worth in these.
+
+    So also of the vote of each of several generators; None where there is one.
+    """
 
     tried: Answering
     found: Answering
     weight: Weight
+    generators: GeneratorWeights | None = None
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """The content of data/vote_weights.json."""
+        return asdict(self.weight) | ({GENERATORS: asdict(self.generators)} if self.generators else {})
 
     @property
     def samples(self) -> Iterator[Sample]:
@@ -80,8 +95,13 @@ def answer(
         programs = Programs(by_programs, solve, shown.programs[:n])
         first = Rounds(problems.first, shown.examples[:n], prompting, replace(settings, adaptive=False), programs)
         tried = first.run(sampler, score)
+        generators = generator_weights_of(tried, problems.held_out, p.infer.generator_weights)
+        if generators:
+            settings = generators.applied(settings)
+            tried = replace(tried, settings=generators.applied(tried.settings))
         weight = weight_of(tried, problems.held_out, p.infer.program_weight)
         settings = weight.applied(settings)
         programs = Programs(by_programs, solve, shown.programs[n:])
-        found = Rounds(problems.asked, shown.examples[n:], prompting, settings, programs).run(sampler, score)
-    return Answers(tried, found, weight)
+        rounds = Rounds(problems.asked, shown.examples[n:], prompting, settings, programs, tried.ranks)
+        found = rounds.run(sampler, score)
+    return Answers(tried, found, weight, generators)

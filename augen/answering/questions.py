@@ -20,7 +20,10 @@ Examples = Sequence[Sequence[Example]]  # the worked examples of each question, 
 
 @dataclass(frozen=True)
 class Prompting:
-    """What a prompt consists of, and how its completion is sampled: a reasoning or a program, as `mode` says."""
+    """What a prompt consists of, and how its completion is sampled: a reasoning or a program, as `mode` says.
+
+    `window` and `adapters` are those of the first generator.
+    """
 
     instruction: str
     window: Window
@@ -32,10 +35,13 @@ class Prompting:
     shuffle_options: bool = False
     keep_thinking: bool = False  # the scorer sees what a model thought before its answer, too
     mode: Mode = "steps"
+    others: tuple[tuple[Window, int], ...] = ()  # window and adapters of further generators; slots take turns with all
 
     @classmethod
-    def of(cls, p: params.Params, window: Window, adapters: int = 1) -> Self:
-        """How `infer` asks for reasonings, of a generator that has so many `adapters`."""
+    def of(
+        cls, p: params.Params, window: Window, adapters: int = 1, others: tuple[tuple[Window, int], ...] = ()
+    ) -> Self:
+        """How `infer` asks for reasonings, of a generator that has so many `adapters`, and of `others`."""
         return cls(
             instruction=p.prompt.solve,
             window=window,
@@ -44,6 +50,7 @@ class Prompting:
             top_p=p.infer.top_p,
             max_tokens=p.infer.max_tokens,
             adapters=adapters if p.infer.adapter else 0,
+            others=others,
             shuffle_options=p.infer.shuffle_options,
             keep_thinking=p.prompt.keep_thinking,
         )
@@ -76,7 +83,10 @@ class Prompting:
         """
         shown = self.shown(question, slot)
         written = program_prompt if self.mode == "program" else solve_prompt
-        prompt = self.window.fitted(
+        generators = (self.window, self.adapters), *self.others
+        before, number = divmod(slot - 1, len(generators))  # the generator's earlier slots, and which one it is
+        window, adapters = generators[number]
+        prompt = window.fitted(
             lambda fitting: written(self.instruction, question.problem, shown, fitting), examples, self.max_tokens
         )
         if prompt is None:
@@ -87,7 +97,7 @@ class Prompting:
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
-            adapter=(slot - 1) % self.adapters + 1 if self.adapters else 0,
+            adapter=before % adapters + 1 if adapters else 0,
         )
 
     def seed_of(self, question: Question, slot: int, round_: int) -> int:

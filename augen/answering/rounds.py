@@ -43,6 +43,13 @@ class Draw(NamedTuple):
     round: int
 
 
+class Drawer(NamedTuple):
+    """Whose log-probabilities compare: those of the samples that one of several generators (0: the only one) writes."""
+
+    mode: Mode
+    generator: int
+
+
 class Judgement(NamedTuple):
     """What became of a completion; see `Sample`."""
 
@@ -78,6 +85,7 @@ class Answering:
     grid: SampleGrid
     settings: VotingSettings
     refusals: Sequence[Failure] = ()  # questions with refused samples: a provider's words, and how many samples
+    ranks: "Mapping[Drawer, Ranks]" = field(default_factory=dict)
 
     @property
     def every_sample(self) -> Iterator[Sample]:
@@ -127,7 +135,8 @@ class Ranks:
 class Rounds:
     """Samples `questions`, each prompted with its `examples`, as `prompting` and `settings` say.
 
-    `programs` is needed where `settings` have slots for programs.
+    `programs` is needed where `settings` have slots for programs. With `adaptive` the later ones of several generators
+    get the harder questions alone, so their samples are ranked among those that `before` has of other questions.
     """
 
     def __init__(
@@ -137,6 +146,7 @@ class Rounds:
         prompting: Prompting,
         settings: VotingSettings,
         programs: Programs | None = None,
+        before: Mapping[Drawer, Ranks] | None = None,
     ) -> None:
         self._questions, self._settings = questions, settings
         self._programs = programs
@@ -148,7 +158,13 @@ class Rounds:
         self._grid = SampleGrid.empty(len(questions), settings)
         self._kept = KeptSamples(self._grid)
         self._refused: list[tuple[int, Sample]] = []
-        self._ranks: dict[Mode, Ranks] = {mode: Ranks() for mode in self._promptings}
+        numbers = range(1, settings.generators + 1) if settings.generators > 1 else [0]
+        self._ranks = {Drawer(mode, number): Ranks() for mode in self._promptings for number in numbers}
+        if settings.adaptive and before:
+            known = {drawer: ranks for drawer, ranks in before.items() if len(ranks.known)}
+            self._fixed = {drawer: known[drawer] for drawer in self._ranks if drawer.generator > 1 and drawer in known}
+        else:
+            self._fixed = {}
 
     def run(self, sampler: Sampler, score: ScoreMany) -> Answering:
         """Draw until no slot is open.
@@ -167,7 +183,7 @@ class Rounds:
                     label += f", from {start + 1:,} on"
                 logprobs[block] = self._draw([self._drawing(place) for place in places[block]], sampler, score, label)
             self._rank(places, logprobs)
-        return Answering(self._questions, self._kept, self._grid, self._settings, refusals(self._refused))
+        return Answering(self._questions, self._kept, self._grid, self._settings, refusals(self._refused), self._ranks)
 
     def _open(self) -> Ints:
         """(N, 3) question, column of the grid and round of each sample to draw."""
@@ -227,13 +243,16 @@ class Rounds:
         return [next(completions) if request else Completion("", 0, "length") for request in requests]
 
     def _rank(self, places: Ints, logprobs: Floats) -> None:
-        """Samples are ranked among the first ones of their mode, as far as these are drawn."""
+        """Samples are ranked among the first ones of their mode and generator, as far as these are drawn."""
         question, column, round_ = places.T
-        programs = self._settings.programs
-        for mode, ranks in self._ranks.items():
-            own = column < programs if mode == "program" else column >= programs
-            first = own & (column == (0 if mode == "program" else programs)) & (round_ == 0)
+        programs, turns = self._settings.programs, self._settings.generators
+        slot = np.where(column < programs, column, column - programs)  # from 0
+        for drawer, ranks in self._ranks.items():
+            number = max(0, drawer.generator - 1)
+            own = ((column < programs) == (drawer.mode == "program")) & (slot % turns == number)
+            first = own & (slot == number) & (round_ == 0)
             ranks.add(logprobs[first])
+            ranks = self._fixed.get(drawer, ranks)
             if self._settings.adaptive and (unknown := int(np.isnan(logprobs[first]).sum())):
                 certainty = max(self._settings.certainty, UNKNOWN_CERTAINTY)
                 print(
@@ -289,6 +308,7 @@ class Rounds:
             thinking=completion.thinking,
             tokens=completion.tokens,
             finish=completion.finish,
+            generator=self._settings.generator(draw.slot),
         )
 
 

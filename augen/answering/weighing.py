@@ -1,4 +1,4 @@
-"""What a program's vote is worth in a run, and what `infer` says about programs at its end."""
+"""What the votes of a program and of each generator are worth in a run, and what `infer` says of them at its end."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from augen.answering.rounds import Answering
 from augen.entries import Entry
 from augen.entries.ondisk import EntryFile
+from augen.voting import generators
+from augen.voting.generators import GeneratorWeights
 from augen.voting.samples import Sample, dev_questions
 from augen.voting.weights import UNMEASURED, Weight, learned
 
@@ -20,6 +22,32 @@ def weight_of(tried: Answering, entries: EntryFile | Sequence[Entry], given: flo
     if not entries:
         return Weight(UNMEASURED, "assumed")
     return learned(tried.grid, dev_questions(entries), tried.settings)
+
+
+def generator_weights_of(
+    tried: Answering, entries: EntryFile | Sequence[Entry], given: Sequence[float] | None
+) -> GeneratorWeights | None:
+    """The weights that are `given`, or else what `tried` shows, as `weight_of`; None where there is one generator."""
+    if (count := tried.settings.generators) == 1:
+        return None
+    if given is not None:
+        return GeneratorWeights(generators.scaled(given), "given")
+    if not entries:
+        return GeneratorWeights([1.0] * count, "assumed")
+    return generators.learned(tried.grid, dev_questions(entries), tried.settings)
+
+
+def generator_lines(weights: GeneratorWeights | None, names: Sequence[str]) -> list[str]:
+    """What the reasonings of each generator, with these `names`, are worth, and why."""
+    if weights is None:
+        return []
+    said = [f"{name}: one reasoning counts as {vote:g} votes" for name, vote in zip(names, weights.votes, strict=True)]
+    if weights.source == "given":
+        return [*said, "infer.generator_weights says so"]
+    if weights.source == "assumed":
+        return [*said, "prepare.vote_fraction leaves no question to learn that from"]
+    shares = zip(said, weights.right, weights.drawn, strict=True)
+    return [f"{line}: of {drawn:,} for held-out questions {right:,} are right" for line, right, drawn in shares]
 
 
 @dataclass

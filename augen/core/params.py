@@ -511,10 +511,34 @@ class Programs(Section):
     max_answers: Positive
 
 
+LocalOrServed = Literal["auto", "vllm", "transformers", "ray", "openai"]
+
+
+class Other(Section):
+    """A further generator. What is None is as with the first one."""
+
+    generator: Text
+    engine: LocalOrServed = "auto"
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    adapter: Text | None = None
+    max_model_len: Positive | None = None
+    chat_template: bool | None = None
+    template_args: dict[Text, Any] | None = None
+
+    @model_validator(mode="after")
+    def _served(self) -> "Other":
+        if self.engine == "openai" and self.adapter:
+            raise ValueError("engine openai cannot load an adapter: the server can; name it as generator")
+        return self
+
+
 class Infer(Section):
-    engine: Literal["auto", "vllm", "transformers", "ray", "openai"]
+    engine: LocalOrServed
     models: list[Text]
     adapter: bool
+    others: list[Other]
+    generator_weights: list[Annotated[float, Field(gt=0, le=100)]] | None
     temperature: Temperature
     top_p: Portion
     max_tokens: Positive
@@ -540,6 +564,23 @@ class Infer(Section):
                 "engine openai cannot load an adapter: the server can; name it in models and set adapter to false"
             )
         return self
+
+    @model_validator(mode="after")
+    def _shared(self) -> "Infer":
+        if self.others and self.engine == "openai" and len(self.models) > 1:
+            raise ValueError(
+                "models: beside others name one model, and the rest there, so that each has slots of its own"
+            )
+        if self.generator_weights and len(self.generator_weights) != 1 + len(self.others):
+            raise ValueError(f"generator_weights: give {1 + len(self.others)}: the first generator's, then others'")
+        return self
+
+
+def generator_names(model: Model, infer: Infer) -> list[str]:
+    """How reports call the generators that share the slots of `infer`, in the order of their turns."""
+    own = model.generator + (" + models/adapter" if infer.adapter else "")
+    others = [f"{other.generator} + {other.adapter}" if other.adapter else other.generator for other in infer.others]
+    return [", ".join(infer.models) if infer.engine == "openai" else own, *others]
 
 
 class Params(Section):

@@ -18,9 +18,9 @@ from tabulate import tabulate
 
 from augen.core.arrays import Floats, Ints
 from augen.entries import family_of, letter_of
-from augen.evaluation.adapters import adapter_numbers, adapters_section
 from augen.evaluation.programs import MEANINGS, SHARES, Programs, cut_short, program_numbers, program_sentences
 from augen.evaluation.replay import second_vote_sentence
+from augen.evaluation.sharing import Sharers, sharing_numbers, sharing_section
 from augen.metrics.quality import scorer_quality
 from augen.metrics.stats import (
     Estimate,
@@ -35,7 +35,7 @@ from augen.metrics.stats import (
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import Method, VotingSettings
-from augen.voting.vote import handed_in, pass_at_k, vote_at_k, winners
+from augen.voting.vote import handed_in, pass_at_k, subsets, vote_at_k, winners
 
 CLAIMED = 2  # standard errors
 COLUMNS = {  # of each plot
@@ -120,14 +120,14 @@ def gains_of(steps: Sequence[Step], clusters: Ints, baselines: int) -> list[Gain
 class Recorded:
     """What was drawn: for the dev questions, by the plain model for them, and for the test questions.
 
-    `programs` is there where programs are among the samples of dev and test; so many `adapters` drew these in turn.
+    `programs` is there where programs are among the samples of dev and test; `sharers` where several drew in turn.
     """
 
     dev: Samples
     plain: Samples
     test: Samples
     programs: Programs | None = None
-    adapters: int = 1
+    sharers: Sharers | None = None
 
     @cached_property
     def plain_grid(self) -> SampleGrid:
@@ -144,7 +144,7 @@ def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettin
     steps = _steps(questions, grid, recorded.plain_grid, settings, setup)
     gains = gains_of(steps, questions.clusters, baselines=3)
     test_fallbacks = _unanswered(recorded.test, settings)
-    curve = accuracy_curve(grid.steps, truth, settings.method)
+    curve = accuracy_curve(grid.steps, truth, settings)
     numbers = _numbers(questions, recorded, settings, steps, gains)
     if curve:
         numbers["at_k"] = curve[-1]
@@ -160,8 +160,8 @@ def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettin
     }
     if recorded.programs:
         numbers["programs"] = program_numbers(grid, recorded.dev, questions, settings, recorded.programs)
-    if recorded.adapters > 1:
-        numbers["adapters"] = adapter_numbers(grid, questions, settings, recorded.adapters)
+    if recorded.sharers:
+        numbers[recorded.sharers.kind] = sharing_numbers(grid, questions, settings, recorded.sharers)
     plots: dict[str, list[dict[str, Any]]] = {"accuracy_over_k": curve, "roc": [], "calibration": []}
     judged = samples.judged
     if quality := scorer_quality(judged.rows["score"], judged.right(truth)):
@@ -254,21 +254,28 @@ def _drawn(grid: SampleGrid) -> float:
     return np.count_nonzero(grid.drawn) / len(grid.drawn)
 
 
-def accuracy_curve(grid: SampleGrid, truth: Ints, method: Method) -> list[dict[str, Any]]:
+def accuracy_curve(grid: SampleGrid, truth: Ints, settings: VotingSettings) -> list[dict[str, Any]]:
     """Accuracy over k, for every k up to the number of `common` samples of a question: one row per k.
 
     `pass` (one of k is right), each vote over all parsed samples, and `configured`: the vote of
-    params.yaml among the accepted ones.
+    params.yaml among the accepted ones, each worth what its generator is.
     """
-    answers, accepted = grid.common.flat("answers"), grid.common.flat("accepted")
-    weights = {name: grid.common.weighed(name) for name in get_args(Method)}
+    common = grid.common
+    answers = common.flat("answers")
+    weights = {name: common.weighed(name) for name in get_args(Method)}
     curve = []
     for k in range(1, answers.shape[1] + 1):
         row: dict[str, Any] = {"k": k, "pass": pass_at_k(answers, truth, k)}
         row |= {name: vote_at_k(answers, weights[name], truth, name, k) for name in weights}
-        row["configured"] = vote_at_k(answers, weights[method], truth, method, k, accepted)
+        row["configured"] = configured_at_k(common, truth, settings, k)
         curve.append(row)
     return curve
+
+
+def configured_at_k(common: SampleGrid, truth: Ints, settings: VotingSettings, k: int) -> float:
+    """The accuracy to expect of k samples by `settings`: the mean over k-subsets of the slots of one round."""
+    chosen = subsets(common.drawn.shape[1], k)
+    return float(np.mean([np.mean(common[:, columns].voted(settings) == truth) for columns in chosen]))
 
 
 def rounded(value: Any) -> Any:
@@ -349,7 +356,7 @@ stands for the mean over all samples of round 0 (with infer.adaptive: of the slo
 constant was chosen on these same questions.
 
 All together: {with_error(Estimate(numbers["gain"], numbers["gain_se"]), "+")} over the plain model.
-{again}{_programs_section(numbers.get("programs"))}{adapters_section(numbers.get("adapters"))}
+{again}{_programs_section(numbers.get("programs"))}{sharing_section(numbers)}
 ## Test split
 
 {test["fallbacks"]} of {test["questions"]} questions have no parsed sample and get the fallback letter.

@@ -75,7 +75,7 @@ def check_fits(settings: EngineSettings, room: Room) -> None:
     raise AugenError(
         f"model.generator: {settings.generator} needs at least {needed} of engine.max_model_len "
         f"{settings.max_model_len:,} tokens, but {room.place} has {max(room.all, 0) / GIB:.1f} GiB for it{limit}; "
-        f"{room.advice}"
+        f"{room.advice}; with infer.share_device false it is there alone"
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from augen.core.seeds import seed_of
-from augen.generation.base import UNASKED, Completion, IndexedRequest
+from augen.generation.base import UNASKED, Completion, IndexedRequest, Request
 from augen.generation.sampler import Identity, completion_of, sample_key
 from augen.generation.served.account import Answer
 from augen.generation.served.runner import Call
@@ -229,7 +229,9 @@ class Packs:
 class PlanningRunner:
     """See `Asking`: sends nothing. Where texts are packed, one of likely length stands in for a missing translation."""
 
-    def __init__(self, store: Store, plan: Plan) -> None:
+    def __init__(self, store: Store, plan: Plan, asker: str = "") -> None:
+        """`asker` tells apart who asks the same prompts: each has waves of its own."""
+        self._asker = asker
         self.answers: dict[str, Answer] = {}
         self.refused: dict[str, str] = {}
         self.label = ""
@@ -275,7 +277,8 @@ class PlanningRunner:
         payload = call.payload
         prompt = payload["prompt"] if "prompt" in payload else payload["messages"][-1]["content"]
         most = call.tokens - call.characters
-        return Asked(self._plan.subject(prompt), _kind(prompt), payload["model"], call.characters, most)
+        subject = f"{self._asker} {self._plan.subject(prompt)}"
+        return Asked(subject, _kind(prompt), payload["model"], call.characters, most)
 
     def _found(self, keys: Iterable[str]) -> dict[str, Answer]:
         """What the store has of `keys`, sorted into `answers` and `refused`."""
@@ -296,20 +299,15 @@ class PlanningRunner:
 class PlanningSampler:
     """A `Sampler` of a local engine that draws nothing."""
 
-    def __init__(self, store: Store, plan: Plan, identity: Identity) -> None:
-        self._store, self._plan, self._identity = store, plan, identity
+    def __init__(self, store: Store, plan: Plan, identity: Identity, asker: str = "") -> None:
+        """`asker` as of `PlanningRunner`."""
+        self._store, self._plan, self._identity, self._asker = store, plan, identity, asker
 
     def draw(self, requests: Sequence[IndexedRequest], label: str) -> list[Completion]:
         """See ``Sampler.draw``; what is not stored is refused."""
         keys = [sample_key(request, index, self._identity) for request, index in requests]
         found = self._store.get_many(keys)
-        self._plan.wave(
-            [
-                Asked(self._plan.subject(r.prompt), _kind(r.prompt), self._identity.engine, len(r.prompt), r.max_tokens)
-                for r, _ in requests
-            ],
-            [found.get(key) for key in keys],
-        )
+        self._plan.wave([self._asked(request) for request, _ in requests], [found.get(key) for key in keys])
         return [
             completion_of(request, found[key]) if key in found else Completion("", 0, "stop", refused=UNASKED)
             for key, (request, _) in zip(keys, requests, strict=True)
@@ -317,6 +315,10 @@ class PlanningSampler:
 
     def close(self) -> None:
         """Nothing is loaded."""
+
+    def _asked(self, request: Request) -> Asked:
+        subject = f"{self._asker} {self._plan.subject(request.prompt)}"
+        return Asked(subject, _kind(request.prompt), self._identity.engine, len(request.prompt), request.max_tokens)
 
 
 def _kind(prompt: str) -> str:

@@ -1,15 +1,16 @@
 """The samples of many questions by slot and round: what votes and stopping rules look at."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from augen.core.arrays import Bools, Ints
+from augen.core.arrays import Bools, Floats, Ints
 from augen.voting.samples import CODES, Sample, Samples
 from augen.voting.settings import Method, VotingSettings
 from augen.voting.vote import (
+    AVERAGE_LIKELIHOOD,
     accepted_at,
     accepted_or_all,
     leaders,
@@ -24,7 +25,8 @@ from augen.voting.vote import (
 class SampleGrid:
     """Arrays (Q, V, R): Q questions, V slots, R rounds. Letters are codes, -1 where there is no answer or no sample.
 
-    The first `program_slots` of the slots are those of programs, the others those of reasonings.
+    The first `program_slots` of the slots are those of programs, the others those of reasonings. `generators` says by
+    which of several generators each slot is drawn, as `VotingSettings.generator`; empty: there is only one.
     """
 
     answers: Ints
@@ -33,13 +35,16 @@ class SampleGrid:
     accepted: Bools
     drawn: Bools
     program_slots: int = 0
+    generators: tuple[int, ...] = ()
 
     @classmethod
     def empty(cls, questions: int, settings: VotingSettings) -> "SampleGrid":
         """Nothing is drawn yet."""
         shape = questions, settings.programs + settings.voters, settings.max_resample + 1
         none, no = np.full(shape, -1, np.int8), np.zeros(shape, np.bool_)
-        return cls(none, np.zeros(shape, np.int32), none.copy(), no, no.copy(), settings.programs)
+        slots = [*range(1, settings.programs + 1), *range(1, settings.voters + 1)]
+        generators = tuple(map(settings.generator, slots)) if settings.generators > 1 else ()
+        return cls(none, np.zeros(shape, np.int32), none.copy(), no, no.copy(), settings.programs, generators)
 
     @classmethod
     def of(cls, samples: Samples, settings: VotingSettings) -> "SampleGrid":
@@ -80,13 +85,13 @@ class SampleGrid:
         The program slots among those taken must still be the first ones.
         """
         slots = np.arange(self.drawn.shape[1])[place[1] if isinstance(place, tuple) else slice(None)]
-        arrays = {name: part[place] for name, part in vars(self).items() if name != "program_slots"}
-        return SampleGrid(**arrays, program_slots=int(np.count_nonzero(slots < self.program_slots)))
+        arrays = {name: part[place] for name, part in vars(self).items() if isinstance(part, np.ndarray)}
+        generators = tuple(self.generators[slot] for slot in slots) if self.generators else ()
+        return SampleGrid(**arrays, program_slots=int((slots < self.program_slots).sum()), generators=generators)
 
     def only(self, drawn: Bools) -> "SampleGrid":
         """The grid as it was when those `drawn` (Q, V, R) were all that had been drawn."""
-        answers = np.where(drawn, self.answers, -1)
-        return SampleGrid(answers, self.weights, self.ranks, self.accepted & drawn, drawn, self.program_slots)
+        return replace(self, answers=np.where(drawn, self.answers, -1), accepted=self.accepted & drawn, drawn=drawn)
 
     @property
     def steps(self) -> "SampleGrid":
@@ -116,6 +121,21 @@ class SampleGrid:
         """(Q, V · R) what each sample weighs: by its likelihood for the method of this name, else by its score."""
         return likelihoods_of(self.flat("ranks")) if method == "likelihood" else self.flat("weights")
 
+    def worth(self, settings: VotingSettings) -> Floats | None:
+        """(V · R) the votes that each sample of `steps` is worth by its generator; None: all are worth one.
+
+        A generator whose log-probabilities are not known is, by likelihood, worth as much as an average one.
+        """
+        if not self.generators:
+            return None
+        own = np.array(self.generators)
+        worth = np.array(settings.generator_weights)[own - 1] if settings.generator_weights else np.ones(len(own))
+        if settings.method == "likelihood":
+            known = (self.ranks >= 0).any(axis=(0, 2))
+            unknown = ~np.isin(own, own[known])
+            worth = np.where(unknown & known.any(), worth * AVERAGE_LIKELIHOOD, worth)
+        return np.repeat(worth, self.drawn.shape[2])
+
     @property
     def votes(self) -> Ints:
         """(Q, V · R) the answers of `steps` that vote: of the accepted samples, or of all where a question has none."""
@@ -124,10 +144,11 @@ class SampleGrid:
 
     def tallies(self, settings: VotingSettings) -> tuple[Ints, Ints]:
         """``(totals, sums)`` (Q, L), as `augen.voting.vote.tallies`: of the `votes` and, if any, of programs."""
-        totals, sums = tallies(self.votes, self.steps.weighed(settings.method), settings.method)
+        steps = self.steps
+        totals, sums = tallies(self.votes, steps.weighed(settings.method), settings.method, steps.worth(settings))
         if not self.program_slots:
             return totals, sums
-        return with_programs(totals, sums, self.programs.flat("answers"), settings.method, settings.program_weight)
+        return with_programs(totals, sums, self.programs.flat("answers"), settings.program_weight)
 
     def voted(self, settings: VotingSettings) -> Ints:
         """(Q,) the winner of the vote, -1 where nothing votes."""

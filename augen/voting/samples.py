@@ -6,6 +6,8 @@ One sample a line::
      "answer": "B", "score": 0.83, "accepted": true, "tokens": 61, "finish": "stop", "logprob_rank": 74,
      "mode": "steps", "cause": null, "detail": "", "thinking": ""}
 
+Where several generators share the slots, ``"generator": 2`` at the end says which of them drew it, counted from 1.
+
 In arrays: Q questions, N samples, letters as codes (0 for A), -1 where a sample has no answer.
 """
 
@@ -32,7 +34,7 @@ FIELDS = (  # of a line
     *("split", "question", "slot", "round", "seed", "text", "answer", "score", "accepted", "tokens", "finish"),
     *("logprob_rank", "mode", "cause", "detail", "thinking"),
 )
-VOTES = "votes"  # the split of the questions from which the weight of a program is learned
+VOTES = "votes"  # the split of the questions from which the weights of programs and generators are learned
 HIGHEST = np.iinfo(np.int32).max  # of the numbers in a line
 PROGRAM: dict[str, bool] = {"steps": False, "program": True}
 ROW = np.dtype(
@@ -61,7 +63,8 @@ class Sample:
     `slot` counts from 1 in each mode, `round` from 0, the first sample of a slot. `logprob_rank` says how sure the
     generator was of its words: the percentile (0…100) of their mean log-probability among the first samples of that
     mode of all questions; None where it is not known. `thinking` is what it thought before `text`; `tokens`
-    counts both. Raises ValueError for a score that is no probability.
+    counts both. `generator` is the number of the generator, 0 where there is only one. Raises ValueError for a score
+    that is no probability.
     """
 
     answer: str | None
@@ -79,6 +82,7 @@ class Sample:
     cause: str | None = None
     detail: str = ""
     thinking: str = ""
+    generator: int = 0
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:
@@ -104,7 +108,8 @@ def sample_lines(samples: Iterable[Sample], threshold: float) -> Iterator[str]:
     """The lines of a file of samples."""
     for sample in samples:
         record = vars(sample) | {"accepted": sample.accepted(threshold)}
-        yield json.dumps({name: record[name] for name in FIELDS}, ensure_ascii=False) + "\n"
+        names = (*FIELDS, "generator") if sample.generator else FIELDS
+        yield json.dumps({name: record[name] for name in names}, ensure_ascii=False) + "\n"
 
 
 def sample_of(record: Mapping[str, Any]) -> Sample:
@@ -237,7 +242,9 @@ def _rows(file: SampleFile, ids: dict[str, dict[str, int]], drawn: "array[int]")
                     if row["split"] in others:
                         continue
                     drawn.append(splits[row["split"]])
-                    yield (*_row(row, ids[row["split"]]), at)
+                    values = _row(row, ids[row["split"]])
+                    _check_generator(row, file.settings)
+                    yield (*values, at)
                 except (ValueError, KeyError, TypeError) as fault:
                     raise file.fault([f"line {number}: {_cause(fault)}"]) from None
     except FileNotFoundError:
@@ -262,6 +269,12 @@ def _row(row: dict[str, Any], ids: dict[str, int]) -> tuple[Any, ...]:
     if (highest := max(map(abs, (*place, tokens)))) > HIGHEST:
         raise ValueError(f"{highest} is too large a number")
     return (*place, CODES[row["answer"]], score, row["accepted"] is True, tokens, int(rank), program)
+
+
+def _check_generator(row: dict[str, Any], settings: VotingSettings) -> None:
+    found, expected = row.get("generator", 0), settings.generator(row["slot"])
+    if found != expected:
+        raise ValueError(f"slot {row['slot']} is of generator {found}, by infer.others of {expected} (0: there is one)")
 
 
 def _cause(fault: Exception) -> str:

@@ -16,7 +16,9 @@ class VotingSettings:
 
     params.yaml explains each. `voters` are the slots of reasonings; `programs` further slots come before them. One
     program that answers counts as much as `program_weight` reasonings; with 0 its answer is only recorded. Of the
-    programs that answer, `program_precision` are right; None where that is not known.
+    programs that answer, `program_precision` are right; None where that is not known. Where there are several
+    `generators`, the slots of either mode take turns with them, and one reasoning of each is worth so many votes as
+    `generator_weights` say; empty: one vote.
     """
 
     voters: int
@@ -30,17 +32,28 @@ class VotingSettings:
     programs: int = 0
     program_weight: float = 1.0
     program_precision: float | None = None
+    generators: int = 1
+    generator_weights: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, p: params.Params) -> "VotingSettings":
         """Those of the stage `infer`: the params ``voters``, ``max_resample`` and ``infer``.
 
-        What a program is worth is not among them: see `augen.voting.weights`.
+        What a program or a generator is worth is not among them: see `augen.voting.weights`.
         """
         i = p.infer
         return cls(
-            p.voters, p.max_resample, i.threshold, i.resample, i.vote, i.fallback, i.adaptive, i.certainty, i.programs
-        )
+            p.voters, p.max_resample, i.threshold, i.resample, i.vote, i.fallback, i.adaptive, i.certainty, i.programs,
+            generators=1 + len(i.others),
+        )  # fmt: skip
+
+    def generator(self, slot: int) -> int:
+        """Which of several generators draws a slot of either mode, counted from 1; 0 where there is only one.
+
+        >>> [VotingSettings(5, generators=2).generator(slot) for slot in range(1, 6)], VotingSettings(5).generator(3)
+        ([1, 2, 1, 2, 1], 0)
+        """
+        return (slot - 1) % self.generators + 1 if self.generators > 1 else 0
 
     @property
     def programs_settle(self) -> bool:

@@ -6,7 +6,8 @@ in whole billionths, so that sums do not depend on the order of the samples and 
 
 The rules, which the tests spell out for one question at a time (tests/oracles.py): a tie goes to the higher sum of
 weights, then to the earlier letter. Only accepted samples vote; where a question has none, all its parsed samples do.
-Those are the rules for reasonings; every program that has an answer votes too, as so many reasonings (`with_programs`).
+Those are the rules for reasonings; every program that has an answer votes too, as so many reasonings (`with_programs`),
+and where several generators share the slots, a reasoning counts as what its generator is worth.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from augen.core.arrays import Bools, Floats, Ints
 from augen.voting.settings import Method
 
 SCORE_UNITS = 10**9
+AVERAGE_LIKELIHOOD = 0.34  # of `likelihoods_of` over all ranks from 0 to 100
 EXACT_SUBSETS = 126  # C(9, 4): with up to 9 samples a question every subset is counted
 DRAWN_SUBSETS = 50
 
@@ -66,25 +68,33 @@ def accepted_or_all(answers: Ints, accepted: Bools) -> Ints:
     return np.where(kept, answers, -1)
 
 
-def tallies(answers: Ints, weights: Ints, method: Method) -> tuple[Ints, Ints]:
+def tallies(answers: Ints, weights: Ints, method: Method, worth: Floats | None = None) -> tuple[Ints, Ints]:
     """``(totals, sums)`` of each letter, both (Q, L): what `method` counts, and the sum of weights that decides a tie.
+
+    Totals are in billionths of a vote, whatever is counted. A sample counts as `worth` (n,) samples; None: as one.
 
     ``majority`` counts samples (self-consistency, Wang et al. 2022, https://arxiv.org/abs/2203.11171), ``likelihood``
     and ``weighted`` add the weights (of scores: weighted best-of-n, Li et al. 2023, https://arxiv.org/abs/2206.02336),
     ``best`` takes the highest (best-of-n, Cobbe et al. 2021, https://arxiv.org/abs/2110.14168). A letter that no sample
     gave has -1.
 
-    >>> [part.tolist() for part in tallies(np.array([[0, 1, 1, -1]]), np.array([[9, 2, 3, 7]]), "majority")]
-    [[[1, 2]], [[9, 5]]]
+    >>> given = np.array([[0, 1, 1, -1]]), np.array([[9, 2, 3, 7]]), "majority"
+    >>> [part.tolist() for part in tallies(*given)]
+    [[[1000000000, 2000000000]], [[9, 5]]]
+    >>> [part.tolist() for part in tallies(*given, np.array([2.5, 1, 0.5, 1]))]
+    [[[2500000000, 1500000000]], [[22, 4]]]
     """
+    votes = np.full(answers.shape[1], SCORE_UNITS) if worth is None else np.rint(worth * SCORE_UNITS).astype(np.int64)
+    if worth is not None:
+        weights = np.rint(weights * worth).astype(np.int64)
     questions = np.arange(len(answers))
     # Code -1 indexes the last column, which collects what has no answer and is dropped.
     shape = (len(answers), int(answers.max(initial=0)) + 2)
     sums, totals = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for answer, weight in zip(answers.T, weights.T, strict=True):
+    for answer, weight, vote in zip(answers.T, weights.T, votes, strict=True):
         sums[questions, answer] += weight
         if method == "majority":
-            totals[questions, answer] += 1
+            totals[questions, answer] += vote
         elif method == "best":
             totals[questions, answer] = np.maximum(totals[questions, answer], weight)
     present = np.zeros(shape, np.bool_)
@@ -116,22 +126,19 @@ def leaders(totals: Ints, sums: Ints) -> Ints:
     return np.where((totals >= 0).any(axis=1), winner, -1)
 
 
-def with_programs(totals: Ints, sums: Ints, programs: Ints, method: Method, weight: float) -> tuple[Ints, Ints]:
+def with_programs(totals: Ints, sums: Ints, programs: Ints, weight: float) -> tuple[Ints, Ints]:
     """The `tallies` of reasonings with the answers of `programs` (Q, m) added, each worth `weight` votes of reasoning.
 
-    The totals (Q, L) are then in billionths of a vote, whatever `method` counts; the sums, which decide a tie, stay
-    those of the reasonings. With weight 0 nothing is added.
+    The sums, which decide a tie, stay those of the reasonings. With weight 0 nothing is added.
 
     Two reasonings say A, one program says B and is worth as much as two of them: a tie.
 
     >>> reasoned = tallies(np.array([[0, 0]]), np.array([[9, 9]]), "majority")
-    >>> [part.tolist() for part in with_programs(*reasoned, np.array([[1, -1]]), "majority", 2.0)]
+    >>> [part.tolist() for part in with_programs(*reasoned, np.array([[1, -1]]), 2.0)]
     [[[2000000000, 2000000000]], [[18, -1]]]
     """
     letters = max(totals.shape[1], int(programs.max(initial=0)) + 1)
     totals, sums = (np.pad(part, ((0, 0), (0, letters - part.shape[1])), constant_values=-1) for part in (totals, sums))
-    if method == "majority":
-        totals = np.where(totals < 0, -1, totals * SCORE_UNITS)
     answering = (programs[:, :, None] == np.arange(letters)).sum(axis=1) if weight else np.zeros_like(totals)
     added = answering * round(weight * SCORE_UNITS)
     return np.where(answering, np.maximum(totals, 0) + added, totals), sums
@@ -162,12 +169,8 @@ def subsets(n: int, k: int) -> Iterator[list[int]]:
             yield sorted(random.choice(n, k, replace=False).tolist())
 
 
-def vote_at_k(
-    answers: Ints, weights: Ints, truth: Ints, method: Method, k: int, accepted: Bools | None = None
-) -> float:
-    """The accuracy to expect of a vote among k samples: the mean over k-subsets of the n samples (Q, n).
-
-    With `accepted` (Q, n) the rejected samples of a subset do not vote, unless all of it is rejected.
+def vote_at_k(answers: Ints, weights: Ints, truth: Ints, method: Method, k: int) -> float:
+    """The accuracy to expect of a vote among k samples, whatever their scores: the mean over k-subsets of n (Q, n).
 
     One question, right answer A, samples A A B. Majority of 2: {A A} right, {A B} twice a tie. A weighs 1
     and 1, B weighs 3: both ties go to B, so 1 of 3 subsets is right; majority of 3 is A.
@@ -179,10 +182,7 @@ def vote_at_k(
     chosen = list(subsets(answers.shape[1], k))
     right = 0
     for columns in chosen:
-        given = answers[:, columns]
-        if accepted is not None:
-            given = accepted_or_all(given, accepted[:, columns])
-        right += int(np.count_nonzero(winners(given, weights[:, columns], method) == truth))
+        right += int(np.count_nonzero(winners(answers[:, columns], weights[:, columns], method) == truth))
     return right / (len(chosen) * len(truth))
 
 

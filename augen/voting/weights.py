@@ -1,6 +1,7 @@
 """What the vote of a program is worth beside reasonings, learned from held-out questions with known answers.
 
-Shapes: Q questions, L letters. With T the votes that each letter of a question got, and over its options alone,
+Shapes: K kinds of votes, Q questions, L letters. With T the votes that each letter of a question got, and over its
+options alone,
 
     P(letter) ∝ exp(w_s · T_steps(letter) + w_p · T_programs(letter)),  w_s, w_p ≥ 0
 
@@ -22,6 +23,7 @@ from augen.voting.samples import DevQuestions, SampleFile
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import SCORE_UNITS, tallies
 
+GENERATORS = "generators"  # the field of the file that has what these are worth: see `augen.voting.generators`
 UNMEASURED = 3.0  # votes of reasoning, where no question is left to learn from
 HIGHEST = 100.0
 LEVEL = 0.05  # of the test whether programs help
@@ -68,9 +70,9 @@ def read_weight(file: SampleFile) -> Weight:
     """The weight that `infer` wrote for a run with programs. Raises AugenError for a file that says something else."""
     found: Any = read_json(file.path)
     try:
-        weight = Weight(**found)
+        weight = Weight(**{name: value for name, value in found.items() if name != GENERATORS})
         usable = weight.source in ("given", "assumed", "learned") and 0 <= weight.program <= HIGHEST
-    except TypeError as fault:
+    except (TypeError, AttributeError) as fault:
         raise file.fault([f"no weight of a program ({fault})"]) from None
     if not usable:
         raise file.fault([f"no weight for infer.programs {file.settings.programs}: {weight.program} {weight.source}"])
@@ -79,31 +81,30 @@ def read_weight(file: SampleFile) -> Weight:
 
 @dataclass(frozen=True)
 class Votes:
-    """What each letter of each question got, in votes.
+    """What each letter of each question got, in votes of several kinds, such as those of reasonings and of programs.
 
-    `steps` and `programs` (Q, L) are the votes, `options` (Q, L) says which letters a question has, `truth` (Q,) which
-    is right, `clusters` (Q,) which problem the question belongs to.
+    `kinds` (K, Q, L) are the votes, `options` (Q, L) says which letters a question has, `truth` (Q,) which is right,
+    `clusters` (Q,) which problem the question belongs to.
     """
 
-    steps: Floats
-    programs: Floats
+    kinds: Floats
     options: Bools
     truth: Ints
     clusters: Ints
 
     @classmethod
     def of(cls, grid: SampleGrid, questions: DevQuestions, settings: VotingSettings) -> "Votes":
-        """Those of the samples in `grid`, counted as `settings` say."""
+        """Those of the reasonings and of the programs in `grid`, counted as `settings` say."""
         letters = np.arange(int(questions.options.max()))
-        totals, _ = tallies(grid.votes, grid.steps.weighed(settings.method), settings.method)
-        steps = np.zeros((len(questions.ids), len(letters)))
-        steps[:, : totals.shape[1]] = np.maximum(totals, 0) / (1 if settings.method == "majority" else SCORE_UNITS)
+        steps = reasoned(grid.votes, grid.steps, settings, len(letters))
         programs = (grid.programs.flat("answers")[:, :, None] == letters).sum(axis=1).astype(np.float64)
-        return cls(steps, programs, letters < questions.options[:, None], questions.truth, questions.clusters)
+        options = letters < questions.options[:, None]
+        return cls(np.stack([steps, programs]), options, questions.truth, questions.clusters)
 
     def log_chances(self, weights: Floats) -> Floats:
-        """(Q, L) log P(letter) for ``w_s, w_p``."""
-        weighed = np.where(self.options, weights[0] * self.steps + weights[1] * self.programs, -np.inf)
+        """(Q, L) log P(letter) for the weight of each kind, such as ``w_s, w_p``."""
+        total = sum(weight * votes for weight, votes in zip(weights, self.kinds, strict=True))
+        weighed = np.where(self.options, total, -np.inf)
         return np.asarray(weighed - np.logaddexp.reduce(weighed, axis=1, keepdims=True))
 
     def log_likelihood(self, weights: Floats) -> float:
@@ -111,24 +112,32 @@ class Votes:
         return float(self.log_chances(weights)[np.arange(len(self.truth)), self.truth].sum())
 
     def surprises(self, weights: Floats) -> Floats:
-        """(2, Q) by how many votes of reasonings, of programs the right letter exceeds what is expected of it.
+        """(K, Q) by how many votes of each kind the right letter exceeds what is expected of it.
 
-        These are the derivatives of log P(right letter) by w_s and w_p.
+        These are the derivatives of log P(right letter) by the weights.
         """
         chances = np.exp(self.log_chances(weights))
         right = np.arange(len(self.truth)), self.truth
-        return np.array([votes[right] - (chances * votes).sum(axis=1) for votes in (self.steps, self.programs)])
+        return np.array([votes[right] - (chances * votes).sum(axis=1) for votes in self.kinds])
 
 
-def fitted(votes: Votes, programs: bool) -> Floats:
-    """``w_s, w_p`` of the highest likelihood, with a Gaussian prior; w_p is 0 without `programs`.
+def reasoned(answers: Ints, steps: SampleGrid, settings: VotingSettings, letters: int) -> Floats:
+    """(Q, L) what each of so many `letters` gets by `answers` (Q, V · R), those of the samples of `steps` that vote."""
+    totals, _ = tallies(answers, steps.weighed(settings.method), settings.method, steps.worth(settings))
+    votes = np.zeros((len(answers), letters))
+    votes[:, : totals.shape[1]] = np.maximum(totals, 0) / SCORE_UNITS
+    return votes
+
+
+def fitted(votes: Votes, kinds: int) -> Floats:
+    """(K,) the weights of the highest likelihood, with a Gaussian prior; only the first `kinds` have one above 0.
 
     Three of four questions have the right answer in their only vote; without the prior w_s would be log 9 = 2.2:
     P = 9 / (9 + 3) for a vote among four options.
 
     >>> one, none = np.eye(4), np.zeros((4, 4))
-    >>> votes = Votes(one, none, np.ones((4, 4), bool), np.array([0, 1, 2, 0]), np.arange(4))
-    >>> fitted(votes, programs=True).round(2)
+    >>> votes = Votes(np.stack([one, none]), np.ones((4, 4), bool), np.array([0, 1, 2, 0]), np.arange(4))
+    >>> fitted(votes, kinds=2).round(2)
     array([1.93, 0.  ])
     """
 
@@ -136,8 +145,9 @@ def fitted(votes: Votes, programs: bool) -> Floats:
         prior = float(weights @ weights) / (2 * PRIOR**2)
         return prior - votes.log_likelihood(weights), weights / PRIOR**2 - votes.surprises(weights).sum(axis=1)
 
-    bounds = [(0, None), (0, None if programs else 0)]
-    return np.asarray(minimize(loss, np.array([1.0, float(programs)]), jac=True, bounds=bounds, method="L-BFGS-B").x)
+    free = np.arange(len(votes.kinds)) < kinds
+    bounds = [(0, None if each else 0) for each in free]
+    return np.asarray(minimize(loss, free.astype(np.float64), jac=True, bounds=bounds, method="L-BFGS-B").x)
 
 
 def evidence(votes: Votes, weights: Floats) -> float:
@@ -150,10 +160,11 @@ def evidence(votes: Votes, weights: Floats) -> float:
     problems = int(votes.clusters.max()) + 1
     steps, programs = votes.surprises(weights)
     chances = np.exp(votes.log_chances(weights))
-    centred = votes.steps - (chances * votes.steps).sum(axis=1, keepdims=True)
+    reasoned, programmed = votes.kinds
+    centred = reasoned - (chances * reasoned).sum(axis=1, keepdims=True)
     known = (chances * centred**2).sum()
     # The part of the programs' surprise that another w_s would explain is not theirs.
-    shared = (chances * centred * votes.programs).sum() / known if known else 0.0
+    shared = (chances * centred * programmed).sum() / known if known else 0.0
     sums = np.bincount(votes.clusters, weights=programs - shared * steps, minlength=problems)
     spread = float(np.sqrt(sums @ sums * problems / max(1, problems - 1)))
     return float(stdtr(problems - 1, -sums.sum() / spread)) if spread and problems > 1 else 1.0
@@ -165,7 +176,7 @@ def learned(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings)
     Programs help where they raise the likelihood, by `evidence` with a p-value of `LEVEL` at most.
     """
     votes = Votes.of(grid, questions, settings)
-    alone, both = fitted(votes, programs=False), fitted(votes, programs=True)
+    alone, both = fitted(votes, kinds=1), fitted(votes, kinds=2)
     p_value = evidence(votes, alone)
     likelihoods = votes.log_likelihood(alone), votes.log_likelihood(both)
     helps = p_value <= LEVEL and both[1] > 0 and likelihoods[1] > likelihoods[0]

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from augen.answering.answer import answer
-from augen.answering.questions import Prompting
 from augen.answering.rounds import unscored
 from augen.core.params import Params
 from augen.entries import Entry, QuestionItem
 from augen.entries.pickles import dump_pickle
-from augen.generation.open import open_sampler
+from augen.generation.open import open_sources, sources_of
 from augen.store.responses import Store, default_path
 from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
 from demo.tencent import SECRET_ID, SECRET_KEY
@@ -123,11 +122,10 @@ def _run_stage(folder: Path, stage: str, environment: Mapping[str, str]) -> None
 
 def answer_served(p: Params) -> None:
     """What the stage `infer` draws from a provider as long as there is no scorer, which then accepts every answer."""
-    problems, generator = infer.read_problems(p), infer.generator_of(p)
-    served = open_sampler("infer", p.infer.engine, generator, p.providers, p.infer.models)
-    with Store(default_path()) as store, served as sampler:
-        prompting = Prompting.of(p, generator.window(p.infer.engine), len(generator.adapters))
-        answer(p, infer.examples_of(problems, p, store), prompting, sampler, unscored, store)
+    problems, sources = infer.read_problems(p), sources_of(p, Path("models/adapter"), Path("models/preferred"))
+    with Store(default_path()) as store, open_sources("infer", sources, p.providers) as sampler:
+        shown = infer.examples_of(problems, p, store)
+        answer(p, shown, infer.prompting_of(p, sources), sampler, unscored, store)
 
 
 def assert_no_secrets(folder: Path, *outputs: str, secrets: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Metrics: the worked examples, brute force beside each formula, and the vote beside that of tests/oracles.py."""
 
+from dataclasses import replace
 from itertools import combinations
 from typing import get_args
 
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augen.core.arrays import Bools, Ints
+from augen.evaluation.steps import configured_at_k
 from augen.metrics.quality import CURVE_POINTS, calibration, calibration_error, scorer_quality
 from augen.metrics.stats import cluster_mean, group_means, paired_difference
+from augen.voting.grid import SampleGrid
 from augen.voting.samples import Sample
 from augen.voting.settings import Method, VotingSettings
 from augen.voting.vote import (
@@ -54,6 +57,15 @@ def settings_of(method: Method) -> VotingSettings:
     return VotingSettings(6, threshold=THRESHOLD, method=method, fallback="Z")
 
 
+def grid_of(table: Table) -> SampleGrid:
+    """Each sample of a row in a slot of its own."""
+    grid = SampleGrid.empty(len(table), VotingSettings(len(table[0])))
+    for number, row in enumerate(table):
+        own = [replace(sample, slot=slot) for slot, sample in enumerate(row, start=1)]
+        grid.add([number] * len(own), own, THRESHOLD)
+    return grid
+
+
 @pytest.mark.parametrize("method", METHODS)
 class TestVotes:
     @few
@@ -67,26 +79,25 @@ class TestVotes:
     @few
     @given(table=tables, data=st.data())
     def test_a_vote_of_k_is_the_mean_over_subsets(self, method: Method, table: Table, data: st.DataObject) -> None:
-        answers, weights, accepted = arrays(table, method)
-        k = data.draw(st.integers(1, answers.shape[1]))
+        k = data.draw(st.integers(1, len(table[0])))
         right = [
             decide([row[i] for i in chosen], settings_of(method)).answer == "A"
             for row in table
             for chosen in combinations(range(len(row)), k)
         ]
         truth = np.zeros(len(table), np.int64)
-        assert vote_at_k(answers, weights, truth, method, k, accepted) == pytest.approx(np.mean(right))
+        assert configured_at_k(grid_of(table), truth, settings_of(method), k) == pytest.approx(np.mean(right))
 
     @few
     @given(table=tables)
     def test_one_sample_needs_no_vote_and_no_vote_beats_pass(self, method: Method, table: Table) -> None:
-        answers, weights, accepted = arrays(table, method)
+        answers, weights, _ = arrays(table, method)
         truth = np.zeros(len(table), np.int64)
         assert vote_at_k(answers, weights, truth, method, 1) == pytest.approx(np.mean(answers == 0))
         for k in range(1, answers.shape[1] + 1):
             at_most = pass_at_k(answers, truth, k) + 1e-9
             assert vote_at_k(answers, weights, truth, method, k) <= at_most
-            assert vote_at_k(answers, weights, truth, method, k, accepted) <= at_most
+            assert configured_at_k(grid_of(table), truth, settings_of(method), k) <= at_most
 
 
 class TestPassAtK:

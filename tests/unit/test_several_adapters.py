@@ -9,12 +9,13 @@ import pytest
 from augen.answering.questions import Prompting
 from augen.core.models import UNCHANGED, adapters_in, tuned_adapters
 from augen.entries import Question, QuestionItem
-from augen.evaluation.adapters import adapter_numbers, adapter_sentences, adapters_section
+from augen.evaluation.sharing import Sharers, sharing_numbers, sharing_section, sharing_sentences
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions
 from augen.voting.settings import VotingSettings
 from tests.fakes import FakeWindow
 
+TWO = Sharers("adapters", ["Adapter 0", "Adapter 1"])
 QUESTIONS = DevQuestions(["p#1", "q#1"], np.array([0, 1]), np.array([2, 2]), ["p", "q"])
 LETTERS = np.array([[0, 0, 0, 1], [0, 1, 0, 1]])[:, :, None]  # slots 1 and 3 are those of adapter 0
 
@@ -25,27 +26,28 @@ def grid_of(letters: np.ndarray) -> SampleGrid:
 
 def test_each_adapter_alone_and_both_at_equal_samples() -> None:
     """A tie goes to A: that makes adapter 1 right in the first question, and every mixed pair wrong in the second."""
-    found = adapter_numbers(grid_of(LETTERS), QUESTIONS, VotingSettings(4), 2)
+    found = sharing_numbers(grid_of(LETTERS), QUESTIONS, VotingSettings(4), TWO)
     shares = {number: (own["accuracy"], own["votes"], own["vote"]) for number, own in found["each"].items()}
     assert shares == {"0": (0.5, 2, 0.5), "1": (0.75, 2, 1.0)}
     assert found["differ"] == 0.5
-    bagging = found["bagging"]
-    assert (bagging["votes"], bagging["alone"], bagging["mixed"], bagging["gain"]) == (2, 0.75, 0.5, -0.25)
-    assert bagging["gain_se"] == pytest.approx(0.25), "the differences are 0 and -1/2"
-    sentences = adapter_sentences(found)
-    assert sentences[-1].startswith("2 votes of one adapter 0.750") and "-0.250" in sentences[-1].replace("−", "-")
-    assert adapters_section(found).count("\n- ") == 4 and adapters_section(None) == ""
+    sharing = found["sharing"]
+    assert (sharing["votes"], sharing["alone"], sharing["mixed"], sharing["gain"]) == (2, 0.75, 0.5, -0.25)
+    assert sharing["gain_se"] == pytest.approx(0.25), "the differences are 0 and -1/2"
+    sentences = sharing_sentences(found)
+    assert (sharing["best"], sharing["gain_over_best"]) == ("Adapter 1", -0.5), "in both questions it is right"
+    assert sentences[-1].startswith("2 votes of one alone 0.750") and "-0.250" in sentences[-1].replace("−", "-")
+    assert sharing_section({"adapters": found}).count("\n- ") == 4 and sharing_section({}) == ""
 
 
 def test_what_the_samples_do_not_tell_is_left_out() -> None:
     settings = VotingSettings(3)
-    few = adapter_numbers(grid_of(LETTERS[:, :3]), QUESTIONS, settings, 2)
-    assert "bagging" not in few and "needs voters: 4" in adapter_sentences(few)[-1]
+    few = sharing_numbers(grid_of(LETTERS[:, :3]), QUESTIONS, settings, TWO)
+    assert "sharing" not in few and "needs voters: 4" in sharing_sentences(few)[-1]
     stopped = LETTERS.copy()
     stopped[0, 3] = -1
     open_slot = replace(grid_of(stopped), drawn=stopped >= 0)
-    assert adapter_numbers(open_slot, QUESTIONS, VotingSettings(4), 2) == {"count": 2}
-    assert "set infer.adaptive to false" in adapters_section({"count": 2})
+    assert sharing_numbers(open_slot, QUESTIONS, VotingSettings(4), TWO) == {"count": 2}
+    assert "set infer.adaptive to false" in sharing_section({"adapters": {"count": 2}})
 
 
 def test_slots_take_turns_with_the_adapters_and_keep_theirs_when_they_are_redrawn() -> None:

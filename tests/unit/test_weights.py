@@ -46,17 +46,17 @@ def made_up(
 
     steps, programs = votes(5, 1.0, 0.5, 1.0), votes(2, answering, right, like_steps)
     clusters = np.repeat(np.arange(problems), PER_PROBLEM)
-    return Votes(steps, programs, np.ones((count, options), np.bool_), truth, clusters)
+    return Votes(np.stack([steps, programs]), np.ones((count, options), np.bool_), truth, clusters)
 
 
 def helps(votes: Votes) -> bool:
-    return evidence(votes, fitted(votes, programs=False)) <= LEVEL
+    return evidence(votes, fitted(votes, kinds=1)) <= LEVEL
 
 
 def test_precise_programs_are_worth_several_reasonings() -> None:
     for seed in range(10):
         votes = made_up(seed)
-        steps, program = fitted(votes, programs=True)
+        steps, program = fitted(votes, kinds=2)
         assert helps(votes) and program > 2 * steps
 
 
@@ -68,7 +68,7 @@ def test_programs_at_chance_seem_to_help_no_oftener_than_the_test_allows() -> No
 def test_programs_that_are_wrong_more_often_than_chance_get_no_negative_weight() -> None:
     votes = made_up(3, right=0.05)
     assert not helps(votes)
-    assert fitted(votes, programs=True)[1] == 0
+    assert fitted(votes, kinds=2)[1] == 0
 
 
 def test_programs_that_answer_what_the_reasonings_know_do_not_help() -> None:
@@ -82,7 +82,7 @@ def test_programs_that_answer_what_the_reasonings_know_do_not_help() -> None:
     programs[np.arange(1, 17, 2), truth[1:17:2]] = 1
     programs[np.arange(17, 27), (truth[17:27] + 1) % 4] = 1
     assert (programs.sum(), programs[np.arange(questions), truth].sum()) == (18, 8)
-    votes = Votes(steps, programs, np.ones((questions, 4), np.bool_), truth, np.arange(questions) // 3)
+    votes = Votes(np.stack([steps, programs]), np.ones((questions, 4), np.bool_), truth, np.arange(questions) // 3)
     assert not helps(votes)
 
 
@@ -91,11 +91,14 @@ def test_questions_of_one_problem_are_no_independent_evidence() -> None:
     votes = made_up(2, right=0.4)
 
     def repeated(clusters: Ints) -> float:
-        again = Votes(*(np.concatenate([part] * 4) for part in vars(votes).values()))
+        again = Votes(
+            np.concatenate([votes.kinds] * 4, axis=1),
+            *(np.concatenate([getattr(votes, name)] * 4) for name in ("options", "truth", "clusters")),
+        )
         # The same weight, so that the prior, which four times as many questions outweigh, plays no part.
-        return evidence(replace(again, clusters=clusters), fitted(votes, programs=False))
+        return evidence(replace(again, clusters=clusters), fitted(votes, kinds=1))
 
-    before = evidence(votes, fitted(votes, programs=False))
+    before = evidence(votes, fitted(votes, kinds=1))
     assert repeated(np.tile(votes.clusters, 4)) == pytest.approx(before)
     assert repeated(np.arange(4 * len(votes.truth)) // PER_PROBLEM) < before / 2
     assert repeated(np.zeros(4 * len(votes.truth), np.int64)) == 1.0, "one problem has no spread"
@@ -103,9 +106,9 @@ def test_questions_of_one_problem_are_no_independent_evidence() -> None:
 
 def test_letters_that_a_question_has_not_are_not_counted() -> None:
     votes = made_up(1, options=2)
-    wider = {name: np.pad(getattr(votes, name), ((0, 0), (0, 2))) for name in ("steps", "programs", "options")}
-    same = Votes(**wider, truth=votes.truth, clusters=votes.clusters)
-    assert np.allclose(fitted(same, programs=True), fitted(votes, programs=True), atol=1e-5)
+    kinds, options = np.pad(votes.kinds, ((0, 0), (0, 0), (0, 2))), np.pad(votes.options, ((0, 0), (0, 2)))
+    same = Votes(kinds, options, votes.truth, votes.clusters)
+    assert np.allclose(fitted(same, kinds=2), fitted(votes, kinds=2), atol=1e-5)
     assert same.log_likelihood(np.array([0.0, 0.0])) == pytest.approx(-len(votes.truth) * np.log(2))
 
 
@@ -115,7 +118,7 @@ def test_what_is_learned_is_never_worse_than_reasonings_alone(
     seed: int, answering: float, right: float, problems: int
 ) -> None:
     votes = made_up(seed, problems, answering, right)
-    alone, both = fitted(votes, programs=False), fitted(votes, programs=True)
+    alone, both = fitted(votes, kinds=1), fitted(votes, kinds=2)
     used = both if helps(votes) else alone
     assert votes.log_likelihood(used) >= votes.log_likelihood(alone) - 1e-6
     assert (both >= 0).all() and alone[1] == 0
@@ -125,7 +128,7 @@ def test_what_is_learned_is_never_worse_than_reasonings_alone(
 @given(seed=st.integers(0, 10**6))
 def test_the_fit_is_where_the_derivatives_are_zero(seed: int) -> None:
     votes = made_up(seed)
-    weights = fitted(votes, programs=True)
+    weights = fitted(votes, kinds=2)
     step = 1e-5
     for n, surprise in enumerate(votes.surprises(weights).sum(axis=1)):
         up, down = weights.copy(), weights.copy()
@@ -161,10 +164,10 @@ def test_samples_become_votes() -> None:
     """Scores count, rejected reasonings do not vote, an abstention is no vote."""
     grid = grid_of(drawn("AB", "C"), [Sample("B", 0.9), Sample("D", 0.1, 2)], drawn("DD", None))
     votes = Votes.of(grid, asked("CBD"), RULE)
-    assert votes.steps.tolist() == [[0.8, 0.8, 0, 0], [0, 0.9, 0, 0], [0, 0, 0, 1.6]]
-    assert votes.programs.tolist() == [[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert votes.kinds[0].tolist() == [[0.8, 0.8, 0, 0], [0, 0.9, 0, 0], [0, 0, 0, 1.6]]
+    assert votes.kinds[1].tolist() == [[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     majority = Votes.of(grid, asked("CBD"), replace(RULE, method="majority"))
-    assert majority.steps.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 2]]
+    assert majority.kinds[0].tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 2]]
 
 
 def test_programs_that_are_always_right_are_worth_all_reasonings_that_never_are() -> None:

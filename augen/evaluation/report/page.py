@@ -23,11 +23,11 @@ from markupsafe import Markup
 from augen.core.arrays import Bools
 from augen.core.params import Params
 from augen.entries.reasoned import FILES
-from augen.evaluation.adapters import adapter_sentences
 from augen.evaluation.programs import CUT_SHORT, program_sentences
 from augen.evaluation.replay import second_vote_sentence
 from augen.evaluation.report import charts, tables
 from augen.evaluation.report.flags import FLAGS, PER_FLAG
+from augen.evaluation.sharing import sharing_sentences
 from augen.evaluation.steps import Recorded, Report, rounded, single_accuracy
 from augen.voting.samples import DevQuestions
 
@@ -114,8 +114,12 @@ def _numbers(report: Report) -> dict[str, Any]:
         "programs": tables.program_rows(programs) if programs else [],
         "program_facts": tables.program_facts(programs) if programs else [],
         "program_sentences": program_sentences(programs) if programs else [],
-        "adapters": adapter_sentences(report.metrics.get("adapters")),
         "second_vote": second_vote_sentence(report.metrics.get("second_vote"), report.metrics["questions"]),
+        "sharing": {
+            kind: sentences
+            for kind in ("adapters", "generators")
+            if (sentences := sharing_sentences(report.metrics.get(kind)))
+        },
         "cut_short": "" if "single" in report.metrics["steps"] else CUT_SHORT,
         "rules": {key: name for key, (name, _) in charts.RULES.items()},
         "samples_curve": report.plots["accuracy_over_samples"],

@@ -60,7 +60,6 @@ def decisions(
     voting, accepted = grid.votes, np.any(grid.steps.flat("accepted"), axis=1).tolist()
     solved, reasoned = grid.programs.flat("answers"), grid.steps.voted(settings).tolist()
     totals, sums = grid.tallies(settings)
-    unit = 1 if settings.method == "majority" and not grid.program_slots else SCORE_UNITS
     found = {}
     for number in (number for number, name in enumerate(dev.ids) if name in shown):
         total, total_weight = totals[number], sums[number]
@@ -69,7 +68,7 @@ def decisions(
         found[dev.ids[number]] = Decision(
             answer=letter_of(codes[number]),
             basis="accepted" if accepted[number] else others,
-            tally={letter_of(code): int(total[code]) / unit for code in ranked},
+            tally={letter_of(code): int(total[code]) / SCORE_UNITS for code in ranked},
             votes=_by_letter(voting[number]),
             program_votes=_by_letter(solved[number]) if settings.program_weight else {},
             reasoned=letter_of(reasoned[number]) if reasoned[number] >= 0 else None,

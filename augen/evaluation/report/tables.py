@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
-from augen.core.params import Params
+from augen.core.params import Params, generator_names
 from augen.entries import family_of
 from augen.evaluation.programs import MEANINGS as ABSTENTIONS
 from augen.evaluation.programs import SHARES
@@ -88,6 +88,7 @@ def _se(estimate: Estimate) -> float:
 def setup_of(p: Params) -> str:
     """Who answered, with what, and how the votes were counted: one line."""
     served = p.infer.engine == "openai"
+    others = generator_names(p.model, p.infer)[1:]
     given = [
         name
         for name, on in (
@@ -98,7 +99,8 @@ def setup_of(p: Params) -> str:
     ]
     parts = [
         (", ".join(p.infer.models) if served else p.model.generator)
-        + (f" with {' and '.join(given)}" if given else ""),
+        + (f" with {' and '.join(given)}" if given else "")
+        + "".join(f", {name}" for name in others),
         f"{p.voters} votes"
         + (f" and {p.infer.programs} program{'s' * (p.infer.programs > 1)}" if p.infer.programs else "")
         + " a question"
