@@ -66,7 +66,7 @@ def scorer_section(base: Path, **changes: Any) -> params.Scorer:
 
 
 def finetune_section(**changes: Any) -> params.Finetune:
-    own = {"max_length": 300, "reasonings": None, "target": "reasoning", "adapters": 1, "share": 1.0}
+    own = {"max_length": 300, "reasonings": None, "target": "reasoning", "pseudo": None, "adapters": 1, "share": 1.0}
     return params.Finetune(**(SHARED | own | changes))
 
 
