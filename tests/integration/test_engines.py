@@ -1,6 +1,7 @@
 """One contract for all engines, on a tiny random model: the same requests, the same promises."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -93,6 +94,12 @@ def test_a_request_alone_and_among_others_is_completed_alike(engine: Engine) -> 
     differing = sum(one != other for one, other in zip(together, alone, strict=True))
     assert differing <= 1
     assert complete(engine, requests[::-1])[::-1][: len(GREEDY)] == together[: len(GREEDY)]
+
+
+def test_other_processes_load_no_libraries_of_an_engine(engine: Engine) -> None:
+    """vLLM names some in LD_PRELOAD, of which a process complains at its start where their path has a space."""
+    complete(engine, GREEDY[:1])
+    assert "libgomp" not in os.environ.get("LD_PRELOAD", "")
 
 
 def test_every_request_keeps_its_own_settings(engine: Engine) -> None:

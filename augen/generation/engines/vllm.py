@@ -36,6 +36,14 @@ def _set_where_unset(environment: Mapping[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
+def _restore(name: str, value: str | None) -> None:
+    """Take back what vLLM has set for processes of its own: others complain of libraries in a path with a space."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
 _set_where_unset(QUIET)
 
 import torch  # noqa: E402  (reads its log level when it is imported)
@@ -174,9 +182,12 @@ class VllmEngine:
         settings = replace(self._settings, generator=model, revision=revision)
         free, total = (0, 0) if CPU else torch.cuda.mem_get_info()
         check_fits(settings, cpu_room() if CPU else gpu_room(free, total, settings))
-        llm = LLM(model, revision=revision, **self._options)
-        torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has replaced it by one that only warns
-        return llm
+        preloaded = os.environ.get("LD_PRELOAD")
+        try:
+            return LLM(model, revision=revision, **self._options)
+        finally:
+            torch.set_num_threads = _SET_NUM_THREADS  # vLLM's CPU worker has replaced it by one that only warns
+            _restore("LD_PRELOAD", preloaded)
 
     def _load_merged(self, number: int) -> Any:
         """The generator with the adapter in its weights: W + scale · BA, added in float32, then rounded."""
