@@ -24,6 +24,7 @@ from augen.generation.served.batches import cancel
 from augen.generation.served.budget import SPENT
 from augen.store.responses import Store, default_path
 from augen.store.spending import Amounts, Heading
+from tools.times import duration
 
 Spending = Mapping[Heading, Amounts]
 NOTHING = "Nothing was spent so far."
@@ -116,7 +117,7 @@ def _running(batches: Sequence[Record], now: float) -> str:
             batch.id or "not begun yet",
             batch.model,
             f"{len(batch.keys):,}",
-            f"{datetime.fromtimestamp(batch.since):%m-%d %H:%M} ({_ago(now - batch.since)} ago)",
+            f"{datetime.fromtimestamp(batch.since):%m-%d %H:%M} ({duration(now - batch.since)} ago)",
         )
         for batch in batches
     ]
@@ -130,16 +131,6 @@ def _running(batches: Sequence[Record], now: float) -> str:
 
 def _batches(count: int) -> str:
     return "1 batch" if count == 1 else f"{count:,} batches"
-
-
-def _ago(seconds: float) -> str:
-    """
-    >>> _ago(30), _ago(600), _ago(9000)
-    ('30 s', '10 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _grouped(spending: Spending, by: Callable[[Heading], tuple[str, ...]]) -> dict[tuple[str, ...], Spending]:

@@ -42,6 +42,7 @@ from augen.scorer.score import known_scores
 from augen.store.responses import Store, default_path
 from stages import infer, reason_false, reason_true
 from tools.forecast import Forecast, Range, forecasts, total
+from tools.times import duration
 
 MARGIN = 1.015  # a period of a rate limit is kept a little longer
 COST = "cost: low – likely – high"
@@ -343,7 +344,7 @@ def _time(e: Estimate, settings: params.ProviderLimits) -> str:
     if not times:
         return f"no rate limit is set; {settings.concurrency} requests at a time"
     likely, high, limit = max(times)
-    return f"about {_duration(likely)} at {limit}" + (f", at most {_duration(high)}" if high > 1.1 * likely else "")
+    return f"about {duration(likely)} at {limit}" + (f", at most {duration(high)}" if high > 1.1 * likely else "")
 
 
 def _local_table(estimates: Sequence[Estimate]) -> str:
@@ -358,7 +359,7 @@ def _local_table(estimates: Sequence[Estimate]) -> str:
             time = "everything is stored"
         elif speed.exists():
             rate = float(speed.read_text(encoding="utf-8"))
-            time = f"{_duration(out.likely / rate)} at {rate:,.0f} tokens a second, as when it last drew"
+            time = f"{duration(out.likely / rate)} at {rate:,.0f} tokens a second, as when it last drew"
         else:
             time = f"not known: its speed here was not measured yet{_last(e.stage)}"
         stored = sum(line.stored for line in e.lines)
@@ -370,7 +371,7 @@ def _local_table(estimates: Sequence[Estimate]) -> str:
 
 def _last(stage: str) -> str:
     file = TIMES / stage
-    return f" (its last run took {_duration(float(file.read_text(encoding='utf-8')))})" if file.exists() else ""
+    return f" (its last run took {duration(float(file.read_text(encoding='utf-8')))})" if file.exists() else ""
 
 
 def _spread(amount: Range) -> str:
@@ -390,16 +391,6 @@ def _count(amount: float) -> str:
     if amount >= 1e6:
         return f"{amount / 1e6:,.2f}M"
     return f"{amount / 1e3:.1f}k" if amount >= 1e4 else f"{amount:,.0f}"
-
-
-def _duration(seconds: float) -> str:
-    """
-    >>> _duration(8), _duration(300), _duration(9000)
-    ('8 s', '5 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,6 +31,17 @@ def table(root: Path, since: float, now: float) -> str:
     return tabulate(rows, ("stage", "seconds", "share"), colalign=("left", "right", "right"))
 
 
+def duration(seconds: float) -> str:
+    """So many seconds for a reader, in the unit that suits them.
+
+    >>> duration(8), duration(300), duration(9000)
+    ('8 s', '5 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m tools.times", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -60,18 +60,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a random LoRA adapter for ``tiny_model``."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2ForCausalLM
+    from tests.integration.generated import random_adapter
 
     path = tmp_path_factory.mktemp("models") / "adapter"
-    lora = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = get_peft_model(Qwen2ForCausalLM.from_pretrained(tiny_model), lora)
-    torch.manual_seed(1)
-    for name, weights in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weights, std=0.1)
-    model.save_pretrained(path)
+    random_adapter(tiny_model, "all-linear", path)
     return path
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from demo.chat import MODELS, OpenAIServer
+from tests.integration.generated import random_adapter
 from tests.integration.test_infer_stage import NO_MODELS, ROOT, STORED, TINY, Project
 
 # Says when an engine is opened and closed.
@@ -34,18 +35,8 @@ TOLD = (
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random LoRA adapter for the generator in models/tiny."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import Qwen2ForCausalLM
-
     path = tmp_path_factory.mktemp("models") / "adapter"
-    lora = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
-    model = get_peft_model(Qwen2ForCausalLM.from_pretrained(TINY / "generator"), lora)
-    torch.manual_seed(1)
-    for name, weights in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weights, std=0.1)
-    model.save_pretrained(path)
+    random_adapter(TINY / "generator", ["q_proj", "v_proj"], path)
     return path
 
 
