@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augen.adapter.exact import families_csv
-from augen.adapter.lessons import lessons
+from augen.adapter.lessons import copies_behind_their_origins, lessons
 from augen.adapter.train import CURVES, courses, finetune, one_after_another, save_adapters
 from augen.core.files import write_json, write_text
 from augen.core.params import load
@@ -39,7 +39,7 @@ def main() -> None:
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     pseudo = [p.finetune.pseudo] if p.finetune.pseudo else []  # first, so that finetune.reasonings keeps them
     files = [*pseudo, "data/filtered/entries.pkl", "data/filtered/entries_aug.pkl"]
-    entries = [entry for file in files for entry in load_pickle(file)]
+    entries = copies_behind_their_origins(entry for file in files for entry in load_pickle(file))
     print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
     taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune)
     key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     answers = sure_answers(drawn, weighed(file, WEIGHT), certainty)
     sure, measured = len(answers), _measured(test, p)
     answers = {question: answer for question, answer in answers.items() if question not in measured}
-    entries = list(pseudo_labelled(test, surest_texts(SAMPLES, "test", answers)))
+    entries = list(pseudo_labelled(test, surest_texts(drawn, file, answers)))
     if not entries:
         raise AugenError(f"no vote of {test.questions:,} test questions is that sure: lower --certainty {certainty}")
     dump_pickle(out, entries)

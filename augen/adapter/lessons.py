@@ -4,12 +4,12 @@ The examples in a prompt never come from its own problem. With `finetune.target:
 answer alone, where else it is the reasoning that ends in that line.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from augen.core import params
-from augen.entries import Entry, Question, questions
+from augen.entries import Entry, Question, origin, questions
 from augen.prompts.sections import answer_line, program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
@@ -23,6 +23,20 @@ class Lesson:
     prompt: str
     text: str
     kind: Kind = "reasoning"
+
+
+def copies_behind_their_origins(entries: Iterable[Entry]) -> list[Entry]:
+    """`entries` in their order, but every rewritten copy stands behind the problem that it comes from.
+
+    >>> made = [Entry("", [], name) for name in ("train_0", "train_1", "synthetic_0", "train_1~1", "train_0~1")]
+    >>> [entry.id for entry in copies_behind_their_origins(made)]
+    ['train_0', 'train_0~1', 'train_1', 'train_1~1', 'synthetic_0']
+    """
+    listed = list(entries)
+    place: dict[str, int] = {}
+    for entry in listed:
+        place.setdefault(origin(entry.id), len(place))
+    return sorted(listed, key=lambda entry: place[origin(entry.id)])
 
 
 def lessons(

@@ -4,17 +4,15 @@ After Lee 2013 (Pseudo-Label, ICML workshop on challenges in representation lear
 transductive: it has seen the very questions that it is asked next.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from augen.core.arrays import Floats, Ints
 from augen.entries import Entry, letter_of, question_id
 from augen.voting.grid import SampleGrid
-from augen.voting.samples import Samples, sample_of
+from augen.voting.samples import CODES, SampleFile, Samples, records_of, sample_of
 from augen.voting.settings import VotingSettings
 from augen.voting.vote import leaders
 
@@ -46,23 +44,19 @@ def sure_answers(samples: Samples, settings: VotingSettings, certainty: float) -
     return {samples.ids[question]: letter_of(winners[question]) for question in sure}
 
 
-def surest_texts(path: Path, split: str, answers: Mapping[str, str]) -> dict[str, Voted]:
-    """Of each question in `answers` the texts of `split` that gave its answer and of which the generator was surest.
+def surest_texts(samples: Samples, file: SampleFile, answers: Mapping[str, str]) -> dict[str, Voted]:
+    """Of each question in `answers` the texts that gave its answer and of which the generator was surest.
 
-    An accepted one goes before a rejected one. `path` is a file of samples that ``read_samples`` has accepted.
+    An accepted one goes before a rejected one. `samples` are those that ``read_samples`` has read from `file`.
     """
-    best: dict[tuple[str, str], tuple[tuple[bool, int], str]] = {}
-    with path.open(encoding="utf-8") as lines:
-        for record in map(json.loads, lines):
-            sample = sample_of(record)
-            if sample.split != split or sample.answer is None or answers.get(sample.question) != sample.answer:
-                continue
-            rank = record["accepted"], -1 if sample.logprob_rank is None else sample.logprob_rank
-            place = sample.question, sample.mode
-            if place not in best or rank > best[place][0]:
-                best[place] = rank, sample.text
+    codes = np.array([CODES[answers.get(question)] for question in samples.ids])
+    rows = samples.rows[(samples.rows["answer"] >= 0) & (samples.rows["answer"] == codes[samples.rows["question"]])]
+    rows = rows[np.lexsort((-rows["logprob_rank"], ~rows["accepted"], rows["program"], rows["question"]))]
+    _, surest = np.unique(np.stack([rows["question"], rows["program"]]), axis=1, return_index=True)
+    found = map(sample_of, records_of(rows[surest], file))
+    texts = {(sample.question, sample.mode): sample.text for sample in found}
     return {
-        question: Voted(answer, *(best.get((question, mode), (None, None))[1] for mode in ("steps", "program")))
+        question: Voted(answer, *(texts.get((question, mode)) for mode in ("steps", "program")))
         for question, answer in answers.items()
     }
 
