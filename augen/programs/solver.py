@@ -25,11 +25,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from augen.core.errors import AugenError
 from augen.programs.language import Fault, Result, read
 from augen.store.responses import Store, request_key
 
 ROOT = Path(__file__).parents[2]
+STARTING_S = 120  # until a worker is ready, on a machine however busy
 PATIENCE_FACTOR, PATIENCE_EXTRA_S = 10, 10  # a worker itself kills a program that takes too long on the clock
+_COMMAND = [sys.executable, "-P", "-c", "from augen.programs.worker import main; main()"]
 VERSION = 1  # of what the worker makes of a program; part of the key of a stored result
 
 
@@ -45,7 +48,8 @@ class Limits:
 class Solver:
     """Up to `workers` processes that run programs. They are started when needed and end with the solver.
 
-    Programs are untrusted; see `augen.programs.worker` on what holds them. Usable from several threads.
+    Programs are untrusted; see `augen.programs.worker` on what holds them. Usable from several threads. Whoever runs a
+    program gets an AugenError if no worker can be started.
     """
 
     def __init__(self, limits: Limits, workers: int) -> None:
@@ -95,6 +99,10 @@ class Solver:
         worker = self._idle.get()
         try:
             return worker.run(program, self.limits)
+        except AugenError:
+            if self._closed:  # it was killed before it was ready
+                raise RuntimeError("the solver was closed") from None
+            raise
         finally:
             self._idle.put(worker)
 
@@ -124,19 +132,26 @@ class _Worker:
     def _sent(self, line: bytes) -> int:
         """Send a request, to a new process if there is none; returns the file descriptor of its replies."""
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from augen.programs.worker import main; main()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=self._folder,
-                env={"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-                start_new_session=True,
-            )
-        assert self._process.stdin and self._process.stdout
+            self._start()
+        assert self._process and self._process.stdin and self._process.stdout
         self._process.stdin.write(line)
         self._process.stdin.flush()
         return self._process.stdout.fileno()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            env=_environment(),
+            start_new_session=True,
+        )
+        assert self._process.stdout
+        if not _line(self._process.stdout.fileno(), STARTING_S):
+            self.close()
+            raise AugenError(f"the process that runs programs does not start: {_cause(self._folder)}")
 
     def kill(self) -> None:
         if process := self._process:
@@ -152,6 +167,24 @@ class _Worker:
                 process.stdin.close()
             process.stdout.close()
             self._process = None
+
+
+def _environment() -> dict[str, str]:
+    """Of a worker: no keys, and the packages that this process has."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _cause(folder: str) -> str:
+    """Why a worker does not start: what it says last when it is started once more."""
+    try:
+        done = subprocess.run(
+            _COMMAND, input=b"", capture_output=True, cwd=folder, env=_environment(), timeout=STARTING_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"it is not ready after {STARTING_S} s"
+    said = done.stderr.decode(errors="replace").strip().splitlines()
+    return said[-1] if said else f"it ended with status {done.returncode}"
 
 
 def _line(pipe: int, seconds: float) -> bytes | None:

@@ -1,8 +1,8 @@
 """The process that runs programs: each in a process of its own, with limits that the kernel enforces.
 
-`main` reads a request per line and writes a result per line, both as JSON. It has clingo loaded and forks for every
-program, which takes about a millisecond. So a program finds the same fresh state whatever ran before it, and when it
-hangs or dies, nothing else is lost. In the fork
+`main` writes an empty line when it is ready. Then it reads a request per line and writes a result per line, both as
+JSON. It has clingo loaded and forks for every program, which takes about a millisecond. So a program finds the same
+fresh state whatever ran before it, and when it hangs or dies, nothing else is lost. In the fork
 
 * no file can be opened or written, and memory is limited;
 * after its processor time (not time on the clock: a busy machine must not change results) the kernel kills it;
@@ -81,6 +81,8 @@ def main() -> None:
     library_rules()
     run("answer(1).", 1)  # loads what is loaded on first use
     gc.freeze()  # what is here stays: no fork need look at it
+    replies.write(b"\n")
+    replies.flush()
     for line in requests:
         reply = _isolated(json.loads(line), (requests.fileno(), replies.fileno()))
         replies.write(reply + b"\n")

@@ -13,6 +13,7 @@ from random import Random
 import clingo
 import pytest
 
+from augen.core.errors import AugenError
 from augen.programs.language import AnswerSet, Result
 from augen.programs.solver import Limits, Solver, stored_results
 from augen.store.responses import Store
@@ -267,3 +268,14 @@ def test_a_command_shows_the_place(tmp_path: Path) -> None:
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     asked = [sys.executable, "-m", "augen.programs", *arguments]
     return subprocess.run(asked, cwd=ROOT, text=True, capture_output=True)
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It finds the packages that this process finds, here a clingo that is none."""
+    (tmp_path / "clingo.py").write_text("raise ImportError('a library is missing')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with (
+        Solver(LIMITS, workers=1) as solver,
+        pytest.raises(AugenError, match=r"does not start: ImportError: a library is missing"),
+    ):
+        solver.run(["answer(1)."])
