@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
+from augen.pretrain.generator import new_model
+from tests.params import params
+from tools import gpu_pretrain
 from tools.gpu_check import ROOT, Stage, changes, make_folder, run_all
 
 PREPARE = Stage("prepare", ("data/raw/train.jsonl",), ("data/entries_raw.pkl", "data/dev.jsonl", "data/votes.jsonl"))
@@ -51,3 +55,13 @@ def test_without_a_gpu_nothing_is_run(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "no GPU: torch" in done.stderr and "--cpu" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_generator_is_pretrained_for_the_time_given(capfd: pytest.CaptureFixture[str]) -> None:
+    """Here with one narrow layer: a step of the large generator takes a minute on a core."""
+    tokenizer = AutoTokenizer.from_pretrained(gpu_pretrain.SMALL, trust_remote_code=False)
+    model = new_model(tokenizer, hidden=32, layers=1)
+    before = model.lm_head.weight.detach().clone()
+    gpu_pretrain.pretrain(model, tokenizer, params().prompt, 2)
+    assert "steps of copying" in capfd.readouterr().out
+    assert not torch.equal(model.lm_head.weight, before)
