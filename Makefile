@@ -3,7 +3,7 @@
 # make test     install if needed, run every check and test (what CI runs)
 # make check    the fast part: ruff, import-linter, types, unit tests, doctests
 # make bench    speed, as ratios against something in the same run; PART names a module of benchmarks/: calls, puzzles, guards, …
-# make seeds    the default run with N other seeds (default 3): mean and range of each step
+# make seeds    the default run with N seeds (default 3): mean and range of each step; PART: of these experiments (see make ablation)
 # make gpu-check  the whole pipeline on this machine's GPU, cut to minutes: times, memory, faults (no vLLM or DVC needed)
 # make browser  install Chromium by apt-get (root on Debian), for the test of the report page
 # make ablation what each part is worth, by experiments with one change each; PART=inference, or PART=data (trains anew)
@@ -64,11 +64,12 @@ ablation: history $(INSTALLED)
 	python -m benchmarks.ablation "$(PART)"
 
 seeds: history $(INSTALLED)
-	python -m benchmarks.seeds $(N)
+	python -m benchmarks.seeds $(N) --part "$(PART)"
 
 # Installs nothing: it runs with whatever is in .venv.
 gpu-check:
 	python -m tools.gpu_check
+	python -m tools.gpu_pretrain
 
 estimate: $(INSTALLED)
 	python -m tools.estimate

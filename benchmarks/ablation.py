@@ -18,6 +18,7 @@ from its wrong ones, on the same dev questions, on which no scorer was trained.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -49,8 +50,9 @@ from augen.voting.vote import handed_in
 from tools import pseudo_labels
 
 Change = Mapping[str, Any]  # params by dotted key
-EARLIER = "models/adapter_1"  # a copy of params.yaml's own adapter, for one round of rejection fine-tuning
-PSEUDO = "data/pseudo_1.pkl"  # the test questions of which params.yaml's own run was sure
+# Made of the run without a change, of the same seed. DVC does not look into them, so every seed has a name of its own.
+EARLIER = "models/adapter_{seed}"  # its adapter, for one round of rejection fine-tuning
+PSEUDO = "data/pseudo_{seed}.pkl"  # the test questions of which it was sure
 
 # Every setting that differs from params.yaml is an experiment.
 PARTS: dict[str, dict[str, Sequence[Change]]] = {
@@ -99,6 +101,8 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
         "retrieval": [{"rag.k": k} for k in (0, 1)],
     },
 }
+MADE = re.compile(r"models/adapter_\d+|data/pseudo_\d+\.pkl")
+VOTED = ("data/samples.jsonl", "data/vote_weights.json", "data/dev.jsonl", "data/votes.jsonl")  # for pseudo-labels
 FINISHED = re.compile(r"Ran experiment\(s\): (\S+)")
 REPORT = Path("reports/ablation.md")
 WEIGHT = Path("data/vote_weights.json")
@@ -165,13 +169,16 @@ def changed(raw: Mapping[str, Any], change: Change) -> dict[str, Any]:
 
 
 def experiments(raw: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, Change]]:
-    """Factor and change of every experiment: each setting of the `parts` or factors that differs from params.yaml.
+    """Factor and change of every experiment: each setting of the `parts` that differs from the params `raw`.
 
-    >>> experiments({"voters": 5}, ["votes"])
+    >>> experiments({"seed": 42, "voters": 5}, ["votes"])
     [('votes', {'voters': 1}), ('votes', {'voters': 3}), ('votes', {'voters': 9})]
+    >>> experiments({"seed": 42, "finetune": {"pseudo": None}}, ["pseudo-labels"])
+    [('pseudo-labels', {'finetune.pseudo': 'data/pseudo_42.pkl'})]
     """
+    seed = raw["seed"]
     return [
-        (factor, change)
+        (factor, {key: v.format(seed=seed) if isinstance(v, str) else v for key, v in change.items()})
         for part, factors in PARTS.items()
         for factor, settings in factors.items()
         if part in parts or factor in parts
@@ -202,7 +209,7 @@ def run(change: Change) -> str:
     arguments = ["exp", "run", "--temp", "evaluate"]
     for key, value in change.items():
         arguments += ["-S", f"{key}={_text(value)}"]
-        if value in (EARLIER, PSEUDO):
+        if MADE.fullmatch(str(value)):
             arguments += ["--copy-paths", value]
     command = [sys.executable, "-c", "from tools.dvc_utf8 import dvc; dvc()", *arguments]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -213,20 +220,25 @@ def run(change: Change) -> str:
     return found[1]
 
 
-def make_from_own_run(value: Any) -> None:
-    """If `value` is a path that an experiment wants of params.yaml's own run, make it from what lies in the folder."""
-    if value not in (EARLIER, PSEUDO):
-        return
-    if not Path("models/adapter").is_dir() or not Path("data/samples.jsonl").is_file():
-        raise AugenError(f"ablation: {value} is made from the run of params.yaml as it is: make repro first")
-    if value == EARLIER:
-        shutil.copytree("models/adapter", EARLIER, dirs_exist_ok=True)
-    else:
-        pseudo_labels.main([PSEUDO])
+def make_from(experiment: str, path: str) -> None:
+    """Make what `MADE` matches of the run of an `experiment`: a copy of its adapter, or pseudo-labels."""
+    with tempfile.TemporaryDirectory(dir=".") as name:
+        folder = Path(name)
+        if Path(path).parent.name == "models":
+            shutil.rmtree(path, ignore_errors=True)
+            shutil.copytree(fetch(experiment, "models/adapter", folder), path)
+            return
+        for needed in ("params.yaml", *VOTED):
+            fetch(experiment, needed, (folder / needed).parent)
+        shutil.copytree("data/raw", folder / "data/raw")
+        with contextlib.chdir(folder):
+            pseudo_labels.main([path])
+        Path(folder / path).replace(path)
 
 
 def fetch(experiment: str, path: str, folder: Path) -> Path:
-    """The file `path` of `experiment`, fetched into `folder`."""
+    """The file or folder `path` of `experiment`, fetched into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     out = folder / Path(path).name
     command = [sys.executable, "-m", "dvc", "get", ".", path, "--rev", experiment, "--out", str(out), "--force"]
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -314,26 +326,45 @@ def _shares(answers: Sequence[str], letters: Sequence[str]) -> list[str]:
     return [f"{counts[letter] / len(answers):.3f}" for letter in letters]
 
 
-def main(parts: Sequence[str]) -> None:
-    known = [*PARTS, *(factor for factors in PARTS.values() for factor in factors)]
-    if unknown := [part for part in parts if part not in known]:
-        raise AugenError(f"ablation: PART={unknown[0]} is none of {', '.join(known)}")
-    raw = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
+def known(parts: Sequence[str]) -> None:
+    """Raises AugenError for what is neither a part nor a factor."""
+    names = [*PARTS, *(factor for factors in PARTS.values() for factor in factors)]
+    if unknown := [part for part in parts if part not in names]:
+        raise AugenError(f"ablation: PART={unknown[0]} is none of {', '.join(names)}")
+
+
+def read_params() -> dict[str, Any]:
+    """params.yaml as it stands, checked."""
+    raw: dict[str, Any] = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
     check(raw, "params.yaml")
-    grid: list[tuple[str, Change]] = [("", {}), *experiments(raw, parts or list(PARTS))]
-    results = []
+    return raw
+
+
+def results(params: Mapping[str, Any], base: Change, parts: Sequence[str]) -> list[Result]:
+    """The result of `params` with the changes of `base`, and those of every experiment beside it."""
+    raw = changed(params, base)
+    grid: list[tuple[str, Change]] = [("", {}), *experiments(raw, parts)]
+    found, plain = list[Result](), ""
     with tempfile.TemporaryDirectory() as folder:
         for number, (factor, change) in enumerate(grid, start=1):
-            print(f"{number} of {len(grid)}: {factor} {shown(change)}", flush=True)
+            print(f"{number} of {len(grid)}: {factor} {shown({**base, **change})}", flush=True)
             for value in change.values():
-                make_from_own_run(value)
-            name = run(change)
+                if MADE.fullmatch(str(value)):
+                    make_from(plain, value)
+            name = run({**base, **change})
+            plain = plain or name
             files = ["data/dev.jsonl", "data/samples.jsonl", str(WEIGHT)]
             dev, samples, *_ = (fetch(name, path, Path(folder)) for path in files)
-            results.append(result_of(raw, factor, change, dev, samples))
+            found.append(result_of(raw, factor, change, dev, samples))
+    return found
+
+
+def main(parts: Sequence[str]) -> None:
+    known(parts)
+    text = page(results(read_params(), {}, parts or list(PARTS)))
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(page(results), encoding="utf-8")
-    print(f"\n{page(results)}\n{REPORT}")
+    REPORT.write_text(text, encoding="utf-8")
+    print(f"\n{text}\n{REPORT}")
 
 
 def _parts() -> list[str]:

@@ -35,8 +35,9 @@ DRY = {
     "make demo-apis": ("python -m demo",),
     "make estimate": ("python -m tools.estimate",),
     "make GPU=1 repro": ("dvc repro",),
-    "make gpu-check": ("python -m tools.gpu_check",),
+    "make gpu-check": ("python -m tools.gpu_check", "python -m tools.gpu_pretrain"),
     "make seeds N=3": ("python -m benchmarks.seeds 3",),
+    "make seeds PART=votes N=3": ('python -m benchmarks.seeds 3 --part "votes"',),
     "make ablation PART=inference": ('python -m benchmarks.ablation "inference"',),
 }
 # Run by other tests: the file, and the parts of its text that have the words of the command.

@@ -1,6 +1,7 @@
 """The grid of experiments and its table; the experiments themselves are DVC's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem
 from augen.entries.jsonl import write_jsonl
-from benchmarks import ablation
+from benchmarks import ablation, seeds
 from benchmarks.ablation import PARTS, Result, changed, experiments, page, result_of, shown
 from tests.params import raw_params
 
@@ -114,6 +115,24 @@ def test_the_page_compares_question_by_question(files: tuple[Path, Path]) -> Non
     assert second == ["votes", "`infer.fallback=C`", *["1.000 ± 0.000", "+0.500 ± 0.500"] * 2, *cost]
     letters = [row for row in rows if row.startswith("|") and "right answers" in row]
     assert [cell.strip() for cell in letters[0].split("|")[3:-1]] == ["0.500", "0.000", "0.500", "0.000"]
+
+
+def test_a_difference_is_shown_if_every_seed_shows_it(files: tuple[Path, Path]) -> None:
+    """With one problem answered right of two, no gain is two errors from zero; with none of two, a gain of all is."""
+    half, all_right = measured(files, {}), measured(files, {"infer.fallback": "C"}, fallback="C")
+    [_, gained] = rows_of([[half, all_right], [half, all_right]])
+    assert gained[2:8] == ["1.000 (1.000 … 1.000)", "+0.500 (+0.500 … +0.500)", "no"] * 2
+    none = replace(half, answers=["B", "B"], whole=["B", "B"])
+    first, second = rows_of([[none, all_right], [none, all_right]])
+    assert first[2:8] == ["0.000 (0.000 … 0.000)", "", ""] * 2
+    assert second[2:8] == ["1.000 (1.000 … 1.000)", "+1.000 (+1.000 … +1.000)", "yes"] * 2
+    settled = replace(all_right, answers=None)
+    assert rows_of([[none, settled], [none, all_right]])[1][2:5] == ["", "", ""]
+
+
+def rows_of(found: list[list[Result]]) -> list[list[str]]:
+    lines = [line for line in seeds.parts_page([42, 43], found).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
 
 
 def test_other_questions_cannot_be_compared(files: tuple[Path, Path], tmp_path: Path) -> None:
