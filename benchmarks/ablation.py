@@ -85,7 +85,7 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
     "data": {
         "new puzzles": [{"prepare.synthetic": n} for n in (0, 300, 1000, 3800)],
         "rules of programs": [{"prepare.library": on} for on in (False, True)],
-        "rewriting": [{"translate.backend": name} for name in ("none", "synonyms")],
+        "rewriting": [{"translate.backend": "none"}, {"finetune.copies": True}, {"finetune.copies": False}],
         "right reasonings": [
             {"reason_true.choose": "likeliest"},
             {"reason_true.only_uncertain": True},

@@ -1,6 +1,7 @@
 """Rejection fine-tuning: train a LoRA adapter of the generator on right reasonings and programs.
 
-in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl, finetune.pseudo if it names a file, models/index
+in   data/filtered/entries.pkl, data/filtered/entries_aug.pkl if finetune.copies says so, finetune.pseudo if it names a
+     file, models/index
 out  models/adapter/               peft LoRA; with finetune.adapters above 1 in folders 0, 1, …
      reports/finetune.json         held-out loss, token accuracy and lessons written to the letter, before and after
      reports/plots/finetune.csv    the same over steps, which go on from one adapter to the next
@@ -38,7 +39,8 @@ def main() -> None:
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder, p.rag.query_prompt))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     pseudo = [p.finetune.pseudo] if p.finetune.pseudo else []  # first, so that finetune.reasonings keeps them
-    files = [*pseudo, "data/filtered/entries.pkl", "data/filtered/entries_aug.pkl"]
+    copies = ["data/filtered/entries_aug.pkl"] if p.finetune.copies else []
+    files = [*pseudo, "data/filtered/entries.pkl", *copies]
     entries = copies_behind_their_origins(entry for file in files for entry in load_pickle(file))
     print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
     taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune)

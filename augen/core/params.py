@@ -469,6 +469,7 @@ class Scorer(Training):
 
 class Finetune(Training):
     reasonings: Positive | None
+    copies: bool
     target: Literal["reasoning", "answer"]
     pseudo: Text | None
     adapters: Positive

@@ -66,8 +66,8 @@ def scorer_section(base: Path, **changes: Any) -> params.Scorer:
 
 
 def finetune_section(**changes: Any) -> params.Finetune:
-    own = {"max_length": 300, "reasonings": None, "target": "reasoning", "pseudo": None, "adapters": 1, "share": 1.0}
-    return params.Finetune(**(SHARED | own | changes))
+    own = {"max_length": 300, "reasonings": None, "copies": True, "target": "reasoning", "pseudo": None}
+    return params.Finetune(**(SHARED | own | {"adapters": 1, "share": 1.0} | changes))
 
 
 def item(number: int) -> QuestionItem:
