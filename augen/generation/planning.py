@@ -258,6 +258,11 @@ class PlanningRunner:
             packs.before += len(new[key].payload["text"])
             packs.after += len(found[key]["text"])
 
+    def forget(self) -> None:
+        """Let go of the answers so far."""
+        self.answers.clear()
+        self.refused.clear()
+
     def start(self, batch: Sequence[Call]) -> "asyncio.Task[None]":
         packs = self._plan.packs
         lacking = [call for call in batch if call.key not in self.refused]

@@ -40,6 +40,9 @@ class Translator:
             if refused := [words for text in draft.texts for words in self._refusals(text)]:
                 self.failures.append(Failure(draft.id, f"refused: {refused[0]}", 1))
             yield draft.texts if None in rewritten else [text for text in rewritten if text is not None]
+        for way in (self._there, self._back):
+            way.forget()
+        self._runner.forget()
 
     def _rewritten(self, text: str) -> str | None:
         there = self._there.translated(text)
@@ -92,6 +95,11 @@ class _Way:
     def finish(self) -> None:
         """Start the last request, though it is not full."""
         self._start(self._packer.rest())
+
+    def forget(self) -> None:
+        """Let go of the texts so far."""
+        self._cut.clear()
+        self._tasks.clear()
 
     def is_answered(self, text: str) -> bool:
         return all(call.key in self._runner.answers for call in self._calls(text))

@@ -269,6 +269,19 @@ def test_a_subject_that_got_an_answer_at_last_was_not_refused(store: Store) -> N
         runner.check_refusals(0.0)
 
 
+def test_refusals_count_though_their_answers_are_forgotten(store: Store) -> None:
+    with a_runner(store, Provider([Refused("odd", "words"), None] * 2), concurrency=1) as runner:
+        for batch in singles(4):
+            runner.fetch([batch])
+            runner.forget()
+            assert (runner.answers, runner.refused) == ({}, {})
+        with pytest.raises(AugenError, match=r"2 of 4 prompts were refused .* odd: words"):
+            runner.check_refusals(0.4)
+        runner.fetch(singles(4)[1:2])
+        assert list(runner.answers) == ["key of 1"], "it is in the store"
+        runner.check_refusals(0.5)
+
+
 def test_what_was_billed_and_cannot_be_used_is_in_the_account(store: Store) -> None:
     billed = {"author": "m", "prompt_tokens": 7, "tokens": 2, "characters": 0}
     script = [Unusable("empty reply", billed=billed), None, Refused("content_filter", billed=billed)]

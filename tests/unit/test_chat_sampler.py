@@ -30,6 +30,9 @@ class Recorder:
             self.calls.append(call)
             self.answers[call.key] = self.answer | {"author": call.payload["model"]}
 
+    def forget(self) -> None:
+        self.answers.clear()
+
 
 def draw(
     runner: Recorder, prompt: str, chat: bool, authors: Sequence[str] = ("m",), **changes: Any

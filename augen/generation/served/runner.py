@@ -5,6 +5,7 @@
     with Runner(open_tencent, store, account, Pace(limits, concurrency=10, retries=8), label="translate") as runner:
         runner.fetch([[call, call], [call]])      # batches: the calls of one go out in one request
         runner.answers[call.key]                  # every answer, from the store or just arrived
+        runner.forget()                           # the store has them
 
 What happens to a batch: stored calls drop out; it waits for one of `concurrency` slots; it claims its keys, and leaves
 those that another process is asking for to that process; it waits for the limiter; it is sent; its answers are
@@ -32,7 +33,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tqdm import tqdm
@@ -87,6 +88,7 @@ class Asking(Protocol):
     def run(self, pipeline: Callable[[], Coroutine[Any, Any, None]], total: int) -> None: ...
     def start(self, batch: "Sequence[Call]", /) -> "asyncio.Task[None]": ...
     def look_up(self, calls: "Iterable[Call]", /) -> None: ...
+    def forget(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,22 @@ class Call:
     subject: str = ""  # what it is about: calls with the same one count as one where refusals are counted
 
 
+@dataclass
+class _Outcomes:
+    """What became of calls whose answers are forgotten: how many were answered, and what these were about."""
+
+    answers: int = 0
+    answered: set[str] = field(default_factory=set)  # subjects
+    refused: dict[str, str] = field(default_factory=dict)  # by subject, the provider's words
+    texts: bool = False  # whether an answer held any, or
+    thoughts: bool = False
+
+
 class Runner:
     """Asks one provider, and keeps its pace from one `fetch` to the next. Use it from one thread only.
 
-    `answers` holds every answer, by key; `refused` the provider's words where there will be none. `failures` lists the
-    calls that got no answer in spite of all retries; if there are any, `fetch` has raised.
+    `answers` holds every answer, by key, `refused` the provider's words where there will be none, until `forget` is
+    called. `failures` lists the calls that got no answer in spite of all retries; if there are any, `fetch` has raised.
     """
 
     def __init__(
@@ -140,6 +153,7 @@ class Runner:
         self._bar: tqdm[Any] | None = None
         self._state = ""  # of what is waited for, in the progress bar
         self._subjects: dict[str, str] = {}  # of the calls that were answered or refused, by key
+        self._forgotten = _Outcomes()
         self._unbooked = 0  # requests in flight whose cost is not known yet
         self._asking: set[str] = set()  # keys claimed now: a second batch with one of them waits
 
@@ -187,7 +201,7 @@ class Runner:
         self.refused[call.key] = str(error)
         if isinstance(error, Filtered):
             self.store.put_many({call.key: _refusal(call, error)})
-        if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers:
+        if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers and not self._forgotten.answered:
             self._over = True
             raise AugenError(
                 f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
@@ -211,25 +225,35 @@ class Runner:
 
     def check_refusals(self, most: float) -> None:
         """Raise AugenError where no call got a text, or more than the share `most` of what was asked about got none."""
-        answered = {self._subjects.get(key, key) for key in self.answers}
-        refused = {self._subjects.get(key, key): words for key, words in self.refused.items()}
-        refused = {subject: words for subject, words in refused.items() if subject not in answered}
-        asked = len(answered) + len(refused)
-        if refused and (not answered or len(refused) > most * asked):
+        self.forget()
+        found = self._forgotten
+        refused = {subject: words for subject, words in found.refused.items() if subject not in found.answered}
+        asked = len(found.answered) + len(refused)
+        if refused and (not found.answered or len(refused) > most * asked):
             words = next(iter(refused.values()))
             raise AugenError(
                 f"{self.name}: {len(refused):,} of {asked:,} prompts were refused (providers.max_refused is {most:g}), "
                 f"the first: {words}; reports/failed.jsonl lists them; what arrived is stored, refusals of "
                 "the content, too (`python -m augen.store forget-refusals` has these asked for again)"
             )
-        if answered and not any(answer["text"].strip() for answer in self.answers.values()):
-            thought = any(answer.get("thinking") for answer in self.answers.values())
+        if found.answered and not found.texts:
             why = (
                 "; they hold nothing but thinking: raise max_tokens, or turn thinking off (extra_body)"
-                if thought
+                if found.thoughts
                 else ""
             )
-            raise AugenError(f"{self.name}: none of {len(self.answers):,} replies holds a text{why}")
+            raise AugenError(f"{self.name}: none of {found.answers:,} replies holds a text{why}")
+
+    def forget(self) -> None:
+        """Let go of the answers and refusals so far, but for what `check_refusals` asks of them."""
+        found = self._forgotten
+        found.answers += len(self.answers)
+        found.answered |= {self._subjects.get(key, key) for key in self.answers}
+        found.refused |= {self._subjects.get(key, key): words for key, words in self.refused.items()}
+        found.texts = found.texts or any(answer["text"].strip() for answer in self.answers.values())
+        found.thoughts = found.thoughts or any(answer.get("thinking") for answer in self.answers.values())
+        for kept in (self.answers, self.refused, self._subjects):
+            kept.clear()
 
     def look_up(self, calls: Iterable[Call]) -> None:
         """Take what the store holds of `calls` into `answers` and `refused`."""

@@ -55,7 +55,9 @@ class ChatSampler:
         calls = [self._call(request, index) for request, index in requests]
         self._runner.label = label
         self._fetch([[call] for call in calls])
-        return [self._completion(call.key, request) for call, (request, _) in zip(calls, requests, strict=True)]
+        drawn = [self._completion(call.key, request) for call, (request, _) in zip(calls, requests, strict=True)]
+        self._runner.forget()
+        return drawn
 
     def close(self) -> None:
         """Nothing is loaded here that could be freed."""
