@@ -19,6 +19,7 @@ from its wrong ones, on the same dev questions, on which no scorer was trained.
 
 import argparse
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -50,7 +51,7 @@ from augen.voting.vote import handed_in
 from tools import pseudo_labels
 
 Change = Mapping[str, Any]  # params by dotted key
-# Made of the run without a change, of the same seed. DVC does not look into them, so every seed has a name of its own.
+# Made of the run without a change, of the same seed. DVC does not look into them, so a hash of their content is added.
 EARLIER = "models/adapter_{seed}"  # its adapter, for one round of rejection fine-tuning
 PSEUDO = "data/pseudo_{seed}.pkl"  # the test questions of which it was sure
 
@@ -101,7 +102,7 @@ PARTS: dict[str, dict[str, Sequence[Change]]] = {
         "retrieval": [{"rag.k": k} for k in (0, 1)],
     },
 }
-MADE = re.compile(r"models/adapter_\d+|data/pseudo_\d+\.pkl")
+MADE = re.compile(r"models/adapter_\w+|data/pseudo_\w+\.pkl")
 VOTED = ("data/samples.jsonl", "data/vote_weights.json", "data/dev.jsonl", "data/votes.jsonl")  # for pseudo-labels
 FINISHED = re.compile(r"Ran experiment\(s\): (\S+)")
 REPORT = Path("reports/ablation.md")
@@ -220,20 +221,29 @@ def run(change: Change) -> str:
     return found[1]
 
 
-def make_from(experiment: str, path: str) -> None:
-    """Make what `MADE` matches of the run of an `experiment`: a copy of its adapter, or pseudo-labels."""
+def make_from(experiment: str, path: str) -> str:
+    """Make what `MADE` matches of an `experiment`: a copy of its adapter, or pseudo-labels. Returns where it is."""
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name)
         if Path(path).parent.name == "models":
-            shutil.rmtree(path, ignore_errors=True)
-            shutil.copytree(fetch(experiment, "models/adapter", folder), path)
-            return
-        for needed in ("params.yaml", *VOTED):
-            fetch(experiment, needed, (folder / needed).parent)
-        shutil.copytree("data/raw", folder / "data/raw")
-        with contextlib.chdir(folder):
-            pseudo_labels.main([path])
-        Path(folder / path).replace(path)
+            made = fetch(experiment, "models/adapter", folder)
+        else:
+            for needed in ("params.yaml", *VOTED):
+                fetch(experiment, needed, (folder / needed).parent)
+            shutil.copytree("data/raw", folder / "data/raw")
+            with contextlib.chdir(folder):
+                pseudo_labels.main([path])
+            made = folder / path
+        out = Path(path).with_stem(f"{Path(path).stem}_{_digest(made)[:8]}")
+        if not out.exists():
+            made.replace(out)
+    return str(out)
+
+
+def _digest(path: Path) -> str:
+    """Of the content of a file, or of all files in a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
 
 
 def fetch(experiment: str, path: str, folder: Path) -> Path:
@@ -348,9 +358,7 @@ def results(params: Mapping[str, Any], base: Change, parts: Sequence[str]) -> li
     with tempfile.TemporaryDirectory() as folder:
         for number, (factor, change) in enumerate(grid, start=1):
             print(f"{number} of {len(grid)}: {factor} {shown({**base, **change})}", flush=True)
-            for value in change.values():
-                if MADE.fullmatch(str(value)):
-                    make_from(plain, value)
+            change = {key: make_from(plain, v) if MADE.fullmatch(str(v)) else v for key, v in change.items()}
             name = run({**base, **change})
             plain = plain or name
             files = ["data/dev.jsonl", "data/samples.jsonl", str(WEIGHT)]

@@ -34,6 +34,11 @@ SAMPLES, WEIGHT = Path("data/samples.jsonl"), Path("data/vote_weights.json")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     out, certainty = _arguments(arguments)
+    if out.exists():
+        raise AugenError(
+            f"{out} exists, and DVC does not look into it: a run with other labels would be taken for one that is "
+            "done; give each round's file a name of its own, or remove this one if no run has used it"
+        )
     p = load("seed", "voters", "max_resample", "prepare", "filter", "infer", "programs")
     if p.infer.shuffle_options:
         raise AugenError(

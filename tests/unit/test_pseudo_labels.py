@@ -85,10 +85,12 @@ def test_sure_questions_become_lessons(run: Path, capsys: pytest.CaptureFixture[
     assert (second.answer, second.reasoning) == ("B", "t0#2: 3"), "the surest of those that gave the answer"
     said = capsys.readouterr().out
     assert "3 of 4 test questions have a vote of 75% or more; 1 are almost a held-out question" in said
-    tool.main(["data/pseudo_1.pkl"])
-    assert [len(entry.questions) for entry in load_pickle("data/pseudo_1.pkl")] == [1]
-    tool.main(["data/pseudo_1.pkl", "--certainty", "0.55"])
-    [_, other] = load_pickle("data/pseudo_1.pkl")
+    with pytest.raises(AugenError, match=r"data/pseudo_1\.pkl exists.*give each round's file a name of its own"):
+        tool.main(["data/pseudo_1.pkl"])
+    tool.main(["data/pseudo_2.pkl"])
+    assert [len(entry.questions) for entry in load_pickle("data/pseudo_2.pkl")] == [1]
+    tool.main(["data/pseudo_3.pkl", "--certainty", "0.55"])
+    [_, other] = load_pickle("data/pseudo_3.pkl")
     assert (other.questions[0].answer, other.questions[0].program) == ("B", None), "its program says A"
 
 
