@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ def entry(number: int, right: bool) -> Entry:
     text = f"{'甲' * (number % 5)}高。\n答案是：A" if right else f"{'乙' * (number % 3)}高？\n答案是：B"
     item = QuestionItem("谁高？", ["甲", "乙"], text, "A" if right else "B", "solver" if right else "model")
     return Entry(f"甲比乙高{number}。", [item], f"train_{number:04d}_{'roads' if number % 3 else 'lists'}")
+
+
+def copied(problem: Entry) -> Entry:
+    return replace(problem, id=f"{problem.id}~1")
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +153,15 @@ def test_pseudo_labels_are_lessons_like_all_others_and_come_first(
     folder = work("finetune", pseudo="data/pseudo_1.pkl")
     dump_pickle(folder / "data/pseudo_1.pkl", [entry(n, True) for n in range(5)])
     dump_pickle(folder / "data/filtered/entries.pkl", [entry(n, True) for n in range(5, 25)])
+    dump_pickle(folder / "data/filtered/entries_aug.pkl", [copied(entry(5, True))])  # not asked for
     run(folder, "finetune")
     assert outs(folder, "finetune") == outs(undisturbed("finetune"), "finetune")
+
+
+def test_copies_are_lessons_if_they_are_asked_for(work: Callable[..., Path]) -> None:
+    folder = work("finetune", copies=True, reasonings=4)
+    dump_pickle(folder / "data/filtered/entries_aug.pkl", [copied(entry(n, True)) for n in range(3)])
+    assert "28 questions to learn from\n4 lessons with a reasoning\n" in run(folder, "finetune")
 
 
 def test_several_adapters_go_on_with_the_one_that_was_killed(
