@@ -191,9 +191,10 @@ def estimate(stage: str, p: params.Params, store: Store) -> Estimate:
     settings = getattr(p.providers, found.source)
     found.currency, found.rounds = settings.currency, plan.rounds
     found.lines = forecasts(plan, stage, least, prices_of(settings), store.spending(found.source))
-    if local := [line.requests for line in found.lines if line.model in NAMES]:
-        found.lines = [line for line in found.lines if line.model not in NAMES]
-        found.notes.append(f"{_spread(total(local))} further samples are to be drawn on this machine")
+    here = total([line.requests for line in found.lines if line.model in NAMES])
+    found.lines = [line for line in found.lines if line.model not in NAMES]
+    if here.high:
+        found.notes.append(f"{_spread(here)} further samples are to be drawn on this machine")
     return found
 
 

@@ -21,6 +21,7 @@ from tools import account
 from tools.estimate import Estimate, estimate, main, page
 from tools.forecast import Range, total
 
+ROOT = Path(__file__).parents[2]
 PRICES = [{"model": model, "prompt": 20.0, "reply": 80.0} for model in MODELS]
 STAGES: dict[str, Callable[[], None]] = {
     "translate": translate.main,
@@ -236,6 +237,25 @@ def test_served_answers(openai: OpenAIServer, tmp_path: Path, monkeypatch: pytes
     assert_within(seen, used, exact=False)
     assert_within(seen, used, exact=True)
     assert place.estimate("infer").lines[0].requests == Range(0, 0, 0)
+
+
+def test_a_generator_here_and_a_served_one_share_the_slots(
+    openai: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four slots two are paid for. What is drawn here costs nothing, and is said."""
+    both = {"model.generator": str(ROOT / "models/tiny/generator"), "infer.engine": "transformers", "voters": 4}
+    other = {"generator": MODELS[0], "engine": "openai", "chat_template": True}
+    more = {"infer.others": [other], "infer.models": [], "prompt.chat_template": False}
+    place = Place(tmp_path / "repo", monkeypatch, served(openai) | both | more | {"max_resample": 0})
+    asked(9)
+    write_jsonl("data/votes.jsonl", problems(MANY)[-1:])  # by which the two are weighed
+    found = place.estimate("infer")
+    assert [line.requests for line in found.lines] == [Range(44, 44, 44)]
+    assert found.notes[-1] == "44 further samples are to be drawn on this machine"
+    assert_within(found, place.run("infer"), exact=False)
+    again = place.estimate("infer")
+    assert [line.requests for line in again.lines] == [Range(0, 0, 0)]
+    assert "on this machine" not in " ".join(again.notes)
 
 
 # --- the screens, and a budget, with the real stage
