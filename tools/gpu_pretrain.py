@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, Qwen2ForCausalLM
 
 from augen.core.cores import cores
 from augen.core.device import device
 from augen.core.errors import AugenError
+from augen.core.models import load_model, load_tokenizer
 from augen.core.params import Prompt, load
 from augen.pretrain import corpus, generator
 from augen.pretrain.batches import Texts, ahead, copying, with_copies
@@ -70,8 +71,8 @@ def solved(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, prompt: 
 
 def main(seconds: float) -> None:
     prompt = load("prompt").prompt
-    tokenizer = AutoTokenizer.from_pretrained(SMALL, padding_side="left", trust_remote_code=False)
-    small = Qwen2ForCausalLM.from_pretrained(SMALL, dtype=torch.float32).to(device())
+    tokenizer = load_tokenizer(SMALL, str(SMALL), padding_side="left")
+    small = load_model(AutoModelForCausalLM, SMALL, str(SMALL), dtype=torch.float32).to(device())
     large = generator.new_model(tokenizer, HIDDEN, LAYERS).to(device())
     weights = large.num_parameters()
     print(
