@@ -130,6 +130,38 @@ def test_a_difference_is_shown_if_every_seed_shows_it(files: tuple[Path, Path]) 
     assert rows_of([[none, settled], [none, all_right]])[1][2:5] == ["", "", ""]
 
 
+def test_every_run_of_a_seed_has_it_and_files_of_its_own(
+    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev, samples = files
+    ran: list[dict[str, Any]] = []
+
+    def run(change: ablation.Change) -> str:
+        ran.append(dict(change))
+        return f"run-{len(ran)}"
+
+    def make_from(experiment: str, path: str) -> str:
+        return f"{path} of {experiment}"
+
+    lying = {"dev.jsonl": dev, "samples.jsonl": samples, "vote_weights.json": samples.with_name("vote_weights.json")}
+    monkeypatch.setattr(ablation, "run", run)
+    monkeypatch.setattr(ablation, "make_from", make_from)
+    monkeypatch.setattr(ablation, "fetch", lambda name, path, folder: lying[Path(path).name])
+    settings = {"voters": 2, "infer.programs": 0, "infer.threshold": 0.5, "infer.vote": "weighted"}
+    found = ablation.results(changed(RAW, settings), {"seed": 43}, ["pseudo-labels", "preference"])
+    assert ran == [
+        {"seed": 43},
+        {"seed": 43, "finetune.pseudo": "data/pseudo_43.pkl of run-1"},
+        {"seed": 43, "prefer.method": "dpo"},
+        {"seed": 43, "prefer.method": "grpo"},
+    ]
+    assert [result.change for result in found] == [*map(without_seed, ran)]
+
+
+def without_seed(change: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in change.items() if key != "seed"}
+
+
 def rows_of(found: list[list[Result]]) -> list[list[str]]:
     lines = [line for line in seeds.parts_page([42, 43], found).splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
