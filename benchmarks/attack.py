@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,6 +30,7 @@ from typing import Any
 from tabulate import tabulate
 
 from augen.core.errors import AugenError
+from augen.core.progress import progress
 from augen.generation.base import Request
 from augen.generation.open import open_sampler
 from augen.generation.served.errors import CallError
@@ -217,11 +218,14 @@ def stages_killed(part: Part, count: int, folder: Path) -> None:
             shutil.rmtree(tree)
         return len(done), ""
 
-    with ThreadPoolExecutor(2) as both:
+    with ThreadPoolExecutor(2) as both, progress("stages killed", count, unit="kill") as bar:
         each = [both.submit(attack, number, *one) for number, one in enumerate(kills.chains(count))]
-        for tried, fault in (one.result() for one in each):
+        for tried, fault in (one.result() for one in as_completed(each)):
+            bar.update(tried)
             part.tried += tried
-            part.failed += [fault] * bool(fault)
+            if fault:
+                part.failed.append(fault)
+                print(fault, flush=True)
 
 
 def _holds(true: bool, otherwise: str) -> None:

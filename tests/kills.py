@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ from tests.params import change_params, write_params
 
 @dataclass(frozen=True)
 class Target:
-    """A stage, and what prefer.method is meanwhile."""
+    """A stage, and what prefer.method is meanwhile. Long stages have a share of 1: they are killed half as often."""
 
     stage: str
     method: str = "none"
+    share: int = 2
 
     def __str__(self) -> str:
         return self.stage if self.method == "none" else f"{self.stage} {self.method}"
@@ -46,25 +48,32 @@ class Plain:
 
 
 TARGETS = (
-    *map(Target, ("prepare", "baseline", "translate", "reason_true", "reason_false", "filter")),
-    *map(Target, ("train_scorer", "index", "finetune")),
-    Target("prefer", "dpo"),
+    Target("prepare"),
+    Target("baseline"),
+    Target("translate"),
+    Target("reason_true", share=1),
+    Target("reason_false", share=1),
+    Target("filter"),
+    Target("train_scorer", share=1),
+    Target("index"),
+    Target("finetune", share=1),
+    Target("prefer", "dpo", share=1),
     Target("prefer", "grpo"),
-    Target("infer"),
+    Target("infer", share=1),
     Target("evaluate"),
 )
 CURVES = {f"reports/plots/{name}.csv" for name in ("scorer", "finetune", "finetune_families", "prefer")}  # they grow
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-IN_A_ROW = 3  # kills at most, before a stage may end
+IN_A_ROW = 4  # kills at most, before a stage may end
 TRIES = 9  # to find a moment at which the stage still runs
 LONGEST_S = 15  # that a stage which is told to end may take
 TOO_LONG_S = 600  # for a stage that may go to its end
-SMALL = {
+SMALL = {  # every stage has something to do, a training a few steps and checkpoints among them
     "voters": 2,
     "max_resample": 1,
     "rag.k": 1,
-    "prepare.limit": 8,
-    "prepare.synthetic": 8,
+    "prepare.limit": 12,
+    "prepare.synthetic": 16,
     "baseline.samples": 1,
     "reason_true.attempts": 1,
     "reason_false.attempts": 1,
@@ -104,10 +113,10 @@ def undisturbed(tree: Path) -> dict[Target, Plain]:
 
 
 def chains(count: int) -> Iterator[tuple[Target, Sequence[signal.Signals]]]:
-    """`count` kills in all, about as many of every target, each by the signals in turn, at most IN_A_ROW in a chain."""
-    rng = Random("chains")
-    for number, target in enumerate(TARGETS):
-        own = len(range(number, count, len(TARGETS)))
+    """`count` kills by the targets' shares, each target's by the signals in turn, at most IN_A_ROW in a chain."""
+    rng, turns = Random("chains"), [target for target in TARGETS for _ in range(target.share)]
+    kills = Counter(turns[number % len(turns)] for number in range(count))
+    for number, (target, own) in enumerate(kills.items()):
         endings = [ENDINGS[(number + kill) % len(ENDINGS)] for kill in range(own)]
         while endings:
             length = rng.randint(1, IN_A_ROW)
@@ -213,8 +222,9 @@ def _killed(tree: Path, stage: str, ending: signal.Signals, moment: float) -> bo
     if process.exitcode is not None:
         _ended_well(process, tree)
         return False
+    assert process.pid
     with suppress(ProcessLookupError):  # it has ended just now
-        os.kill(process.pid or 0, ending)
+        os.kill(process.pid, ending)
     process.join(timeout=LONGEST_S)
     told = f"after {ending.name} at {moment:.2f} s"
     if process.exitcode is None:
