@@ -64,7 +64,11 @@ class Part:
         except (AugenError, CallError):
             pass
         except Exception as error:
-            self.failed.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            self.fail(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+
+    def fail(self, fault: str) -> None:
+        self.failed.append(fault)
+        print(fault, flush=True)
 
 
 def pickles(part: Part, count: int, folder: Path) -> None:
@@ -120,10 +124,10 @@ def servers(part: Part, count: int, folder: Path) -> None:
         with served(manner) as url, redirect_stdout(said := io.StringIO()), redirect_stderr(said):
             part.case(name, partial(_ask, url))
         if (took := time.monotonic() - began) > LONGEST_S:
-            part.failed.append(f"{name}: took {took:.0f} s")
+            part.fail(f"{name}: took {took:.0f} s")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if grown > GROWTH_MIB:
-        part.failed.append(f"{grown:.0f} MiB of memory")
+        part.fail(f"{grown:.0f} MiB of memory")
 
 
 def _plain(status: int, body: str) -> bytes:
@@ -224,8 +228,7 @@ def stages_killed(part: Part, count: int, folder: Path) -> None:
             bar.update(tried)
             part.tried += tried
             if fault:
-                part.failed.append(fault)
-                print(fault, flush=True)
+                part.fail(fault)
 
 
 def _holds(true: bool, otherwise: str) -> None:
@@ -251,7 +254,7 @@ def main() -> None:
     parser.add_argument("--part", choices=list(PARTS), action="append", help="only this; may be repeated")
     parser.add_argument("--kills", type=int, default=PARTS["kills"][1], help="in all (default: %(default)s)")
     asked = parser.parse_args()
-    rows, failed = [], list[str]()
+    rows, failed = [], 0
     with tempfile.TemporaryDirectory() as place:
         for name in asked.part or PARTS:
             attack, count = PARTS[name]
@@ -260,10 +263,9 @@ def main() -> None:
             attack(part, asked.kills if name == "kills" else count, own)
             held = part.tried - len(part.failed)
             rows.append((name, f"{part.tried:,}", f"{held:,}", len(part.failed), f"{time.monotonic() - began:.0f} s"))
-            failed += [f"{name}: {fault}" for fault in part.failed]
+            failed += len(part.failed)
             print(f"{name}: {held:,} of {part.tried:,} held", flush=True)
     print(tabulate(rows, ("", "tried", "held", "failed", "took"), tablefmt="github", disable_numparse=True))
-    print("\n".join(failed))
     sys.exit(1 if failed else 0)
 
 

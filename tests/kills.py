@@ -194,15 +194,18 @@ def _stage(tree: Path, stage: str) -> None:
 
 
 def _start(tree: Path, stage: str) -> BaseProcess:
+    """A process that has become `stage` already."""
     (tree / "said").unlink(missing_ok=True)
     process = AT_ONCE.Process(target=_stage, args=(tree, stage))
     process.start()
+    while process.is_alive() and not (tree / "said").exists():
+        time.sleep(0.001)
     return process
 
 
 def _run(tree: Path, stage: str) -> float:
     """Run `stage` to its end; returns the seconds that it took."""
-    began, process = time.monotonic(), _start(tree, stage)
+    process, began = _start(tree, stage), time.monotonic()
     process.join(timeout=TOO_LONG_S)
     if process.exitcode is None:
         process.kill()
@@ -231,11 +234,10 @@ def _killed(tree: Path, stage: str, ending: signal.Signals, moment: float) -> bo
         process.kill()
         raise AssertionError(f"goes on {LONGEST_S} s {told}")
     said = _said(tree)
-    early = said.endswith("KeyboardInterrupt\n")  # before the stage's own first line
-    assert early or process.exitcode in (0, 130, -ending), f"ended with {process.exitcode} {told}: {said[-300:]}"
+    outside = said.endswith("KeyboardInterrupt\n")  # of what the stage itself does: before or after
+    assert outside or process.exitcode in (0, 130, -ending), f"ended with {process.exitcode} {told}: {said[-300:]}"
     return True
 
 
 def _said(tree: Path) -> str:
-    file = tree / "said"
-    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    return (tree / "said").read_text(encoding="utf-8", errors="replace")
