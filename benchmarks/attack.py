@@ -139,7 +139,7 @@ def _plain(status: int, body: str) -> bytes:
 def _ask(url: str) -> None:
     limits: dict[str, Any] = {
         "providers.max_request_s": 2.0,
-        "providers.max_wait_s": 5.0,
+        "providers.max_wait_s": 2.0,
         "providers.openai.retries": 0,
         "providers.openai.concurrency": 1,
     }
