@@ -10,6 +10,7 @@ weights, too. Takes less than a quarter of an hour on two cores.
 
 import argparse
 import io
+import logging
 import os
 import resource
 import shutil
@@ -100,6 +101,7 @@ def _use(case: folders.Case, place: Path) -> None:
 
 
 def model_folders(part: Part, count: int, folder: Path) -> None:
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # as in stages
     for number, case in enumerate(folders.cases()):
         place = folder / str(number)
         place.mkdir()
