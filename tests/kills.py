@@ -133,9 +133,10 @@ def attack(tree: Path, target: Target, plain: Plain, endings: Sequence[signal.Si
     change_params(tree / "params.yaml", {"prefer.method": target.method})
     rng = Random(f"{target} {endings} {tree.name}")
     for ending in endings:
+        moment = plain.seconds
         for _ in range(TRIES):
             _remove(tree, plain)
-            moment = rng.random() * plain.seconds
+            moment *= rng.random()  # it ended before the last one: a machine is not always equally busy
             if _killed(tree, target.stage, ending, moment):
                 break
             compare(plain.outs, tree, target.stage)
