@@ -233,7 +233,7 @@ def _killed(tree: Path, stage: str, ending: signal.Signals, moment: float) -> bo
     told = f"after {ending.name} at {moment:.2f} s"
     if process.exitcode is None:
         process.kill()
-        raise AssertionError(f"goes on {LONGEST_S} s {told}")
+        raise AssertionError(f"goes on {LONGEST_S} s {told}: {_said(tree)[-300:]}")
     said = _said(tree)
     outside = said.endswith("KeyboardInterrupt\n")  # of what the stage itself does: before or after
     assert outside or process.exitcode in (0, 130, -ending), f"ended with {process.exitcode} {told}: {said[-300:]}"
