@@ -5,7 +5,7 @@ and programs. Each part draws its cases from a seed. `pretrain` is left out: it 
 
 A part holds where nothing ran, hung or broke: what is wrong has a message of its own, no file is half-written, and a
 stage that was killed at any moment gives, when it is run again, the outs of an undisturbed run, byte for byte: trained
-weights, too. Takes less than a quarter of an hour on two cores.
+weights, too.
 """
 
 import argparse
