@@ -4,37 +4,34 @@ Kills at random moments of every stage, servers of bad manners, damaged stores, 
 and programs. Each part draws its cases from a seed. `pretrain` is left out: it makes models that the repository keeps.
 
 A part holds where nothing ran, hung or broke: what is wrong has a message of its own, no file is half-written, and a
-stage that was killed at any moment gives, when it is run again, the outs of an undisturbed run (byte for byte; of
-trained weights, the same files).
+stage that was killed at any moment gives, when it is run again, the outs of an undisturbed run, byte for byte: trained
+weights, too.
 """
 
 import argparse
 import io
-import multiprocessing
+import logging
 import os
 import resource
-import runpy
 import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from ruamel.yaml import YAML
 from tabulate import tabulate
 
 from augen.core.errors import AugenError
+from augen.core.progress import progress
 from augen.generation.base import Request
 from augen.generation.open import open_sampler
 from augen.generation.served.errors import CallError
@@ -43,35 +40,14 @@ from augen.store.repair import check as check_store
 from augen.store.repair import repair
 from augen.store.responses import Store
 from benchmarks.programs import LIMITS, fuzz
-from tests import folders, fuzzing
-from tests.dependencies import ROOT
-from tests.faults import workplace
+from tests import folders, fuzzing, kills
 from tests.integration.paid import KEYS, chat_changes
 from tests.manners import MANNERS, served
-from tests.params import change_params, params
+from tests.params import params
 from tests.unit.test_store_damage import change, filled
 
-STAGES = "prepare baseline translate reason_true reason_false filter train_scorer index finetune infer evaluate".split()  # noqa: SIM905
-TRAINED = ("train_scorer", "finetune")
-ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-SMALL = {
-    "voters": 2,
-    "max_resample": 1,
-    "baseline.samples": 1,
-    "infer.max_tokens": 48,
-    "reason_true.attempts": 1,
-    "reason_false.attempts": 2,
-    "scorer.epochs": 1,
-    "finetune.epochs": 1,
-}
-LONGEST_S = 15  # that a request with short deadlines, or the end of a stage that is told to end, may take
+LONGEST_S = 15  # that a request with short deadlines may take
 GROWTH_MIB = 600
-
-# Processes begin with the libraries loaded: otherwise most of the moments would lie in loading them.
-LOADED = """torch transformers transformers.models.qwen2.modeling_qwen2 peft trl datasets sentence_transformers
-langchain_huggingface tests.folders tests.fuzzing"""
-AT_ONCE = multiprocessing.get_context("forkserver")
-AT_ONCE.set_forkserver_preload(LOADED.split())
 
 
 @dataclass
@@ -89,7 +65,11 @@ class Part:
         except (AugenError, CallError):
             pass
         except Exception as error:
-            self.failed.append(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            self.fail(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+
+    def fail(self, fault: str) -> None:
+        self.failed.append(fault)
+        print(fault, flush=True)
 
 
 def pickles(part: Part, count: int, folder: Path) -> None:
@@ -121,6 +101,7 @@ def _use(case: folders.Case, place: Path) -> None:
 
 
 def model_folders(part: Part, count: int, folder: Path) -> None:
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # as in stages
     for number, case in enumerate(folders.cases()):
         place = folder / str(number)
         place.mkdir()
@@ -145,10 +126,10 @@ def servers(part: Part, count: int, folder: Path) -> None:
         with served(manner) as url, redirect_stdout(said := io.StringIO()), redirect_stderr(said):
             part.case(name, partial(_ask, url))
         if (took := time.monotonic() - began) > LONGEST_S:
-            part.failed.append(f"{name}: took {took:.0f} s")
+            part.fail(f"{name}: took {took:.0f} s")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     if grown > GROWTH_MIB:
-        part.failed.append(f"{grown:.0f} MiB of memory")
+        part.fail(f"{grown:.0f} MiB of memory")
 
 
 def _plain(status: int, body: str) -> bytes:
@@ -160,7 +141,7 @@ def _plain(status: int, body: str) -> bytes:
 def _ask(url: str) -> None:
     limits: dict[str, Any] = {
         "providers.max_request_s": 2.0,
-        "providers.max_wait_s": 5.0,
+        "providers.max_wait_s": 2.0,
         "providers.openai.retries": 0,
         "providers.openai.concurrency": 1,
     }
@@ -226,93 +207,30 @@ def _repaired(path: Path, kept: dict[str, Any]) -> None:
 # --- kills
 
 
-def kills(part: Part, count: int, folder: Path) -> None:
-    """Two at once, each in a working tree of its own that an undisturbed run has filled."""
-    reference = folder / "reference"
-    reference.mkdir()
-    workplace(reference)
-    change_params(reference / "params.yaml", SMALL)
-    took = {stage: _run(reference, stage) for stage in STAGES}
-    lock = threading.Lock()
+def stages_killed(part: Part, count: int, folder: Path) -> None:
+    """Two chains at once: see `tests.kills`."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of each of the two; also for the processes that AT_ONCE has yet to start
+    plain = kills.undisturbed(folder / "undisturbed")
 
-    def attack(worker: int) -> None:
-        tree = folder / f"tree{worker}"
-        shutil.copytree(reference, tree, symlinks=True)
-        for number in range(worker, count, 2):
-            stage, ending = STAGES[number % len(STAGES)], ENDINGS[number // len(STAGES) % len(ENDINGS)]
-            moment = Random(f"kill {number}").random() * took[stage]
-            own = Part()
-            told = f"{stage}, {ending.name} after {moment:.1f} s"
-            own.case(told, partial(_kill, tree, reference, stage, ending, moment))
-            with lock:
-                part.tried, part.failed = part.tried + 1, part.failed + own.failed
+    def attack(number: int, target: kills.Target, endings: Sequence[signal.Signals]) -> tuple[int, str]:
+        """How many kills there were, and what failed."""
+        tree, done = folder / str(number), list[str]()
+        shutil.copytree(folder / "undisturbed", tree, symlinks=True, ignore=shutil.ignore_patterns(".augen"))
+        try:
+            kills.attack(tree, target, plain[target], endings, done)
+        except AssertionError as error:
+            return len(done), f"{target}, {', '.join(done)}: {error}"
+        finally:
+            shutil.rmtree(tree)
+        return len(done), ""
 
-    with ThreadPoolExecutor(2) as both:
-        list(both.map(attack, range(2)))
-
-
-def _stage(tree: Path, stage: str) -> None:
-    """Be `stage`, in the working tree `tree`: what it says goes into a file there."""
-    os.chdir(tree)
-    said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
-    for name in ("AUGEN_CACHE", "DVC_ROOT"):
-        os.environ.pop(name, None)
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [stage]
-    runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
-
-
-def _start(tree: Path, stage: str) -> BaseProcess:
-    process = AT_ONCE.Process(target=_stage, args=(tree, stage))
-    process.start()
-    return process
-
-
-def _run(tree: Path, stage: str) -> float:
-    """Run `stage` to its end; returns the seconds that it took."""
-    began, process = time.monotonic(), _start(tree, stage)
-    process.join(timeout=600)
-    _holds(process.exitcode == 0, f"{stage}: {(tree / 'said').read_text(encoding='utf-8')[-300:]}")
-    return time.monotonic() - began
-
-
-def _kill(tree: Path, reference: Path, stage: str, ending: signal.Signals, moment: float) -> None:
-    wanted = _outs(reference, stage)
-    for name in wanted:
-        (tree / name).unlink(missing_ok=True)
-    shutil.rmtree(tree / ".augen", ignore_errors=True)
-    process = _start(tree, stage)
-    time.sleep(moment)
-    if process.is_alive():
-        os.kill(process.pid or 0, ending)
-    process.join(timeout=LONGEST_S)
-    _holds(process.exitcode is not None, f"goes on {LONGEST_S} s after the signal")
-    if stage not in TRAINED:
-        half = [name for name, data in _outs(tree, stage).items() if data != wanted[name]]
-        _holds(not half, f"half-written: {half}")
-    _run(tree, stage)
-    found = _outs(tree, stage)
-    _holds(found.keys() == wanted.keys(), f"other files: {sorted(found.keys() ^ wanted.keys())}")
-    differing = [name for name, data in found.items() if stage not in TRAINED and data != wanted[name]]
-    _holds(not differing, f"not the undisturbed outs: {differing}")
-    left = [path.name for path in tree.rglob("*.partial")]
-    _holds(not left, f"left behind: {left}")
-    for name, data in wanted.items():  # those of trainings, which later stages read
-        (tree / name).write_bytes(data)
-
-
-def _outs(tree: Path, stage: str) -> dict[str, bytes]:
-    """The files of the outs of `stage` that are there."""
-    declared = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
-    found: dict[str, bytes] = {}
-    for out in chain.from_iterable(declared.get(kind, []) for kind in ("outs", "metrics", "plots")):
-        path = tree / (out if isinstance(out, str) else next(iter(out)))
-        files: Iterator[Path] = path.rglob("*") if path.is_dir() else iter([path])
-        found |= {str(file.relative_to(tree)): file.read_bytes() for file in files if file.is_file()}
-    return {name: data for name, data in found.items() if not name.endswith(".partial")}
+    with ThreadPoolExecutor(2) as both, progress("stages killed", count, unit="kill") as bar:
+        each = [both.submit(attack, number, *one) for number, one in enumerate(kills.chains(count))]
+        for tried, fault in (one.result() for one in as_completed(each)):
+            bar.update(tried)
+            part.tried += tried
+            if fault:
+                part.fail(fault)
 
 
 def _holds(true: bool, otherwise: str) -> None:
@@ -327,7 +245,7 @@ PARTS: dict[str, tuple[Callable[[Part, int, Path], None], int]] = {
     "stores": (stores, 200),
     "servers": (servers, 60),
     "folders": (model_folders, 0),
-    "kills": (kills, 100),
+    "kills": (stages_killed, 100),
 }
 
 
@@ -338,7 +256,7 @@ def main() -> None:
     parser.add_argument("--part", choices=list(PARTS), action="append", help="only this; may be repeated")
     parser.add_argument("--kills", type=int, default=PARTS["kills"][1], help="in all (default: %(default)s)")
     asked = parser.parse_args()
-    rows, failed = [], list[str]()
+    rows, failed = [], 0
     with tempfile.TemporaryDirectory() as place:
         for name in asked.part or PARTS:
             attack, count = PARTS[name]
@@ -347,10 +265,9 @@ def main() -> None:
             attack(part, asked.kills if name == "kills" else count, own)
             held = part.tried - len(part.failed)
             rows.append((name, f"{part.tried:,}", f"{held:,}", len(part.failed), f"{time.monotonic() - began:.0f} s"))
-            failed += [f"{name}: {fault}" for fault in part.failed]
+            failed += len(part.failed)
             print(f"{name}: {held:,} of {part.tried:,} held", flush=True)
     print(tabulate(rows, ("", "tried", "held", "failed", "took"), tablefmt="github", disable_numparse=True))
-    print("\n".join(failed))
     sys.exit(1 if failed else 0)
 
 
