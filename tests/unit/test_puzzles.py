@@ -27,17 +27,18 @@ from tests.readers import READERS
 
 ROOT = Path(__file__).parents[2]
 DIFFICULTIES = range(1, 6)
+EACH = 2
 families = pytest.mark.parametrize("family", sorted(FAMILIES))
 
 
 @cache
 def puzzles(family: str) -> list[Puzzle]:
-    """Three puzzles of each difficulty and wording, 45 in all."""
+    """Some puzzles of each difficulty and wording, 30 in all."""
     return [
         make(family, Random(f"{family} {n} {d} {w}"), difficulty=d, wording=w, questions=3, entry_id=f"{n}_{d}_{w}")
         for d in DIFFICULTIES
         for w in range(WORDINGS)
-        for n in range(3)
+        for n in range(EACH)
     ]
 
 
@@ -118,7 +119,7 @@ def test_the_same_seed_makes_the_same_puzzle(family: str) -> None:
 @families
 def test_a_harder_puzzle_is_longer(family: str) -> None:
     def length(difficulty: int) -> int:
-        own = puzzles(family)[(difficulty - 1) * 3 * WORDINGS : difficulty * 3 * WORDINGS]
+        own = puzzles(family)[(difficulty - 1) * EACH * WORDINGS : difficulty * EACH * WORDINGS]
         return sum(len(p.entry.problem) for p in own)
 
     assert length(5) > length(1)

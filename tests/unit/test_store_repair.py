@@ -276,7 +276,7 @@ def test_each_repair_keeps_its_old_file(path: Path) -> None:
 
 def test_damage_of_random_pages_never_hangs(path: Path) -> None:
     """Whole pages of noise, and pages exchanged."""
-    for seed in range(20):
+    for seed in range(10):
         path.unlink(missing_ok=True)
         kept = filled(path, 500, size=3000)
         chance = random.Random(seed)
