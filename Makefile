@@ -41,7 +41,7 @@ test check: export PYTHONDONTWRITEBYTECODE =
 
 # The last five have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
 # Ray reads once in a process whether there is a token, so the tests of clusters have a process of their own.
-# The end-to-end tests, the longest of all, go first, so that they are not left for one process alone at the end.
+# The longest go first (tests/integration/conftest.py), so that none is left for one process alone at the end.
 test: check
 	python -m pytest tests/integration/test_ray.py
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration --ignore tests/integration/test_ray.py \
