@@ -294,23 +294,6 @@ def test_a_data_set_takes_the_families_in_turn() -> None:
     assert puzzle_entries(20, "another", "some") != entries
 
 
-@pytest.mark.parametrize(
-    ("file", "options"),
-    [
-        ("train.jsonl", ["--families", "basic", "--count", "700", "--seed", "train"]),
-        ("test.jsonl", ["--families", "basic", "--count", "150", "--seed", "test", "--unanswered"]),
-    ],
-)
-def test_the_default_data_are_what_the_command_writes(file: str, options: list[str], tmp_path: Path) -> None:
-    committed = ROOT / "data" / "raw" / file
-    assert write(tmp_path / file, *options).read_bytes() == committed.read_bytes()
-    entries = read_jsonl(committed, answers="optional" if "--unanswered" in options else "required")
-    assert len({e.id for e in entries}) == len(entries) == int(options[options.index("--count") + 1])
-    items = [item for e in entries for item in e.questions]
-    assert not any(item.reasoning or item.author for item in items)
-    assert any(item.answer for item in items) != ("--unanswered" in options)
-
-
 def test_reasonings_are_written_when_asked_for(tmp_path: Path) -> None:
     out = write(tmp_path / "some.jsonl", "--count", "9", "--seed", "s", "--prefix", "p", "--reasoning")
     assert read_jsonl(out, answers="required") == puzzle_entries(9, "s", "p", sorted(FAMILIES))

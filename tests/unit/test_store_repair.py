@@ -160,7 +160,7 @@ def one_by_one(store: Store, key: str, value: dict[str, object]) -> bool:
     return bool(answer)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_flipped_bits(path: Path, seed: int) -> None:
     """Small and long values: 10 kB lie on several pages."""
     kept = filled(path, 300, size=60 if seed % 2 else 10_000)
