@@ -35,20 +35,27 @@ repro: history $(INSTALLED)
 	@began=$$(date +%s) && echo dvc repro && dvc repro && \
 	echo && cat reports/gains.md && echo && python -m tools.times $$began
 
-# The last three have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
+# Tests start hundreds of processes. Where the environment forbids Python to keep what it compiled, each of them would
+# compile torch anew, which takes longer than all else that it does.
+test check: export PYTHONDONTWRITEBYTECODE =
+
+# The last five have doctests, too, but importing them is slow: conftest.py keeps them out of `make check`.
 # Ray reads once in a process whether there is a token, so the tests of clusters have a process of their own.
-# The end-to-end tests, the longest of all, go first, so that they are not left for one process alone at the end.
+# The longest go first (tests/integration/conftest.py), so that none is left for one process alone at the end.
 test: check
 	python -m pytest tests/integration/test_ray.py
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration --ignore tests/integration/test_ray.py \
-		--doctest-modules augen/adapter/train.py augen/generation/engines/transformers.py augen/scorer/train.py
+		--doctest-modules augen/adapter/train.py augen/core/cores.py augen/generation/engines/transformers.py augen/scorer/train.py augen/training/trainer.py
+
+# mypy runs beside them, and has its say after them.
+UNIT = python -m pytest -n 2 --dist loadfile tests/unit tests/oracles.py --doctest-modules augen tools benchmarks
 
 check: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	lint-imports --no-logo
-	mypy
-	python -m pytest -n 2 tests/unit tests/oracles.py --doctest-modules augen tools benchmarks
+	mkdir -p .mypy_cache; mypy >.mypy_cache/said 2>&1 & types=$$!; $(UNIT); unit=$$?; \
+	wait $$types; types=$$?; echo mypy; cat .mypy_cache/said; exit $$((unit | types))
 
 BENCHMARKS := $(filter-out __init__ synthetic,$(basename $(notdir $(wildcard benchmarks/*.py))))
 

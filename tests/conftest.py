@@ -1,5 +1,6 @@
 """Shared by all tests: the settings of hypothesis, and the real training data if this machine has them."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from tests.real import REAL_DATA
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ python -m tests.dependencies    prints both for every stage, to copy into dvc.ya
 """
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from augen.core.run import no_arguments
@@ -21,8 +21,10 @@ def module_file(name: str) -> Path | None:
     return None
 
 
-def imported(source: Path) -> Iterator[str]:
+@cache
+def imported(source: Path) -> set[str]:
     """Names of modules that `source` imports anywhere, functions included; parent packages too."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -32,7 +34,8 @@ def imported(source: Path) -> Iterator[str]:
             continue
         for name in names:
             parts = name.split(".")
-            yield from (".".join(parts[: n + 1]) for n in range(len(parts)))
+            found |= {".".join(parts[: n + 1]) for n in range(len(parts))}
+    return found
 
 
 def modules_of(script: Path) -> set[Path]:

@@ -1,6 +1,7 @@
 """The params that tests use, from tests/data/params.yaml. What the working tree's params.yaml says does not matter."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from augen.core.params import Params, check
 
 FILE = Path(__file__).parent / "data/params.yaml"
 TEXT = FILE.read_text(encoding="utf-8")
+RAW: dict[str, Any] = YAML(typ="safe").load(TEXT)
 
 
 def raw_params(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The tests' params with `changes` by dotted key: ``{"infer.threshold": 0.5}``."""
-    raw: dict[str, Any] = YAML(typ="safe").load(TEXT)
+    raw = deepcopy(RAW)
     _set(raw, changes or {})
     return raw
 

@@ -204,9 +204,8 @@ def test_other_experiments_of_the_readme(clone: Clone) -> None:
 
 
 def test_real_problems_go_through_the_whole_pipeline(tmp_path: Path, real_data: Path) -> None:
-    clone = Clone(
-        tmp_path / "real", SMALL | {"prepare.train": str(real_data), "prepare.limit": 40, "prepare.synthetic": 0}
-    )
+    few = {"prepare.train": str(real_data), "prepare.limit": 20, "prepare.synthetic": 0}
+    clone = Clone(tmp_path / "real", SMALL | few)
     log = clone.run("dvc", "repro")
     assert stages_run(log)[-1] == "evaluate"
     metrics = json.loads((clone.folder / "reports/metrics.json").read_text())

@@ -18,6 +18,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny matrices; and other test processes want the other cores
 
 END, PADDING = "<|endoftext|>", "<|padding|>"
+LONGEST = ("training_runs", "infer_stage", "engines", "ray_ports", "preference_runs", "training_parts", "generators")
 
 TEXTS = (
     "请解答下面的逻辑单选题。",
@@ -27,6 +28,12 @@ TEXTS = (
     "### 题目\n路网：东城到西城有路，西城到南城有路，南城到东城没有路。",
     "### 问题\n从东城能到南城吗？\nA: 能\nB: 不能",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes go first, so that at the end none of them is left for one process alone."""
+    first = tuple(f"test_{name}" for name in LONGEST)
+    items.sort(key=lambda item: 0 if item.path.parent.name == "e2e" else 1 if item.path.name.startswith(first) else 2)
 
 
 @pytest.fixture(scope="session")

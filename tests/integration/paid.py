@@ -1,7 +1,5 @@
 """What the tests of paid calls share: environments with keys, small repositories."""
 
-import importlib
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from augen.store.responses import Store, default_path
 from demo.chat import MODELS, OPENAI_KEY, QIANFAN_TOKEN
 from demo.tencent import SECRET_ID, SECRET_KEY
 from stages import infer
+from tests.integration.forked import fork
 from tests.params import write_params
 
 ROOT = Path(__file__).parents[2]
@@ -41,10 +40,6 @@ CHAT_FAULTS = {
     "wrong_count": "Unusable: no text in the reply",
     "empty": "Transient: broken reply",
 }
-
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["stages.reason_true", "openai", __name__])
 
 
 def problems(count: int) -> list[Entry]:
@@ -89,11 +84,9 @@ class Repository:
             text=True,
         )
 
-    def fork(self, stage: str) -> BaseProcess:
-        """As ``start``, from a process that has imported the stages already: a tenth of a second instead of seconds."""
-        process = FORKS.Process(target=_run_stage, args=(self.path, stage, self.environment()))
-        process.start()
-        return process
+    def fork(self, stage: str, **environment: str) -> BaseProcess:
+        """As ``start``, see `tests.integration.forked`."""
+        return fork(self.path, stage, self.environment(**environment))
 
     def run(self, *command: str, timeout_s: float, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -107,17 +100,6 @@ class Repository:
 
     def stage(self, stage: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return self.run(sys.executable, "-m", f"stages.{stage}", timeout_s=120, **environment)
-
-
-def _run_stage(folder: Path, stage: str, environment: Mapping[str, str]) -> None:
-    """The stage's script, in this process; what it says goes to ``log`` in its folder."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    importlib.import_module(f"stages.{stage}").main()
 
 
 def answer_served(p: Params) -> None:

@@ -19,6 +19,7 @@ from augen.store.responses import Store
 from demo.base import Reply, Settings
 from demo.batches import ENDS, BatchServer, Fates
 from demo.chat import MODELS, OpenAIServer
+from tests.integration.forked import said
 from tests.integration.paid import Repository, chat_changes, problems
 from tests.params import params, write_params
 from tools import account
@@ -213,7 +214,7 @@ def finish(repository: Repository) -> None:
     stage = repository.fork("reason_true")
     stage.join(120)
     stage.kill()
-    assert stage.exitcode == 0, (repository.path / "log").read_text(encoding="utf-8")
+    assert stage.exitcode == 0, said(repository.path)
 
 
 def test_killed_again_and_again_nothing_is_sent_twice_and_the_outs_are_those_of_single_requests(

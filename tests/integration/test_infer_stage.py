@@ -5,7 +5,6 @@ The models in models/tiny, a few of the default questions, the real stage in pro
 
 import json
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from augen.generation.engines import resolve
 from augen.prompts.sections import query_text
 from augen.retrieval.index import Embedder, rows_of, write_index
 from augen.scorer.input_format import InputFormat, write_format
+from tests.integration.forked import said
 from tests.integration.paid import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -142,13 +142,13 @@ def test_kill_9_in_the_middle_of_a_round_loses_only_what_was_in_flight(tmp_path:
     project.environment_changes = {"AUGEN_CACHE": str(tmp_path / "killed.sqlite")}
     kept: dict[str, str] = {}
     for _ in range(2):
-        process = project.start("infer", **project.environment_changes)
+        process = project.fork("infer", **project.environment_changes)
         deadline = time.monotonic() + 2400
         while len(project.responses()) < len(kept) + 4:
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+            assert process.is_alive() and time.monotonic() < deadline, said(tmp_path)
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
         now = project.responses()
         assert kept.items() <= now.items() <= all_of_them.items()
         assert len(now) < len(expected), "killed in the middle"

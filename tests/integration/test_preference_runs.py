@@ -7,10 +7,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from math import log
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from augen.entries.pickles import dump_pickle
 from augen.preference.material import Pair
 from augen.puzzles.dataset import puzzle_entries
 from augen.retrieval.index import write_index
+from tests.integration.test_training_runs import go_on, kill, run
 from tests.params import params, write_params
 
 ROOT = Path(__file__).parents[2]
@@ -98,22 +97,6 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(folder), "OMP_NUM_THREADS": "1"}
-    environment.pop("AUGEN_CACHE", None)
-    command = [sys.executable, "-m", "stages.prefer"]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def run(folder: Path) -> str:
-    process = start(folder)
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, output
-    return output
-
-
 def outs(folder: Path) -> dict[str, bytes]:
     files = [*sorted((folder / "models/preferred").iterdir()), *sorted((folder / "reports").rglob("prefer.*"))]
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
@@ -121,18 +104,13 @@ def outs(folder: Path) -> dict[str, bytes]:
 
 def test_grpo_that_was_killed_goes_on_and_ends_the_same(work: Path, tmp_path: Path) -> None:
     whole, killed = (Path(shutil.copytree(work, tmp_path / name)) for name in ("whole", "killed"))
-    output = run(whole)
+    output = run(whole, "prefer")
     assert "going on" not in output and "Warning" not in output
-    process = start(killed)
     written = ".augen/checkpoints/*/0/checkpoint-[4-9]/trainer_state.json"
-    while process.poll() is None and not list(killed.glob(written)):
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    kill(killed, "prefer", lambda: any(killed.glob(written)))
     assert not (killed / "models/preferred").exists()
 
-    output = run(killed)
+    output = go_on(killed, "prefer")
     [step] = re.findall(r"going on from step (\d+)", output)
     assert 4 <= int(step) < 10
     assert outs(killed) == outs(whole)

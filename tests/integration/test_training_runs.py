@@ -21,6 +21,7 @@ import pytest
 
 from augen.entries import Entry, QuestionItem
 from augen.entries.pickles import dump_pickle
+from tests.integration.forked import fork, said
 from tests.params import write_params
 
 ROOT = Path(__file__).parents[2]
@@ -79,20 +80,45 @@ def work(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     return make
 
 
-def start(folder: Path, stage: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(folder), "OMP_NUM_THREADS": "1"}
-    environment.pop("AUGEN_CACHE", None)
-    command = [sys.executable, "-m", f"stages.{stage}"]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+def environment(folder: Path) -> dict[str, str]:
+    found = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(folder), "OMP_NUM_THREADS": "1"}
+    found.pop("AUGEN_CACHE", None)
+    return found
 
 
 def run(folder: Path, stage: str) -> str:
-    process = start(folder, stage)
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, output
-    return output
+    """The command as it stands in dvc.yaml, and what it says."""
+    command = [sys.executable, "-m", f"stages.{stage}"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def go_on(folder: Path, stage: str) -> str:
+    """The same in a fork."""
+    process = fork(folder, stage, environment(folder))
+    process.join(600)
+    process.kill()
+    assert process.exitcode == 0, said(folder)
+    return said(folder)
+
+
+def kill(folder: Path, stage: str, reached: Callable[[], bool]) -> None:
+    """The same, killed when `reached` says so."""
+    process = fork(folder, stage, environment(folder))
+    while process.is_alive() and not reached():
+        time.sleep(0.002)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, f"it ended before it could be killed: {said(folder)}"
 
 
 def outs(folder: Path, stage: str) -> dict[str, bytes]:
@@ -130,17 +156,12 @@ def test_a_killed_training_goes_on_and_ends_the_same(
     stage: str, work: Callable[..., Path], undisturbed: Callable[[str], Path]
 ) -> None:
     folder = work(stage)
-    process = start(folder, stage)
-    while process.poll() is None and max(checkpoints(folder), default=0) < 12:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    kill(folder, stage, lambda: max(checkpoints(folder), default=0) >= 12)
     assert not any((folder / out).exists() for out in OUTS[stage] if not out.endswith(".csv"))
     half = folder.glob(".augen/checkpoints/*/")
     next(half).joinpath("checkpoint-29").mkdir()  # killed while it was written
 
-    output = run(folder, stage)
+    output = go_on(folder, stage)
     [step] = re.findall(r"going on from step (\d+)", output)
     assert 12 <= int(step) < 29
     assert outs(folder, stage) == outs(undisturbed(stage), stage)
@@ -154,28 +175,23 @@ def test_pseudo_labels_are_lessons_like_all_others_and_come_first(
     dump_pickle(folder / "data/pseudo_1.pkl", [entry(n, True) for n in range(5)])
     dump_pickle(folder / "data/filtered/entries.pkl", [entry(n, True) for n in range(5, 25)])
     dump_pickle(folder / "data/filtered/entries_aug.pkl", [copied(entry(5, True))])  # not asked for
-    run(folder, "finetune")
+    go_on(folder, "finetune")
     assert outs(folder, "finetune") == outs(undisturbed("finetune"), "finetune")
 
 
 def test_copies_are_lessons_if_they_are_asked_for(work: Callable[..., Path]) -> None:
     folder = work("finetune", copies=True, reasonings=4)
     dump_pickle(folder / "data/filtered/entries_aug.pkl", [copied(entry(n, True)) for n in range(3)])
-    assert "28 questions to learn from\n4 lessons with a reasoning\n" in run(folder, "finetune")
+    assert "28 questions to learn from\n4 lessons with a reasoning\n" in go_on(folder, "finetune")
 
 
 def test_several_adapters_go_on_with_the_one_that_was_killed(
     work: Callable[..., Path], undisturbed: Callable[[str], Path]
 ) -> None:
     folder = work("finetune", adapters=2)
-    process = start(folder, "finetune")
-    while process.poll() is None and not list(folder.glob(".augen/checkpoints/*/1/checkpoint-*/trainer_state.json")):
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
+    kill(folder, "finetune", lambda: any(folder.glob(".augen/checkpoints/*/1/checkpoint-*/trainer_state.json")))
 
-    output = run(folder, "finetune")
+    output = go_on(folder, "finetune")
     assert re.findall(r"going on from step (\d+)", output)[0] == "30", "the first one is trained already"
     alone, several = undisturbed("finetune") / "models/adapter", folder / "models/adapter"
     weights = [path / "adapter_model.safetensors" for path in (alone, several / "0", several / "1")]
@@ -195,7 +211,7 @@ def test_two_processes_learn_what_one_learns(
     folder = work(stage, launch=str(ROOT / "launch/cpu.yaml"), dropout=0.0)
     alone = work(stage, dropout=0.0) if stage == "finetune" else undisturbed(stage)
     if stage == "finetune":
-        run(alone, stage)
+        go_on(alone, stage)
     output = run(folder, stage)
     last = [line for line in output.splitlines() if line.startswith("held")]
     assert len(last) == 1, "the second process is silent"

@@ -23,6 +23,11 @@ def programs() -> list[str]:
     return found
 
 
+def slow(name: str) -> bool:
+    """Whether it imports torch: then tests/integration/test_slow_command_lines.py starts it."""
+    return f"{name.replace('.', '/')}.py".startswith(tuple(runpy.run_path(str(ROOT / "conftest.py"))["collect_ignore"]))
+
+
 def started(
     name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[object, str]:
@@ -40,9 +45,7 @@ def test_there_are_programs() -> None:
     assert {"stages.infer", "augen.puzzles", "tools.picture", "benchmarks.ablation", "demo"} <= {*found}
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of runpy: the module was imported before
-@pytest.mark.parametrize("name", [name for name in programs() if not name.startswith("stages.")])
-def test_help_and_what_is_unknown(
+def check_help_and_what_is_unknown(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, said = started(name, ["--help"], monkeypatch, capsys)
@@ -53,6 +56,14 @@ def test_help_and_what_is_unknown(
     status, said = started(name, ["--nonsense"], monkeypatch, capsys)
     assert status == 2
     assert re.search(r"--nonsense|are required", said), said
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of runpy: the module was imported before
+@pytest.mark.parametrize("name", [name for name in programs() if not name.startswith("stages.") and not slow(name)])
+def test_help_and_what_is_unknown(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check_help_and_what_is_unknown(name, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", [name for name in programs() if name.startswith("stages.")])

@@ -2,7 +2,10 @@
 
 import re
 import runpy
+import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,3 +18,10 @@ def test_every_module_with_examples_is_collected() -> None:
     test, check = re.findall(r"--doctest-modules (.+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
     assert {file for file in examples if file.startswith(ignored)} == set(test.split())
     assert {file.split("/")[0] for file in examples} <= set(check.split())
+
+
+def test_make_check_loads_no_torch(request: pytest.FixtureRequest) -> None:
+    """Importing it takes as long as hundreds of tests, in each process of pytest."""
+    if any("integration" in item.path.parts for item in request.session.items):
+        pytest.skip("integration tests load it: this is about make check")
+    assert not {"torch", "transformers", "vllm", "ray"} & sys.modules.keys(), "see collect_ignore in conftest.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.fuzzing import Watch, check, check_reply, jsonl_case, pickle_case, reply_case, standard_loads
 
-PICKLES, FILES, REPLIES = 2_000, 360, 1_000  # 360 files are 2,000 lines
+PICKLES, FILES, REPLIES = 1_000, 360, 500  # 360 files are 2,000 lines
 TRACED = 10  # of one case in so many the memory is measured
 WATCH = Watch()
 

@@ -298,13 +298,10 @@ def test_time_grows_with_the_length(unit: str) -> None:
 
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
-
-        def once() -> float:
-            started = time.process_time()
-            causes(text, text[:-1] + "车")
-            return time.process_time() - started
-
-        return min(once() for _ in range(3))
+        started = time.process_time()
+        causes(text, text[:-1] + "车")
+        return time.process_time() - started
 
     causes("甲。", "乙。")  # the dictionary is loaded once
-    assert seconds(50_000) < 80 * seconds(3_125) + 0.02
+    bound = 80 * min(seconds(3_125) for _ in range(3)) + 0.02
+    assert any(seconds(50_000) < bound for _ in range(3)), "what else the machine does only adds to it"

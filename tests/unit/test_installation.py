@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def pins(name: str) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in found}
 
 
+@cache
 def imported() -> set[str]:
     """The distributions whose modules the project imports, tests and tools included."""
     modules = set()

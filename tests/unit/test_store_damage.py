@@ -202,6 +202,7 @@ with Store(Path(sys.argv[1])) as store:
     for i in range(100_000):
         store.put_many({f"w-{i}": {"text": "x" * 50}})
         print(i, time.monotonic(), flush=True)
+        time.sleep(0.002)
 """
 
 

@@ -160,7 +160,7 @@ def one_by_one(store: Store, key: str, value: dict[str, object]) -> bool:
     return bool(answer)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_flipped_bits(path: Path, seed: int) -> None:
     """Small and long values: 10 kB lie on several pages."""
     kept = filled(path, 300, size=60 if seed % 2 else 10_000)
@@ -276,7 +276,7 @@ def test_each_repair_keeps_its_old_file(path: Path) -> None:
 
 def test_damage_of_random_pages_never_hangs(path: Path) -> None:
     """Whole pages of noise, and pages exchanged."""
-    for seed in range(20):
+    for seed in range(10):
         path.unlink(missing_ok=True)
         kept = filled(path, 500, size=3000)
         chance = random.Random(seed)
