@@ -369,10 +369,22 @@ def results(params: Mapping[str, Any], base: Change, parts: Sequence[str]) -> li
 
 def main(parts: Sequence[str]) -> None:
     known(parts)
-    text = page(results(read_params(), {}, parts or list(PARTS)))
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(text, encoding="utf-8")
-    print(f"\n{text}\n{REPORT}")
+    write(REPORT, page(results(read_params(), {}, parts or list(PARTS))))
+
+
+def write(report: Path, text: str) -> None:
+    """Write `text` to the file `report`, and print both."""
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(text, encoding="utf-8")
+    print(f"\n{text}\n{report}")
+
+
+def listed(parts: str) -> list[str]:
+    """
+    >>> listed("votes, new puzzles"), listed("")
+    (['votes', 'new puzzles'], [])
+    """
+    return [part.strip() for part in parts.split(",") if part.strip()]
 
 
 def _parts() -> list[str]:
@@ -382,7 +394,7 @@ def _parts() -> list[str]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", nargs="?", default="", help=f"{', '.join(PARTS)} or factors of these; without one, all")
-    return [part.strip() for part in str(parser.parse_args().part).split(",") if part.strip()]
+    return listed(parser.parse_args().part)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from tabulate import tabulate
 from augen.core.arrays import Floats, Ints
 from augen.core.errors import AugenError
 from augen.metrics.stats import Estimate, paired_difference
-from benchmarks.ablation import Result, fetch, known, read_params, results, run, shown
+from benchmarks.ablation import Result, fetch, known, listed, read_params, results, run, shown, write
 
 REPORT = Path("reports/seeds.md")
 PARTS_REPORT = Path("reports/ablation_seeds.md")
@@ -37,12 +37,6 @@ def main(count: int, parts: Sequence[str]) -> None:
         write(PARTS_REPORT, parts_page(seeds, [results(params, {"seed": seed}, parts) for seed in seeds]))
     else:
         write(REPORT, page(seeds, steps_of(seeds)))
-
-
-def write(report: Path, text: str) -> None:
-    report.parent.mkdir(exist_ok=True)
-    report.write_text(text, encoding="utf-8")
-    print(f"\n{text}\n{report}")
 
 
 def steps_of(seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -159,6 +153,6 @@ if __name__ == "__main__":
     parser.add_argument("--part", default="", help="experiments of the ablation, instead of the steps of params.yaml")
     asked = parser.parse_args()
     try:
-        main(asked.count, [part.strip() for part in asked.part.split(",") if part.strip()])
+        main(asked.count, listed(asked.part))
     except AugenError as error:
         sys.exit(f"seeds: {error}")

@@ -4,7 +4,7 @@
     python -m tools.gpu_pretrain --seconds 30    shorter; on the CPU where there is no GPU
 
 It learns as the stage pretrain has the small one learn, with the same tokenizer and batches, and is thrown away. Prints
-steps, tokens a second, the most memory that torch held, and how many new puzzles it then solves, beside the small one.
+steps, the time of one, the most memory that torch held, and how many new puzzles it then solves, beside the small one.
 """
 
 import argparse
