@@ -12,8 +12,10 @@ import argparse
 import faulthandler
 import os
 import re
+import resource
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -130,13 +132,14 @@ def changes(cpu: bool, lomo: bool) -> dict[str, Any]:
     return {**EVERYWHERE, **(CPU if cpu else GPU), **(LOMO if lomo else {})}
 
 
-def measured(stage: str, seconds: float, peak: str) -> None:
+def measured(stage: str, peak: str) -> None:
     """Run `stage` as ``python -m`` would, in this process; writes the most memory that it held on the GPU to `peak`.
 
-    After `seconds` it is ended, with a traceback of where it was.
+    SIGABRT ends it with a traceback of where it was.
     """
     sys.modules["vllm"] = None  # type: ignore[assignment]  # as if it were not installed
-    faulthandler.dump_traceback_later(seconds, exit=True)
+    faulthandler.enable()  # by a signal: a watchdog thread reads the frames while they change, and breaks off at times
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
     except BaseException:
@@ -149,7 +152,7 @@ def measured(stage: str, seconds: float, peak: str) -> None:
 
 
 def run_stage(stage: str, folder: Path, seconds: float, cpu: bool) -> Outcome:
-    """Run `stage` in `folder`, and print what it says; on a fault all of it."""
+    """Run `stage` in `folder` for at most `seconds`, and print what it says; on a fault all of it."""
     peak = folder / f"{stage}.peak"
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {
@@ -158,17 +161,24 @@ def run_stage(stage: str, folder: Path, seconds: float, cpu: bool) -> Outcome:
         "HF_HUB_OFFLINE": "1",
         **({"CUDA_VISIBLE_DEVICES": ""} if cpu else {}),
     }
-    call = f"from tools.gpu_check import measured; measured({stage!r}, {seconds}, {str(peak)!r})"
+    call = f"from tools.gpu_check import measured; measured({stage!r}, {str(peak)!r})"
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", call], cwd=folder, env=environment, text=True, capture_output=True, errors="replace"
-    )
+    asked = [sys.executable, "-c", call]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+    with subprocess.Popen(asked, cwd=folder, env=environment, **pipes) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+            ended = f"ended with status {process.returncode}"
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            out, err = process.communicate()
+            ended = f"had not ended after {seconds:.0f} s"
     took = time.perf_counter() - started
-    print(f"\n--- {stage}, {took:.1f} s\n{done.stdout.strip()}", flush=True)
-    if done.returncode:
-        print(f"{stage} ended with status {done.returncode}:\n{done.stderr.strip()}", flush=True)
+    print(f"\n--- {stage}, {took:.1f} s\n{out.strip()}", flush=True)
+    if process.returncode:
+        print(f"{stage} {ended}:\n{err.strip()}", flush=True)
     memory = int(peak.read_text()) / 2**20 if peak.exists() else None
-    return Outcome(stage, "failed" if done.returncode else "ok", took, memory, rate_of(done.stdout + done.stderr))
+    return Outcome(stage, "failed" if process.returncode else "ok", took, memory, rate_of(out + err))
 
 
 def run_all(stages: Sequence[Stage], folder: Path, seconds: float, cpu: bool) -> list[Outcome]:
