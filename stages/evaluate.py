@@ -38,7 +38,7 @@ def main() -> None:
     dev = EntryFile("data/dev.jsonl", answers="required")
     questions = dev_questions(dev)
     drawn = read_samples(infer, ("dev", "test"))
-    samples = matched(drawn["dev"], questions, infer)
+    samples = matched(drawn.pop("dev"), questions, infer)
     plain = matched(read_samples(baseline, ("dev",))["dev"], questions, baseline)
     programs = programs_of(samples, infer, weights := Path("data/vote_weights.json"))
     settings = weighed(infer, weights)

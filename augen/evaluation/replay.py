@@ -23,6 +23,7 @@ from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import VotingSettings
 from augen.voting.stopping import next_slots
+from augen.voting.vote import blocks
 
 ORDERS = 6  # of the slots, averaged over: which slot is the first is arbitrary
 
@@ -52,6 +53,14 @@ def replay(recorded: SampleGrid, settings: VotingSettings) -> Bools | None:
     True
     """
     drawn = np.zeros(recorded.drawn.shape, np.bool_)
+    for block in blocks(len(drawn)):
+        if not _replay(recorded[block], drawn[block], settings):
+            return None
+    return drawn
+
+
+def _replay(recorded: SampleGrid, drawn: Bools, settings: VotingSettings) -> bool:
+    """As `replay`, into `drawn`; False where a sample is not recorded."""
     running = np.arange(len(drawn))
     while running.size:
         now = next_slots(recorded[running], drawn[running], settings)
@@ -59,10 +68,10 @@ def replay(recorded: SampleGrid, settings: VotingSettings) -> Bools | None:
         question = running[question]
         place = question, slot, np.count_nonzero(drawn[question, slot], axis=1)
         if not recorded.drawn[place].all():
-            return None
+            return False
         drawn[place] = True
         running = running[now.any(axis=1)]
-    return drawn
+    return True
 
 
 def outcome(recorded: SampleGrid, truth: Ints, settings: VotingSettings, order: Sequence[int]) -> Outcome | None:

@@ -13,6 +13,7 @@ from augen.voting.vote import (
     AVERAGE_LIKELIHOOD,
     accepted_at,
     accepted_or_all,
+    blocks,
     leaders,
     likelihoods_of,
     tallies,
@@ -144,12 +145,16 @@ class SampleGrid:
 
     def tallies(self, settings: VotingSettings) -> tuple[Ints, Ints]:
         """``(totals, sums)`` (Q, L), as `augen.voting.vote.tallies`: of the `votes` and, if any, of programs."""
+        return self._tallies(settings, self.steps.worth(settings))
+
+    def _tallies(self, settings: VotingSettings, worth: Floats | None) -> tuple[Ints, Ints]:
         steps = self.steps
-        totals, sums = tallies(self.votes, steps.weighed(settings.method), settings.method, steps.worth(settings))
+        totals, sums = tallies(self.votes, steps.weighed(settings.method), settings.method, worth)
         if not self.program_slots:
             return totals, sums
         return with_programs(totals, sums, self.programs.flat("answers"), settings.program_weight)
 
     def voted(self, settings: VotingSettings) -> Ints:
         """(Q,) the winner of the vote, -1 where nothing votes."""
-        return leaders(*self.tallies(settings))
+        worth = self.steps.worth(settings)  # looks at all questions
+        return np.concatenate([leaders(*self[block]._tallies(settings, worth)) for block in blocks(len(self.drawn))])

@@ -156,7 +156,8 @@ class Samples:
     @property
     def steps(self) -> "Samples":
         """The samples that reason in words."""
-        return Samples(self.ids, self.rows[~self.rows["program"]])
+        program = self.rows["program"]
+        return Samples(self.ids, self.rows[~program]) if program.any() else self
 
     @property
     def programs(self) -> "Samples":
@@ -166,14 +167,18 @@ class Samples:
     @property
     def common(self) -> "Samples":
         """Round 0 of the slots that every question has, as `SampleGrid.common`; of samples of one mode."""
-        rows = self.rows[self.rows["round"] == 0]
-        return Samples(self.ids, rows[rows["slot"] <= np.bincount(rows["question"], minlength=len(self.ids)).min()])
+        return Samples(self.ids, self.rows[self._common])
+
+    @property
+    def _common(self) -> Bools:
+        first = self.rows["round"] == 0
+        slots = np.bincount(self.rows["question"][first], minlength=len(self.ids)).min()
+        return np.asarray(first & (self.rows["slot"] <= slots))
 
     @property
     def judged(self) -> "Samples":
         """Those of `common`, so no redraws, that a scorer is measured on: they have an answer and a score."""
-        rows = self.common.rows
-        return Samples(self.ids, rows[(rows["answer"] >= 0) & ~np.isnan(rows["score"])])
+        return Samples(self.ids, self.rows[self._common & (self.rows["answer"] >= 0) & ~np.isnan(self.rows["score"])])
 
     def right(self, truth: Ints) -> Bools:
         """(N,) whether each sample has the answer in `truth` (Q,)."""

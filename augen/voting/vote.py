@@ -24,6 +24,7 @@ SCORE_UNITS = 10**9
 AVERAGE_LIKELIHOOD = 0.34  # of `likelihoods_of` over all ranks from 0 to 100
 EXACT_SUBSETS = 126  # C(9, 4): with up to 9 samples a question every subset is counted
 DRAWN_SUBSETS = 50
+BLOCK = 1 << 16  # questions that are voted on together: what is counted takes 20 times the room of the answers
 
 
 def weights_of(scores: Floats) -> Ints:
@@ -112,7 +113,13 @@ def winners(answers: Ints, weights: Ints, method: Method) -> Ints:
     >>> winners(answers, weights, "majority"), winners(answers, weights, "weighted")
     (array([ 1,  0, -1]), array([ 0,  0, -1]))
     """
-    return leaders(*tallies(answers, weights, method))
+    voted = [leaders(*tallies(answers[block], weights[block], method)) for block in blocks(len(answers))]
+    return np.concatenate(voted)
+
+
+def blocks(questions: int) -> Iterator[slice]:
+    """So many questions in blocks of at most `BLOCK`; at least one block, which may be empty."""
+    return (slice(at, at + BLOCK) for at in range(0, max(1, questions), BLOCK))
 
 
 def leaders(totals: Ints, sums: Ints) -> Ints:

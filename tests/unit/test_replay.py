@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, get_args
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -213,6 +214,7 @@ def rows_of(questions: Sequence[Grid], threshold: float) -> Samples:
     stops=st.booleans(),
     method=st.sampled_from(get_args(Method)),
     resample=st.sampled_from(get_args(Resample)),
+    block=st.sampled_from([7, 1000]),
 )
 def test_all_questions_at_once_are_each_question_by_itself(
     seed: int,
@@ -225,6 +227,7 @@ def test_all_questions_at_once_are_each_question_by_itself(
     stops: bool,
     method: Method,
     resample: Resample,
+    block: int,
 ) -> None:
     random = Random(seed)
     questions = made_up(random, programs, slots, rounds, missing)
@@ -239,8 +242,9 @@ def test_all_questions_at_once_are_each_question_by_itself(
     histories = [replayed(recorded, rule, order) for recorded in questions]
     recorded = SampleGrid.of(rows_of(questions, rule.threshold), most)
     columns = [*range(programs), *(programs + slot - 1 for slot in order[: rule.voters])]
-    drawn = replay(recorded[:, columns, : rule.max_resample + 1], rule)
-    found = outcome(recorded, truth, rule, order)
+    with patch("augen.voting.vote.BLOCK", block):
+        drawn = replay(recorded[:, columns, : rule.max_resample + 1], rule)
+        found = outcome(recorded, truth, rule, order)
     if None in histories:
         assert drawn is None and found is None
         return
