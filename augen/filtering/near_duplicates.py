@@ -14,6 +14,7 @@ Hashes = NDArray[np.uint64]
 MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd number without pattern: the golden ratio (Knuth, volume 3, 6.4)
 CACHED = 10_000  # known texts whose n-grams stay in memory: some match again and again
 BUCKETS = 22  # bits of a hash by which n-grams are counted
+COMMON = 4  # of their first n-grams similar texts share so many
 
 
 def normal(text: str) -> str:
@@ -26,9 +27,10 @@ class NearDuplicates:
 
     Similarity is the Jaccard coefficient |A∩B| / |A∪B| of the n-gram sets; `match` is exact, unlike
     locality-sensitive hashing. Sets with a similarity of at least t share at least ⌈t·|A|⌉ and ⌈t·|B|⌉ n-grams.
-    So if all n-grams are put in one order, the first |A| - ⌈t·|A|⌉ + 1 of A and the first |B| - ⌈t·|B|⌉ + 1 of B
-    have at least one in common. With the rarest first, few texts share such an n-gram and have to be compared
-    (prefix filtering; Chaudhuri et al. 2006, Bayardo et al. 2007).
+    So if all n-grams are put in one order, the first |A| - ⌈t·|A|⌉ + c of A and the first |B| - ⌈t·|B|⌉ + c of B have
+    at least c in common, for any c up to ⌈t·|A|⌉. With the rarest first, few texts share so many and have to be
+    compared (prefix filtering; Chaudhuri et al. 2006, with several n-grams in common Wang et al. 2012). Puzzles of one
+    template share rare n-grams by chance: with c = 1 each is compared with more texts the more there are.
 
     Any order will do, so how rare an n-gram is may be counted by a part of its hash. In memory are the hashes of those
     first n-grams; the texts to compare are read where they are.
@@ -64,7 +66,8 @@ class NearDuplicates:
             return None
         prefix = self._prefix(grams)
         places = zip(*(np.searchsorted(self._keys, prefix, side) for side in ("left", "right")), strict=True)
-        candidates = {number for start, end in places for number in self._numbers[start:end].tolist()}
+        sharing, shared = np.unique(np.concatenate([self._numbers[a:b] for a, b in places]), return_counts=True)
+        candidates = sharing[shared >= min(COMMON, self._shared(len(grams)))].tolist()
         near = [number for number in candidates if self._may_be_near(len(grams), int(self._sizes[number]))]
         own = ngrams(text, self.ngram) if near else set()
         found = [(-jaccard(own, other), name) for name, other in map(self._known, near)]
@@ -88,7 +91,7 @@ class NearDuplicates:
 
     def _prefix(self, grams: Hashes) -> Hashes:
         by_rarity = np.lexsort((grams, self._frequency[self._buckets(grams)]))
-        return grams[by_rarity[: len(grams) - self._shared(len(grams)) + 1]] if len(grams) else grams
+        return grams[by_rarity[: len(grams) - self._shared(len(grams)) + COMMON]] if len(grams) else grams
 
     def _buckets(self, grams: Hashes) -> Hashes:
         return grams >> np.uint64(64 - BUCKETS)

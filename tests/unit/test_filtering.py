@@ -281,7 +281,7 @@ def test_similarity_by_hand() -> None:
     assert near({"x": "甲乙丙丁", "y": "甲乙丙戊"}, 0.3, 2).match("甲乙丙") == ("x", pytest.approx(2 / 3))
 
 
-short = st.text(alphabet="甲乙丙", max_size=12)
+short = st.text(alphabet="甲乙丙", max_size=24)
 
 
 @given(
