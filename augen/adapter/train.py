@@ -6,7 +6,7 @@ Only the tokens of a reasoning or program count in the loss, not those of its pr
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -26,6 +26,7 @@ from augen.core.seeds import seed_of
 from augen.entries import family_of, origin
 from augen.prompts.sections import completion
 from augen.training.launch import processes
+from augen.training.rows import Row, longest_first, on_disk
 from augen.training.trainer import (
     History,
     Ordered,
@@ -163,8 +164,8 @@ def finetune(
     trainer = LessonTrainer(
         model=base,
         args=SFTConfig(**arguments, max_length=None, completion_only_loss=True),
-        train_dataset=_rows(course.train, tokenizer),
-        eval_dataset=_rows(course.held_out, tokenizer),
+        train_dataset=lesson_rows(course.train, tokenizer, scratch),
+        eval_dataset=lesson_rows(course.held_out, tokenizer, scratch),
         processing_class=tokenizer,
         peft_config=lora_config(section, "CAUSAL_LM", base),
     )
@@ -198,16 +199,18 @@ def _improvement(history: History, after: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(taught: Sequence[Lesson], tokenizer: Any) -> Dataset:
+def lesson_rows(taught: Sequence[Lesson], tokenizer: Any, folder: Path) -> Dataset:
     """Token ids with a mask of those to be learned, and what each lesson is, the longest first.
 
     Prompt and completion are tokenized separately, because in sampling the prompt is tokenized alone.
     """
-    rows = []
-    for lesson in taught:
-        prompt = tokenizer(lesson.prompt)["input_ids"]
-        written = tokenizer(completion(lesson.text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
-        mask = [0] * len(prompt) + [1] * len(written)
-        group = {"kind": lesson.kind, "family": family_of(lesson.problem_id) or OTHER}
-        rows.append({"input_ids": prompt + written, "completion_mask": mask, **group})
-    return Dataset.from_list(sorted(rows, key=lambda row: -len(row["input_ids"])))
+
+    def rows() -> Iterator[Row]:
+        for lesson in taught:
+            prompt = tokenizer(lesson.prompt)["input_ids"]
+            written = tokenizer(completion(lesson.text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
+            mask = [0] * len(prompt) + [1] * len(written)
+            group = {"kind": lesson.kind, "family": family_of(lesson.problem_id) or OTHER}
+            yield {"input_ids": prompt + written, "completion_mask": mask, **group}
+
+    return longest_first(on_disk(rows, folder, [list(taught)]), ["input_ids"])[0]

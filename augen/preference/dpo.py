@@ -1,6 +1,7 @@
 """DPO (Rafailov et al. 2023, 2305.18290): learns from pairs of texts that are there already, by TRL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -9,6 +10,7 @@ from trl import DPOConfig, DPOTrainer
 from augen.preference.material import Pair
 from augen.preference.train import Place, Preferred, Preferring, Split, Start, opened, trained
 from augen.prompts.sections import completion
+from augen.training.rows import Row, longest_first, on_disk
 from augen.training.trainer import Ordered
 
 
@@ -31,26 +33,24 @@ def prefer_pairs(split: Split[Pair], start: Start, place: Place) -> Preferred:
     trainer = PairTrainer(
         model=model,
         args=DPOConfig(**arguments, max_length=None),
-        train_dataset=_rows(train, tokenizer),
-        eval_dataset=_rows(held_out, tokenizer),
+        train_dataset=_rows(train, tokenizer, place.scratch),
+        eval_dataset=_rows(held_out, tokenizer, place.scratch),
         processing_class=tokenizer,
     )
     return trained(trainer, {"method": "dpo", "pairs": len(train), "held_out": len(held_out)}, place)
 
 
-def _rows(found: Sequence[Pair], tokenizer: Any) -> Dataset:
+def _rows(found: Sequence[Pair], tokenizer: Any, folder: Path) -> Dataset:
     """Token ids of prompts and of both texts, the longest first. The prompt is tokenized alone, as in sampling."""
 
     def written(text: str) -> list[int]:
         ids: list[int] = tokenizer(completion(text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
         return ids
 
-    rows = [
-        {
-            "prompt_ids": tokenizer(pair.prompt)["input_ids"],
-            "chosen_ids": written(pair.right),
-            "rejected_ids": written(pair.wrong),
-        }
-        for pair in found
-    ]
-    return Dataset.from_list(sorted(rows, key=lambda row: -sum(map(len, row.values()))))
+    def rows() -> Iterator[Row]:
+        for pair in found:
+            ids = tokenizer(pair.prompt)["input_ids"]
+            yield {"prompt_ids": ids, "chosen_ids": written(pair.right), "rejected_ids": written(pair.wrong)}
+
+    made = on_disk(rows, folder, [list(found)])
+    return longest_first(made, made.column_names)[0]

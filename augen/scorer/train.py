@@ -5,7 +5,7 @@ which right and wrong reasonings weigh the same. ``pairwise``: a right reasoning
 the same question. The loss of a scorer that learns nothing stays at ln 2 in both.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, two_labe
 from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
 from augen.training.launch import is_first, processes
 from augen.training.pairs import pairs_of
+from augen.training.rows import Row, longest_first, on_disk
 from augen.training.trainer import (
     History,
     Ordered,
@@ -82,10 +83,10 @@ def train_scorer(
     train, held_out = _split(items, section, seed)
     tokenizer = _tokenizer(section)
     pairwise = section.objective == "pairwise"
-    train_rows, rows = (_rows(part, section, tokenizer) for part in (train, held_out))
-    learned = _pair_rows(train, train_rows) if pairwise else train_rows
-    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]["input_ids"]))  # so that batches have similar lengths
-    rows, held_out = [rows[i] for i in order], [held_out[i] for i in order]
+    train_rows, rows = (_rows(part, section, tokenizer, scratch) for part in (train, held_out))
+    learned = _pair_rows(train, train_rows, scratch) if pairwise else train_rows
+    rows, order = longest_first(rows, ["input_ids"])
+    held_out = [held_out[i] for i in order]
 
     torch.manual_seed(seed)
     model = _base(section, tokenizer)
@@ -167,19 +168,26 @@ def _tokenizer(section: params.Scorer) -> Any:
     return tokenizer
 
 
-def _rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any) -> list[dict[str, Any]]:
+def _rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any, folder: Path) -> Dataset:
     texts = InputFormat(section.input, section.max_length)
-    ids = [texts.encode(tokenizer, s.problem, s.question, s.reasoning) for s in (item.sample for item in items)]
-    return [{"input_ids": found, "labels": int(item.right)} for found, item in zip(ids, items, strict=True)]
+
+    def rows() -> Iterator[Row]:
+        for item in items:
+            s = item.sample
+            ids = texts.encode(tokenizer, s.problem, s.question, s.reasoning)
+            yield {"input_ids": ids, "labels": int(item.right)}
+
+    return on_disk(rows, folder, [list(items)])
 
 
-def _pair_rows(items: Sequence[LabelledReasoning], rows: Sequence[dict[str, Any]]) -> Dataset:
-    return Dataset.from_list(
-        [
-            {"chosen_ids": rows[right]["input_ids"], "rejected_ids": rows[wrong]["input_ids"]}
-            for right, wrong in pairs_of(items)
-        ]
-    )
+def _pair_rows(items: Sequence[LabelledReasoning], rows: Dataset, folder: Path) -> Dataset:
+    pairs = pairs_of(items)
+
+    def paired() -> Iterator[Row]:
+        for right, wrong in pairs:
+            yield {"chosen_ids": rows[right]["input_ids"], "rejected_ids": rows[wrong]["input_ids"]}
+
+    return on_disk(paired, folder, [pairs, list(items)])
 
 
 # --- the model: two labels when it is saved, one while it is trained on pairs

@@ -38,11 +38,26 @@ def training_key(section: params.Training, base: str, revision: str | None, inpu
     parts = {
         "params": section.model_dump(exclude=_WITHOUT_EFFECT),
         "base": model_identity(base, revision),
-        "inputs": json.dumps(inputs, default=asdict),
+        "inputs": digest(inputs),
         "code": _code(),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     return request_key(parts)[:16]
+
+
+def digest(inputs: Sequence[Any]) -> str:
+    """A SHA-256 of `inputs`, JSON values and dataclasses; of a list among them one element after the other.
+
+    >>> digest([1, ["a", "b"]]) == digest([1, ["a", "b"]]), digest([1, ["a", "b"]]) == digest([1, ["a"], "b"])
+    (True, False)
+    """
+    found = hashlib.sha256()
+    for part in inputs:
+        elements = part if isinstance(part, list) else [part]
+        found.update(f"{type(part).__name__} {len(elements)}\n".encode())
+        for element in elements:
+            found.update(json.dumps(element, default=asdict).encode() + b"\n")
+    return found.hexdigest()
 
 
 def _code() -> dict[str, str]:
@@ -50,10 +65,10 @@ def _code() -> dict[str, str]:
     loaded = {name.split(".")[1] for name in sys.modules if name.startswith("augen.")}
     digests = {}
     for folder in sorted(loaded):
-        digest = hashlib.sha256()
+        found = hashlib.sha256()
         for path in sorted((_AUGEN / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(_AUGEN)}\0".encode() + path.read_bytes())
-        digests[folder] = digest.hexdigest()
+            found.update(f"{path.relative_to(_AUGEN)}\0".encode() + path.read_bytes())
+        digests[folder] = found.hexdigest()
     return digests
 
 
