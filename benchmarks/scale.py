@@ -203,6 +203,28 @@ def reasoned_files(size: int) -> None:
     write_jsonl("test.jsonl", as_raw(list(entries(size // 10, 4, "t")), answers=False))
 
 
+def lessons(size: int) -> None:
+    """What the stage finetune does before its first step: lessons without examples, their key, their tokens."""
+    from augen.adapter.lessons import lessons
+    from augen.adapter.train import lesson_rows
+    from augen.core.models import load_tokenizer
+    from augen.entries.pickles import load_pickle
+    from augen.prompts.window import Window
+    from augen.retrieval.examples import Retriever
+    from augen.training.checkpoints import training_key
+    from augen.training.trainer import quiet_libraries
+    from tests.params import params
+
+    quiet_libraries()
+    p = params({"finetune.reasonings": None})
+    window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
+    unused: Any = None
+    taught = lessons(load_pickle("data/entries.pkl"), Retriever([], unused, unused), 0, p.prompt, window, p.finetune)
+    training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
+    rows = lesson_rows(taught, load_tokenizer(p.model.generator, "model.generator"), Path("."))
+    assert len(rows) == size
+
+
 def asked_file(size: int) -> None:
     from augen.entries.jsonl import write_jsonl
 
@@ -212,6 +234,8 @@ def asked_file(size: int) -> None:
 def solved_file(size: int) -> None:
     from augen.entries.pickles import dump_pickle
 
+    Path("models").mkdir()
+    Path("models/tiny").symlink_to(ROOT / "models/tiny")
     dump_pickle("data/entries.pkl", entries(size, 1))
 
 
@@ -311,6 +335,7 @@ STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {
     "reason_true": (unexplained_files, timed(writing("reason_true"))),
     "reason_false": (unexplained_files, timed(writing("reason_false"))),
     "filter": (reasoned_files, timed(stage("filter"))),
+    "finetune": (solved_file, timed(lessons)),
     "index": (solved_file, timed(index)),
     "retrieval": (index_files, timed(retrieval)),
     "infer": (asked_file, timed(infer)),
