@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from augen.core.errors import AugenError
 from augen.training.checkpoints import digest
 
 Row = dict[str, Any]
@@ -18,6 +19,10 @@ def on_disk(rows: Callable[[], Iterator[Row]], folder: Path, identity: Sequence[
     If the file is there already, from a training that was killed, `rows` is not called. `identity` (see `digest`) is
     what they are made of; what else they depend on `folder` stands for, as that of `workplace` does.
     """
+    if "::" in str(folder.absolute()):
+        raise AugenError(
+            f"{folder}: the library datasets takes a path with :: for an address; set AUGEN_CACHE to another"
+        )
     made: Dataset = Dataset.from_generator(rows, cache_dir=str(folder / "rows"), fingerprint=digest(identity)[:16])
     return made
 

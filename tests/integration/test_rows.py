@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from augen.core.errors import AugenError
 from augen.training.rows import Row, longest_first, on_disk
 from augen.training.trainer import quiet_libraries
 
@@ -41,6 +42,11 @@ def test_rows_half_written_are_made_anew(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         on_disk(lambda: rows(3000), tmp_path, ["a"])
     assert len(on_disk(lambda: rows(-1), tmp_path, ["a"])) == 5000
+
+
+def test_a_folder_that_the_library_takes_for_an_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AugenError, match=r"a::b: .*AUGEN_CACHE"):
+        on_disk(lambda: iter([{"ids": [1]}]), tmp_path / "a::b", ["a"])
 
 
 def test_the_longest_come_first_and_equal_ones_in_their_order(tmp_path: Path) -> None:
