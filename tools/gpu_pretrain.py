@@ -31,6 +31,7 @@ SMALL = Path("models/tiny/generator")
 HIDDEN, LAYERS = 512, 5  # of the large one
 COPYING = 0.2  # share of the time for copying random tokens, from which the speed is known
 MARGIN = 0.95  # of the time that is left then
+STARTING = 3  # steps before anything is timed, and as many to learn the speed
 
 
 def timed(work: Callable[[], None]) -> float:
@@ -47,13 +48,13 @@ def pretrain(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, prompt
     p = load("pretrain").pretrain
     rng, size, rate = np.random.default_rng(p.seed), (len(tokenizer), p.batch_tokens), p.learning_rate / 2
     copies = iter(lambda: copying(rng, *size), None)
-    first = timed(lambda: generator.train(model, copies, 3, rate, "starting"))
-    step = timed(lambda: generator.train(model, copies, 3, rate, "starting")) / 3
+    first, second = (timed(lambda: generator.train(model, copies, STARTING, rate, "starting")) for _ in range(2))
+    step = second / STARTING
     copy_steps = max(1, min(p.copy_steps, int(COPYING * seconds / step)))
     write = Texts(tokenizer, prompt, f"gpu {p.seed}", p.batch_tokens)
     with ahead(write, max(1, cores() - 1)) as written:
         took = timed(lambda: generator.train(model, copies, copy_steps, rate, "copying"))
-        left = seconds - first - 3 * step - took
+        left = seconds - first - second - took
         steps = max(1, int(MARGIN * left / (took / copy_steps)))
         texts = with_copies(chain.from_iterable(written), rng, *size)
         learning = timed(lambda: generator.train(model, texts, steps, rate, "puzzles"))
