@@ -208,7 +208,7 @@ def lessons(size: int) -> None:
     from augen.adapter.lessons import lessons
     from augen.adapter.train import lesson_rows
     from augen.core.models import load_tokenizer
-    from augen.entries.pickles import load_pickle
+    from augen.entries.pickles import stream_pickle
     from augen.prompts.window import Window
     from augen.retrieval.examples import Retriever
     from augen.training.checkpoints import training_key
@@ -219,7 +219,7 @@ def lessons(size: int) -> None:
     p = params({"finetune.reasonings": None})
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     unused: Any = None
-    taught = lessons(load_pickle("data/entries.pkl"), Retriever([], unused, unused), 0, p.prompt, window, p.finetune)
+    taught = lessons(stream_pickle("data/entries.pkl"), Retriever([], unused, unused), 0, p.prompt, window, p.finetune)
     training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
     rows = lesson_rows(taught, load_tokenizer(p.model.generator, "model.generator"), Path("."))
     assert len(rows) == size

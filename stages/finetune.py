@@ -18,7 +18,7 @@ from augen.adapter.train import CURVES, courses, finetune, one_after_another, sa
 from augen.core.files import write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries.pickles import load_pickle
+from augen.entries.pickles import stream_pickle
 from augen.prompts.window import Window
 from augen.retrieval.examples import Retriever
 from augen.retrieval.index import Embedder, read_index
@@ -41,9 +41,9 @@ def main() -> None:
     pseudo = [p.finetune.pseudo] if p.finetune.pseudo else []  # first, so that finetune.reasonings keeps them
     copies = ["data/filtered/entries_aug.pkl"] if p.finetune.copies else []
     files = [*pseudo, "data/filtered/entries.pkl", *copies]
-    entries = copies_behind_their_origins(entry for file in files for entry in load_pickle(file))
-    print(f"{sum(len(e.questions) for e in entries):,} questions to learn from", flush=True)
-    taught = lessons(entries, retriever, p.rag.k, p.prompt, window, p.finetune)
+    entries = (entry for file in files for entry in stream_pickle(file))
+    ordered = copies_behind_their_origins(entries) if copies else entries
+    taught = lessons(ordered, retriever, p.rag.k, p.prompt, window, p.finetune)
     key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
     trained, histories, metrics = list[Path](), list[History](), list[dict[str, Any]]()
     with workplace("finetune", key) as scratch:

@@ -5,11 +5,11 @@ answer alone, where else it is the reasoning that ends in that line.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from augen.core import params
-from augen.entries import Entry, Question, origin, questions
+from augen.entries import Entry, Question, in_blocks, origin, questions
 from augen.prompts.sections import answer_line, program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
@@ -40,47 +40,69 @@ def copies_behind_their_origins(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def lessons(
-    entries: Sequence[Entry],
+    entries: Iterable[Entry],
     retriever: Retriever,
     k: int,
     prompt: params.Prompt,
     window: Window,
     section: params.Finetune,
 ) -> list[Lesson]:
-    """A lesson per program, and per reasoning up to `section.reasonings`; the prompts are those of inference.
+    """A lesson per reasoning up to `section.reasonings`, then one per program; the prompts are those of inference.
 
     As in inference, examples that do not fit into `window` are dropped, and examples for a program have programs. A
-    lesson that does not fit even without examples is left out.
+    lesson that does not fit even without examples is left out. Of `entries` some thousand are in memory together.
     """
-    asked = questions(entries)
-    steps = partial(solve_prompt, prompt.solve)
-    reasoned = _answers(asked) if section.target == "answer" else [q for q in asked if q.item.reasoning]
-    reasoned = reasoned[: section.reasonings]
-    taught = _taught(reasoned, "reasoning", steps, retriever, k, window)
-    write = partial(program_prompt, prompt.program)
-    programs = _taught([q for q in asked if q.item.program], "program", write, retriever, k, window)
-    return taught + programs
+    if section.target == "answer":
+        print("finetune.target is answer: what is learned of a reasoning is its last line", flush=True)
+    kinds = (
+        _Lessons("reasoning", partial(solve_prompt, prompt.solve), section.reasonings, section.target == "answer"),
+        _Lessons("program", partial(program_prompt, prompt.program)),
+    )
+    asked = 0
+    for block in in_blocks(entries):
+        own = questions(block)
+        asked += len(own)
+        for kind in kinds:
+            kind.teach(own, retriever, k, window)
+    print(f"{asked:,} questions to learn from")
+    for kind in kinds:
+        print(kind.told, flush=True)
+    return [lesson for kind in kinds for lesson in kind.taught]
+
+
+@dataclass
+class _Lessons:
+    """The lessons of a kind: their text is the field `name` of a question's item, or with `answer` its last line."""
+
+    name: Kind
+    prompt: Callable[..., str]
+    left: int | None = None  # questions to be taken; None: all
+    answer: bool = False
+    taught: list[Lesson] = field(default_factory=list)
+    too_long: int = 0
+
+    def teach(self, asked: Sequence[Question], retriever: Retriever, k: int, window: Window) -> None:
+        """Add the lessons of the questions `asked`."""
+        found = _answers(asked) if self.answer else [q for q in asked if getattr(q.item, self.name)]
+        found = found[: self.left]
+        if self.left is not None:
+            self.left -= len(found)
+        for question, examples in zip(found, retriever.examples(found, k, self.name), strict=True):
+            text = getattr(question.item, self.name)
+            room = window.length(text) + 1  # and the end-of-text token
+            fitted = window.fitted(partial(self.prompt, question.problem, question.item), examples, room)
+            if fitted is None:
+                self.too_long += 1
+            else:
+                self.taught.append(Lesson(question.problem_id, fitted, text, self.name))
+
+    @property
+    def told(self) -> str:
+        """How many there are, in a line."""
+        told = f"{len(self.taught):,} lessons with a {self.name}"
+        return told + (f"; {self.too_long:,} questions are too long for finetune.max_length" if self.too_long else "")
 
 
 def _answers(asked: Sequence[Question]) -> list[Question]:
     """The questions whose answer is known, with that alone for a reasoning."""
-    print("finetune.target is answer: what is learned of a reasoning is its last line", flush=True)
     return [replace(q, item=replace(q.item, reasoning=answer_line(q.item.answer))) for q in asked if q.item.answer]
-
-
-def _taught(
-    asked: Sequence[Question], kind: Kind, prompt: Callable[..., str], retriever: Retriever, k: int, window: Window
-) -> list[Lesson]:
-    """The lessons whose text is the field `kind` of a question's item."""
-    taught = []
-    for question, examples in zip(asked, retriever.examples(asked, k, kind), strict=True):
-        text = getattr(question.item, kind)
-        room = window.length(text) + 1  # and the end-of-text token
-        if (fitted := window.fitted(partial(prompt, question.problem, question.item), examples, room)) is not None:
-            taught.append(Lesson(question.problem_id, fitted, text, kind))
-    too_long = len(asked) - len(taught)
-    print(
-        f"{len(taught):,} lessons with a {kind}"
-        + (f"; {too_long:,} questions are too long for finetune.max_length" if too_long else "")
-    )
-    return taught

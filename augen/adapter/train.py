@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM
@@ -26,7 +27,7 @@ from augen.core.seeds import seed_of
 from augen.entries import family_of, origin
 from augen.prompts.sections import completion
 from augen.training.launch import processes
-from augen.training.rows import Row, longest_first, on_disk
+from augen.training.rows import Row, longest_first, on_disk, tokens
 from augen.training.trainer import (
     History,
     Ordered,
@@ -209,8 +210,8 @@ def lesson_rows(taught: Sequence[Lesson], tokenizer: Any, folder: Path) -> Datas
         for lesson in taught:
             prompt = tokenizer(lesson.prompt)["input_ids"]
             written = tokenizer(completion(lesson.text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
-            mask = [0] * len(prompt) + [1] * len(written)
+            mask = np.repeat(np.array([0, 1], np.int8), [len(prompt), len(written)])
             group = {"kind": lesson.kind, "family": family_of(lesson.problem_id) or OTHER}
-            yield {"input_ids": prompt + written, "completion_mask": mask, **group}
+            yield {"input_ids": tokens(prompt + written), "completion_mask": mask, **group}
 
     return longest_first(on_disk(rows, folder, [list(taught)]), ["input_ids"])[0]

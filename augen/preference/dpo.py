@@ -7,10 +7,11 @@ from typing import Any
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
+from augen.core.arrays import Ints
 from augen.preference.material import Pair
 from augen.preference.train import Place, Preferred, Preferring, Split, Start, opened, trained
 from augen.prompts.sections import completion
-from augen.training.rows import Row, longest_first, on_disk
+from augen.training.rows import Row, longest_first, on_disk, tokens
 from augen.training.trainer import Ordered
 
 
@@ -43,13 +44,12 @@ def prefer_pairs(split: Split[Pair], start: Start, place: Place) -> Preferred:
 def _rows(found: Sequence[Pair], tokenizer: Any, folder: Path) -> Dataset:
     """Token ids of prompts and of both texts, the longest first. The prompt is tokenized alone, as in sampling."""
 
-    def written(text: str) -> list[int]:
-        ids: list[int] = tokenizer(completion(text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
-        return ids
+    def written(text: str) -> Ints:
+        return tokens(tokenizer(completion(text, tokenizer.eos_token), add_special_tokens=False)["input_ids"])
 
     def rows() -> Iterator[Row]:
         for pair in found:
-            ids = tokenizer(pair.prompt)["input_ids"]
+            ids = tokens(tokenizer(pair.prompt)["input_ids"])
             yield {"prompt_ids": ids, "chosen_ids": written(pair.right), "rejected_ids": written(pair.wrong)}
 
     made = on_disk(rows, folder, [list(found)])

@@ -39,7 +39,7 @@ from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, two_labe
 from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
 from augen.training.launch import is_first, processes
 from augen.training.pairs import pairs_of
-from augen.training.rows import Row, longest_first, on_disk
+from augen.training.rows import Row, longest_first, on_disk, tokens
 from augen.training.trainer import (
     History,
     Ordered,
@@ -175,7 +175,7 @@ def _rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer:
         for item in items:
             s = item.sample
             ids = texts.encode(tokenizer, s.problem, s.question, s.reasoning)
-            yield {"input_ids": ids, "labels": int(item.right)}
+            yield {"input_ids": tokens(ids), "labels": int(item.right)}
 
     return on_disk(rows, folder, [list(items)])
 
@@ -185,7 +185,8 @@ def _pair_rows(items: Sequence[LabelledReasoning], rows: Dataset, folder: Path) 
 
     def paired() -> Iterator[Row]:
         for right, wrong in pairs:
-            yield {"chosen_ids": rows[right]["input_ids"], "rejected_ids": rows[wrong]["input_ids"]}
+            ids = tokens(rows[right]["input_ids"]), tokens(rows[wrong]["input_ids"])
+            yield {"chosen_ids": ids[0], "rejected_ids": ids[1]}
 
     return on_disk(paired, folder, [pairs, list(items)])
 

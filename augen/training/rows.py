@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from augen.core.arrays import Ints
 from augen.core.errors import AugenError
 from augen.training.checkpoints import digest
 
@@ -25,6 +26,11 @@ def on_disk(rows: Callable[[], Iterator[Row]], folder: Path, identity: Sequence[
         )
     made: Dataset = Dataset.from_generator(rows, cache_dir=str(folder / "rows"), fingerprint=digest(identity)[:16])
     return made
+
+
+def tokens(ids: Sequence[int]) -> Ints:
+    """Token ids as they stand in a row: as numbers of 4 bytes."""
+    return np.array(ids, np.int32)
 
 
 def longest_first(rows: Dataset, columns: Sequence[str]) -> tuple[Dataset, list[int]]:
