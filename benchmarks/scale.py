@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from augen.entries import Entry
 from benchmarks.synthetic import entries, write_samples
 from tests.params import write_params
 
@@ -123,24 +124,29 @@ def most_mib() -> float:
 # --- the steps: what each needs, and what it does
 
 
-def raw_files(size: int) -> None:
-    from augen.entries.jsonl import write_jsonl
+def raw(made: Iterable[Entry], *, answers: bool = True) -> Iterator[Entry]:
+    """`made` one by one as in a raw data set."""
     from augen.puzzles.dataset import as_raw
 
-    write_jsonl("train.jsonl", as_raw(list(entries(size, 1)), answers=True))
-    write_jsonl("test.jsonl", as_raw(list(entries(max(10, size // 10), 2, "t")), answers=False))
+    return (entry for each in made for entry in as_raw([each], answers=answers))
+
+
+def raw_files(size: int) -> None:
+    from augen.entries.jsonl import write_jsonl
+
+    write_jsonl("train.jsonl", raw(entries(size, 1)))
+    write_jsonl("test.jsonl", raw(entries(max(10, size // 10), 2, "t"), answers=False))
 
 
 def unexplained_files(size: int) -> None:
     from dataclasses import replace
 
     from augen.entries.pickles import dump_pickle
-    from augen.puzzles.dataset import as_raw
 
     Path("models").mkdir()
     Path("models/tiny").symlink_to(ROOT / "models/tiny")
-    dump_pickle("data/entries_raw.pkl", as_raw(list(entries(size, 1)), answers=True))
-    copies = (replace(entry, id=f"{entry.id}~1") for entry in as_raw(list(entries(size // 10, 1)), answers=True))
+    dump_pickle("data/entries_raw.pkl", raw(entries(size, 1)))
+    copies = (replace(entry, id=f"{entry.id}~1") for entry in raw(entries(size // 10, 1)))
     dump_pickle("data/entries_aug.pkl", copies)
 
 
@@ -174,33 +180,29 @@ def forgetful() -> Any:
 
 def reasoned_files(size: int) -> None:
     """`size` reasonings in all in the four files; dev and test have a tenth of that each."""
-    from dataclasses import replace
-
     from augen.core.files import write_json
     from augen.entries.jsonl import write_jsonl
     from augen.entries.pickles import dump_pickle
-    from augen.puzzles.dataset import as_raw
 
     for name, seed in (("entries", 1), ("entries_aug", 2)):
-        right = list(entries(size // 4, seed, name))
-        wrong = [
-            replace(
-                e,
-                questions=[
-                    replace(q, reasoning=f"{(q.reasoning or '')[:-1]}{other}", answer=other)
-                    for q in e.questions
-                    if (other := "ABCD"[("ABCD".index(q.answer or "A") + 1) % 4])
-                ],
-            )
-            for e in right
-        ]
-        dump_pickle(f"data/reasoned/{name}.pkl", right)
-        dump_pickle(f"data/reasoned/{name}_false.pkl", wrong)
+        dump_pickle(f"data/reasoned/{name}.pkl", entries(size // 4, seed, name))
+        dump_pickle(f"data/reasoned/{name}_false.pkl", map(wrong, entries(size // 4, seed, name)))
     dump_pickle("data/reasoned/entries_own.pkl", [])
     write_json("reports/translate.json", {"counts": {}, "examples": {}})
-    write_jsonl("data/dev.jsonl", as_raw(list(entries(size // 10, 3, "d")), answers=True))
-    write_jsonl("data/votes.jsonl", as_raw(list(entries(size // 10, 5, "v")), answers=True))
-    write_jsonl("test.jsonl", as_raw(list(entries(size // 10, 4, "t")), answers=False))
+    write_jsonl("data/dev.jsonl", raw(entries(size // 10, 3, "d")))
+    write_jsonl("data/votes.jsonl", raw(entries(size // 10, 5, "v")))
+    write_jsonl("test.jsonl", raw(entries(size // 10, 4, "t"), answers=False))
+
+
+def wrong(entry: Entry) -> Entry:
+    """`entry` with the next option for every answer, also at the end of its reasoning."""
+    from dataclasses import replace
+
+    items = []
+    for item in entry.questions:
+        other = "ABCD"[("ABCD".index(item.answer or "A") + 1) % 4]
+        items.append(replace(item, reasoning=f"{(item.reasoning or '')[:-1]}{other}", answer=other))
+    return replace(entry, questions=items)
 
 
 def lessons(size: int) -> None:
@@ -315,16 +317,15 @@ def infer(size: int) -> None:
 
 
 def drawn_files(size: int) -> None:
-    from augen.core.files import write_json, write_text
+    from augen.core.files import write_json, write_lines
     from augen.entries.jsonl import write_jsonl
-    from tests.runs import example_rows, filter_report, lines, scorer_report
+    from tests.runs import example_rows, filter_report, line, scorer_report
 
-    dev = list(entries(size, 1))
-    write_jsonl("data/dev.jsonl", dev)
-    write_samples(Path("data/samples.jsonl"), iter(dev), "dev", SAMPLES)
+    write_jsonl("data/dev.jsonl", entries(size, 1))
+    write_samples(Path("data/samples.jsonl"), entries(size, 1), "dev", SAMPLES)
     write_samples(Path("data/samples.jsonl"), entries(100, 2, "t"), "test", SAMPLES)
-    write_samples(Path("data/baseline.jsonl"), iter(dev), "dev", 3)
-    write_text("data/examples.jsonl", lines(example_rows("dev", dev, 0)))
+    write_samples(Path("data/baseline.jsonl"), entries(size, 1), "dev", 3)
+    write_lines("data/examples.jsonl", map(line, example_rows("dev", entries(size, 1), 0)))
     write_json("reports/filter.json", filter_report(Random(size)))
     write_json("reports/scorer.json", scorer_report())
 

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -140,7 +140,7 @@ def sample_rows(
                     }
 
 
-def example_rows(split: str, entries: Sequence[Entry], k: int) -> Iterator[dict[str, Any]]:
+def example_rows(split: str, entries: Iterable[Entry], k: int) -> Iterator[dict[str, Any]]:
     """Lines of examples.jsonl: `k` solved questions of the same family for every question."""
     pool = [(entry, item) for entry in problems() for item in entry.questions]
     for entry in entries:
@@ -195,8 +195,12 @@ def scorer_report() -> dict[str, Any]:
     }
 
 
-def lines(rows: Iterator[dict[str, Any]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(map(line, rows))
 
 
 def write_run(
