@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -63,9 +64,10 @@ def measured(step: str, size: int) -> tuple[float, float]:
     """Processor seconds and MiB of `step` at `size` questions, without making its input."""
     with tempfile.TemporaryDirectory() as folder:
         raw_data = {"prepare.train": "train.jsonl", "prepare.test": "test.jsonl", "prepare.synthetic": 0}
-        unlimited = {"translate.limit": None, "reason_false.limit": None}
+        unlimited = {"translate.limit": None, "reason_false.limit": None, "finetune.reasonings": None}
+        preferred = {"prefer.method": "dpo"}
         attempts = {"reason_true.attempts": ATTEMPTS, "reason_false.attempts": ATTEMPTS}
-        write_params(Path(folder, "params.yaml"), raw_data | unlimited | attempts | {"voters": SAMPLES})
+        write_params(Path(folder, "params.yaml"), raw_data | unlimited | preferred | attempts | {"voters": SAMPLES})
         before = os.getcwd()
         os.chdir(folder)
         try:
@@ -205,26 +207,21 @@ def wrong(entry: Entry) -> Entry:
     return replace(entry, questions=items)
 
 
-def lessons(size: int) -> None:
-    """What the stage finetune does before its first step: lessons without examples, their key, their tokens."""
-    from augen.adapter.lessons import lessons
-    from augen.adapter.train import lesson_rows
-    from augen.core.models import load_tokenizer
-    from augen.entries.pickles import stream_pickle
-    from augen.prompts.window import Window
-    from augen.retrieval.examples import Retriever
-    from augen.training.checkpoints import training_key
-    from augen.training.trainer import quiet_libraries
-    from tests.params import params
+def training(name: str) -> Callable[[int], None]:
+    """The stage `name` until the first step of its training, whose examples are there."""
 
-    quiet_libraries()
-    p = params({"finetune.reasonings": None})
-    window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
-    unused: Any = None
-    taught = lessons(stream_pickle("data/entries.pkl"), Retriever([], unused, unused), 0, p.prompt, window, p.finetune)
-    training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
-    rows = lesson_rows(taught, load_tokenizer(p.model.generator, "model.generator"), Path("."))
-    assert len(rows) == size
+    def run(size: int) -> None:
+        from transformers import Trainer
+
+        def begin(trainer: Any, **_: Any) -> None:
+            next(iter(trainer.get_train_dataloader()))
+            raise SystemExit
+
+        Trainer.train = begin
+        with suppress(SystemExit):
+            stage(name)(size)
+
+    return run
 
 
 def asked_file(size: int) -> None:
@@ -233,11 +230,27 @@ def asked_file(size: int) -> None:
     write_jsonl("data/test.jsonl", entries(size, 1))
 
 
+def filtered_files(size: int) -> None:
+    """A right and a wrong reasoning of each question, an index that is not searched, and an adapter."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from augen.entries.pickles import dump_pickle
+    from augen.entries.reasoned import FILES
+
+    index_files(2)
+    Path("models/tiny").symlink_to(ROOT / "models/tiny")
+    base = AutoModelForCausalLM.from_pretrained("models/tiny/generator")
+    get_peft_model(base, LoraConfig(target_modules="all-linear")).save_pretrained("models/adapter")
+    for name in FILES:
+        dump_pickle(f"data/filtered/{name}.pkl", [])
+    dump_pickle("data/filtered/entries.pkl", entries(size, 1))
+    dump_pickle("data/filtered/entries_false.pkl", map(wrong, entries(size, 1)))
+
+
 def solved_file(size: int) -> None:
     from augen.entries.pickles import dump_pickle
 
-    Path("models").mkdir()
-    Path("models/tiny").symlink_to(ROOT / "models/tiny")
     dump_pickle("data/entries.pkl", entries(size, 1))
 
 
@@ -336,7 +349,9 @@ STEPS: dict[str, tuple[Callable[[int], None], Callable[[int], None]]] = {
     "reason_true": (unexplained_files, timed(writing("reason_true"))),
     "reason_false": (unexplained_files, timed(writing("reason_false"))),
     "filter": (reasoned_files, timed(stage("filter"))),
-    "finetune": (solved_file, timed(lessons)),
+    "train_scorer": (filtered_files, timed(training("train_scorer"))),
+    "finetune": (filtered_files, timed(training("finetune"))),
+    "prefer": (filtered_files, timed(training("prefer"))),
     "index": (solved_file, timed(index)),
     "retrieval": (index_files, timed(retrieval)),
     "infer": (asked_file, timed(infer)),

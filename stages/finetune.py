@@ -44,7 +44,7 @@ def main() -> None:
     entries = (entry for file in files for entry in stream_pickle(file))
     ordered = copies_behind_their_origins(entries) if copies else entries
     taught = lessons(ordered, retriever, p.rag.k, p.prompt, window, p.finetune)
-    key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught])
+    key = training_key(p.finetune, p.model.generator, p.model.revision, [p.seed, taught.digest()])
     trained, histories, metrics = list[Path](), list[History](), list[dict[str, Any]]()
     with workplace("finetune", key) as scratch:
         for number, course in enumerate(courses(taught, p.finetune, p.seed)):

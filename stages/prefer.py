@@ -6,14 +6,14 @@ out  models/preferred/          as models/adapter; with prefer.method none a not
      reports/plots/prefer.csv   the same over steps, which go on from one adapter to the next
 """
 
-from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from augen.core.files import whole_folder, write_json, write_text
 from augen.core.models import UNCHANGED, adapters_in
 from augen.core.params import Params, load
 from augen.core.run import run
-from augen.entries.pickles import load_pickle
+from augen.entries.pickles import stream_pickle
 from augen.entries.reasoned import RIGHT_FILES, WRONG_FILES
 from augen.preference.material import Pair, Prompts, Task, pairs, tasks
 from augen.programs.verdicts import SolveMany, stored_verdicts
@@ -22,6 +22,7 @@ from augen.retrieval.examples import Retriever
 from augen.retrieval.index import Embedder, read_index
 from augen.store.responses import Store, default_path
 from augen.training.launch import is_first, launch
+from augen.training.spilled import Spilled
 
 
 def main() -> None:
@@ -37,17 +38,20 @@ def main() -> None:
         train(p, material(p), solve)
 
 
-def material(p: Params) -> Sequence[Pair | Task]:
+def material(p: Params) -> Spilled[Pair] | Spilled[Task]:
     retriever = Retriever(*read_index(Path("models/index")), Embedder(p.rag.embedder, p.rag.query_prompt))
     window = Window(p.model, p.prompt.chat_template, p.finetune.max_length, p.prompt.template_args)
     prompts = Prompts(p.prompt, window, retriever, p.rag.k)
     if p.prefer.method == "grpo":
-        return tasks(load_pickle("data/filtered/entries.pkl"), prompts, p.prefer, p.seed)
-    right = [e for name in RIGHT_FILES for e in load_pickle(f"data/filtered/{name}.pkl")]
-    return pairs(right, [e for name in WRONG_FILES for e in load_pickle(f"data/filtered/{name}.pkl")], prompts)
+        return tasks(stream_pickle("data/filtered/entries.pkl"), prompts, p.prefer, p.seed)
+    right, wrong = (
+        chain.from_iterable(stream_pickle(f"data/filtered/{name}.pkl") for name in names)
+        for names in (RIGHT_FILES, WRONG_FILES)
+    )
+    return pairs(right, wrong, prompts)
 
 
-def train(p: Params, found: Sequence[Pair | Task], solve: SolveMany) -> None:
+def train(p: Params, found: Spilled[Pair] | Spilled[Task], solve: SolveMany) -> None:
     """Train every adapter by itself, from the last checkpoint if there is one."""
     from augen.adapter.train import save_adapters
     from augen.preference.train import Place, Preferred, Start, curves, identity, method
@@ -58,7 +62,8 @@ def train(p: Params, found: Sequence[Pair | Task], solve: SolveMany) -> None:
         write_text("reports/plots/prefer.csv", curves([*(one.history for one in done), *running]))
 
     adapters = adapters_in(Path("models/adapter"))
-    split = split_by_problem(found, lambda one: one.problem_id, p.prefer.held_out, p.seed)
+    learned, held_out = split_by_problem((one.problem_id for one in found), p.prefer.held_out, p.seed)
+    split = found.those(learned), found.those(held_out)
     prefer, done = method(p.prefer, solve), list[Preferred]()
     with workplace("prefer", identity(p, adapters, found)) as scratch:
         for number, adapter in enumerate(adapters):

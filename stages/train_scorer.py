@@ -6,18 +6,20 @@ out  models/scorer/              weights, tokenizer, scorer.json
      reports/plots/scorer.csv    losses and AUC over steps
 """
 
+from collections.abc import Iterator
 from math import log
 from pathlib import Path
 
 from augen.core.files import write_json, write_text
 from augen.core.params import load
 from augen.core.run import run
-from augen.entries.pickles import load_pickle
+from augen.entries.pickles import stream_pickle
 from augen.entries.reasoned import RIGHT_FILES, WRONG_FILES
-from augen.scorer.report import labelled, only_problems_with_wrong
+from augen.scorer.report import LabelledReasoning, labelled, only_problems_with_wrong
 from augen.scorer.train import CURVES, save_scorer, train_scorer
 from augen.training.checkpoints import training_key, workplace
 from augen.training.launch import is_first, launch
+from augen.training.spilled import Spilled
 from augen.training.trainer import History, curve_csv
 
 
@@ -25,17 +27,21 @@ def write_curves(history: History) -> None:
     write_text("reports/plots/scorer.csv", curve_csv(history, CURVES))
 
 
+def reasonings() -> Iterator[LabelledReasoning]:
+    for right, names in ((True, RIGHT_FILES), (False, WRONG_FILES)):
+        for name in names:
+            yield from labelled(stream_pickle(f"data/filtered/{name}.pkl"), right)
+
+
 def main() -> None:
     p = load("seed", "model", "scorer")
     launch(p.scorer.launch)
-    right = [entry for name in RIGHT_FILES for entry in load_pickle(f"data/filtered/{name}.pkl")]
-    wrong = [entry for name in WRONG_FILES for entry in load_pickle(f"data/filtered/{name}.pkl")]
-    items = only_problems_with_wrong(labelled(right, right=True) + labelled(wrong, right=False))
+    items = only_problems_with_wrong(Spilled(LabelledReasoning, reasonings()))
     print(
         f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings to learn from",
         flush=True,
     )
-    with workplace("train_scorer", training_key(p.scorer, p.scorer.base, None, [p.seed, items])) as scratch:
+    with workplace("train_scorer", training_key(p.scorer, p.scorer.base, None, [p.seed, items.digest()])) as scratch:
         trained = train_scorer(items, p.scorer, p.seed, scratch, p.model.generator, write_curves)
         if is_first():
             save_scorer(trained, p.scorer, Path("models/scorer"))

@@ -4,8 +4,9 @@ The examples in a prompt never come from its own problem. With `finetune.target:
 answer alone, where else it is the reasoning that ends in that line.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from augen.core import params
@@ -13,6 +14,7 @@ from augen.entries import Entry, Question, in_blocks, origin, questions
 from augen.prompts.sections import answer_line, program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
+from augen.training.spilled import Spilled
 
 
 @dataclass(frozen=True)
@@ -25,18 +27,17 @@ class Lesson:
     kind: Kind = "reasoning"
 
 
-def copies_behind_their_origins(entries: Iterable[Entry]) -> list[Entry]:
+def copies_behind_their_origins(entries: Iterable[Entry]) -> Sequence[Entry]:
     """`entries` in their order, but every rewritten copy stands behind the problem that it comes from.
 
     >>> made = [Entry("", [], name) for name in ("train_0", "train_1", "synthetic_0", "train_1~1", "train_0~1")]
     >>> [entry.id for entry in copies_behind_their_origins(made)]
     ['train_0', 'train_0~1', 'train_1', 'train_1~1', 'synthetic_0']
     """
-    listed = list(entries)
+    spilled = Spilled(Entry, entries)
     place: dict[str, int] = {}
-    for entry in listed:
-        place.setdefault(origin(entry.id), len(place))
-    return sorted(listed, key=lambda entry: place[origin(entry.id)])
+    places = array("q", (place.setdefault(origin(entry.id), len(place)) for entry in spilled))
+    return spilled.those(sorted(range(len(spilled)), key=places.__getitem__))
 
 
 def lessons(
@@ -46,7 +47,7 @@ def lessons(
     prompt: params.Prompt,
     window: Window,
     section: params.Finetune,
-) -> list[Lesson]:
+) -> Spilled[Lesson]:
     """A lesson per reasoning up to `section.reasonings`, then one per program; the prompts are those of inference.
 
     As in inference, examples that do not fit into `window` are dropped, and examples for a program have programs. A
@@ -59,15 +60,20 @@ def lessons(
         _Lessons("program", partial(program_prompt, prompt.program)),
     )
     asked = 0
-    for block in in_blocks(entries):
-        own = questions(block)
-        asked += len(own)
-        for kind in kinds:
-            kind.teach(own, retriever, k, window)
+
+    def taught() -> Iterator[Lesson]:
+        nonlocal asked
+        for block in in_blocks(entries):
+            own = questions(block)
+            asked += len(own)
+            for kind in kinds:
+                yield from kind.lessons(own, retriever, k, window)
+
+    mixed = Spilled(Lesson, taught())
     print(f"{asked:,} questions to learn from")
     for kind in kinds:
         print(kind.told, flush=True)
-    return [lesson for kind in kinds for lesson in kind.taught]
+    return mixed.those(sorted(range(len(mixed)), key=lambda place: mixed[place].kind != "reasoning"))
 
 
 @dataclass
@@ -78,11 +84,11 @@ class _Lessons:
     prompt: Callable[..., str]
     left: int | None = None  # questions to be taken; None: all
     answer: bool = False
-    taught: list[Lesson] = field(default_factory=list)
+    taught: int = 0
     too_long: int = 0
 
-    def teach(self, asked: Sequence[Question], retriever: Retriever, k: int, window: Window) -> None:
-        """Add the lessons of the questions `asked`."""
+    def lessons(self, asked: Sequence[Question], retriever: Retriever, k: int, window: Window) -> Iterator[Lesson]:
+        """The lessons of the questions `asked`."""
         found = _answers(asked) if self.answer else [q for q in asked if getattr(q.item, self.name)]
         found = found[: self.left]
         if self.left is not None:
@@ -94,12 +100,13 @@ class _Lessons:
             if fitted is None:
                 self.too_long += 1
             else:
-                self.taught.append(Lesson(question.problem_id, fitted, text, self.name))
+                self.taught += 1
+                yield Lesson(question.problem_id, fitted, text, self.name)
 
     @property
     def told(self) -> str:
         """How many there are, in a line."""
-        told = f"{len(self.taught):,} lessons with a {self.name}"
+        told = f"{self.taught:,} lessons with a {self.name}"
         return told + (f"; {self.too_long:,} questions are too long for finetune.max_length" if self.too_long else "")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM
@@ -28,6 +27,7 @@ from augen.entries import family_of, origin
 from augen.prompts.sections import completion
 from augen.training.launch import processes
 from augen.training.rows import Row, longest_first, on_disk, tokens
+from augen.training.spilled import Spilled
 from augen.training.trainer import (
     History,
     Ordered,
@@ -39,6 +39,7 @@ from augen.training.trainer import (
     training_arguments,
 )
 
+UNLEARNED = -100  # the label of a token that does not count in the loss
 CURVES = ["loss", "eval_loss", "eval_mean_token_accuracy", "eval_exact_reasoning", "eval_exact_program"]
 
 
@@ -51,19 +52,21 @@ class Course:
     seed: int
 
 
-def courses(taught: Sequence[Lesson], section: params.Finetune, seed: int) -> list[Course]:
+def courses(taught: Spilled[Lesson], section: params.Finetune, seed: int) -> list[Course]:
     """A course for each of the adapters of `section`; all hold out the same problems.
 
     Each has a seed of its own, the first one `seed`, and takes by it the share of the other problems that is wanted.
     """
-    train, held_out = split_by_problem(taught, lambda lesson: lesson.problem_id, section.held_out, seed)
-    problems = sorted({origin(lesson.problem_id) for lesson in train})
+    of = [origin(lesson.problem_id) for lesson in taught]
+    train, held_out = split_by_problem(of, section.held_out, seed)
+    problems = sorted({of[place] for place in train})
     size = max(1, round(section.share * len(problems)))
     found = []
     for number in range(section.adapters):
         own = seed_of(seed, "adapter", number) if number else seed
         taken = set(Random(seed_of(own, "share")).sample(problems, size))
-        found.append(Course([lesson for lesson in train if origin(lesson.problem_id) in taken], held_out, own))
+        learned = taught.those(place for place in train if of[place] in taken)
+        found.append(Course(learned, taught.those(held_out), own))
     return found
 
 
@@ -164,9 +167,9 @@ def finetune(
     arguments = training_arguments(section, course.seed, scratch, len(course.train), processes())
     trainer = LessonTrainer(
         model=base,
-        args=SFTConfig(**arguments, max_length=None, completion_only_loss=True),
-        train_dataset=lesson_rows(course.train, tokenizer, scratch),
-        eval_dataset=lesson_rows(course.held_out, tokenizer, scratch),
+        args=SFTConfig(**arguments, max_length=None),
+        train_dataset=lesson_rows(course.train, tokenizer, scratch, "train"),
+        eval_dataset=lesson_rows(course.held_out, tokenizer, scratch, "held_out"),
         processing_class=tokenizer,
         peft_config=lora_config(section, "CAUSAL_LM", base),
     )
@@ -200,8 +203,8 @@ def _improvement(history: History, after: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def lesson_rows(taught: Sequence[Lesson], tokenizer: Any, folder: Path) -> Dataset:
-    """Token ids with a mask of those to be learned, and what each lesson is, the longest first.
+def lesson_rows(taught: Sequence[Lesson], tokenizer: Any, folder: Path, name: str) -> Dataset:
+    """Token ids, those to be learned as labels, and what each lesson is, the longest first; see `on_disk`.
 
     Prompt and completion are tokenized separately, because in sampling the prompt is tokenized alone.
     """
@@ -210,8 +213,8 @@ def lesson_rows(taught: Sequence[Lesson], tokenizer: Any, folder: Path) -> Datas
         for lesson in taught:
             prompt = tokenizer(lesson.prompt)["input_ids"]
             written = tokenizer(completion(lesson.text, tokenizer.eos_token), add_special_tokens=False)["input_ids"]
-            mask = np.repeat(np.array([0, 1], np.int8), [len(prompt), len(written)])
+            labels = [UNLEARNED] * len(prompt) + written
             group = {"kind": lesson.kind, "family": family_of(lesson.problem_id) or OTHER}
-            yield {"input_ids": tokens(prompt + written), "completion_mask": mask, **group}
+            yield {"input_ids": tokens(prompt + written), "labels": tokens(labels), **group}
 
-    return longest_first(on_disk(rows, folder, [list(taught)]), ["input_ids"])[0]
+    return longest_first(on_disk(rows, folder, name), ["input_ids"])[0]

@@ -34,14 +34,14 @@ def prefer_pairs(split: Split[Pair], start: Start, place: Place) -> Preferred:
     trainer = PairTrainer(
         model=model,
         args=DPOConfig(**arguments, max_length=None),
-        train_dataset=_rows(train, tokenizer, place.scratch),
-        eval_dataset=_rows(held_out, tokenizer, place.scratch),
+        train_dataset=_rows(train, tokenizer, place.scratch, "train"),
+        eval_dataset=_rows(held_out, tokenizer, place.scratch, "held_out"),
         processing_class=tokenizer,
     )
     return trained(trainer, {"method": "dpo", "pairs": len(train), "held_out": len(held_out)}, place)
 
 
-def _rows(found: Sequence[Pair], tokenizer: Any, folder: Path) -> Dataset:
+def _rows(found: Sequence[Pair], tokenizer: Any, folder: Path, name: str) -> Dataset:
     """Token ids of prompts and of both texts, the longest first. The prompt is tokenized alone, as in sampling."""
 
     def written(text: str) -> Ints:
@@ -52,5 +52,5 @@ def _rows(found: Sequence[Pair], tokenizer: Any, folder: Path) -> Dataset:
             ids = tokens(tokenizer(pair.prompt)["input_ids"])
             yield {"prompt_ids": ids, "chosen_ids": written(pair.right), "rejected_ids": written(pair.wrong)}
 
-    made = on_disk(rows, folder, [list(found)])
+    made = on_disk(rows, folder, name)
     return longest_first(made, made.column_names)[0]

@@ -4,7 +4,7 @@ As in inference, worked examples that do not fit into the window are dropped. Wh
 left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -17,6 +17,9 @@ from augen.prompts.sections import program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
 from augen.training.pairs import pairs_of
+from augen.training.spilled import Spilled
+
+BLOCK = 10_000  # pairs whose prompts are built together
 
 
 @dataclass(frozen=True)
@@ -74,25 +77,19 @@ class _Written:
         return self.asked.problem_id, self.asked.item.question, tuple(self.asked.item.options)
 
 
-def pairs(right: Sequence[Entry], wrong: Sequence[Entry], prompts: Prompts) -> list[Pair]:
+def pairs(right: Iterable[Entry], wrong: Iterable[Entry], prompts: Prompts) -> Spilled[Pair]:
     """Every reasoning of a question that has right and wrong ones is in a pair; AugenError if there is none."""
-    written = [
-        _Written(asked, asked.item.reasoning, of_right)
-        for entries, of_right in ((right, True), (wrong, False))
-        for asked in questions(entries)
-        if asked.item.reasoning
-    ]
-    two = [(written[a], written[b]) for a, b in pairs_of(written)]
-
-    def room(number: int) -> int:
-        return max(prompts.window.length(w.text) for w in two[number]) + 1  # and the end-of-text token
-
-    built = prompts.of([w.asked for w, _ in two], "reasoning", room)
-    found = [
-        Pair(a.asked.problem_id, prompt, a.text, b.text)
-        for (a, b), prompt in zip(two, built, strict=True)
-        if prompt is not None
-    ]
+    written = Spilled(
+        _Written,
+        (
+            _Written(asked, asked.item.reasoning, of_right)
+            for entries, of_right in ((right, True), (wrong, False))
+            for asked in _questions(entries)
+            if asked.item.reasoning
+        ),
+    )
+    two = pairs_of(written)
+    found = Spilled(Pair, _pairs(written, two, prompts))
     if not found:
         why = "none fits into finetune.max_length: raise it" if two else "a higher reason_false.limit makes some"
         raise AugenError(
@@ -103,23 +100,45 @@ def pairs(right: Sequence[Entry], wrong: Sequence[Entry], prompts: Prompts) -> l
     return found
 
 
-def tasks(entries: Sequence[Entry], prompts: Prompts, section: params.Prefer, seed: int) -> list[Task]:
+def _pairs(written: Sequence[_Written], two: Sequence[tuple[int, int]], prompts: Prompts) -> Iterator[Pair]:
+    """Those of the pairs `two` of places in `written` that have a prompt."""
+
+    def room(number: int) -> int:
+        return max(prompts.window.length(w.text) for w in block[number]) + 1  # and the end-of-text token
+
+    for start in range(0, len(two), BLOCK):
+        block = [(written[a], written[b]) for a, b in two[start : start + BLOCK]]
+        built = prompts.of([w.asked for w, _ in block], "reasoning", room)
+        for (a, b), prompt in zip(block, built, strict=True):
+            if prompt is not None:
+                yield Pair(a.asked.problem_id, prompt, a.text, b.text)
+
+
+def _questions(entries: Iterable[Entry]) -> Iterator[Question]:
+    return (question for entry in entries for question in questions([entry]))
+
+
+def tasks(entries: Iterable[Entry], prompts: Prompts, section: params.Prefer, seed: int) -> Spilled[Task]:
     """Tasks of `section.questions` of the questions whose answer is known, drawn by `seed`; AugenError if none.
 
     For each of them a reasoning is to be written, and a program where the question has one; there is room for
     `section.max_tokens`.
     """
-    known = [question for question in questions(entries) if question.item.answer]
-    Random(seed_of(seed, "tasks")).shuffle(known)
-    asked = known[: section.questions]
+    known = Spilled(Question, (question for question in _questions(entries) if question.item.answer))
+    order = list(range(len(known)))
+    Random(seed_of(seed, "tasks")).shuffle(order)
+    asked = list(known.those(order[: section.questions]))
     programs = [question for question in asked if question.item.program]
     wanted: list[tuple[Kind, list[Question]]] = [("reasoning", asked), ("program", programs)]
-    found = [
-        Task(q.problem_id, prompt, kind, tuple(q.item.options), str(q.item.answer), _steps(q, kind))
-        for kind, own in wanted
-        for q, prompt in zip(own, prompts.of(own, kind, lambda _: section.max_tokens), strict=True)
-        if prompt is not None
-    ]
+    found = Spilled(
+        Task,
+        (
+            Task(q.problem_id, prompt, kind, tuple(q.item.options), str(q.item.answer), _steps(q, kind))
+            for kind, own in wanted
+            for q, prompt in zip(own, prompts.of(own, kind, lambda _: section.max_tokens), strict=True)
+            if prompt is not None
+        ),
+    )
     if not found:
         full = "none leaves room for prefer.max_tokens in finetune.max_length: raise that"
         why = full if known else "let prepare.synthetic add puzzles"

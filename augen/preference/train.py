@@ -25,6 +25,7 @@ from augen.programs.verdicts import SolveMany
 from augen.store.identity import content_hash
 from augen.training.checkpoints import training_key
 from augen.training.launch import processes
+from augen.training.spilled import Spilled
 from augen.training.trainer import History, check_names, curve_csv, quiet_libraries, run_trainer, training_arguments
 
 CURVES = ["loss", "eval_loss", "preferred", "eval_preferred"]
@@ -112,10 +113,10 @@ def method(section: params.Prefer, solve: SolveMany) -> Method:
     return partial(prefer_rewarded, solve=solve)
 
 
-def identity(p: params.Params, adapters: Sequence[Path], found: Sequence[Any]) -> str:
+def identity(p: params.Params, adapters: Sequence[Path], found: Spilled[Any]) -> str:
     """A short name for the training of `adapters` on what was `found`, from all that the weights depend on."""
     inputs = [p.seed, p.prefer.model_dump(), p.programs.model_dump(), [content_hash(folder) for folder in adapters]]
-    return training_key(p.prefer.training(p.finetune), p.model.generator, p.model.revision, [*inputs, list(found)])
+    return training_key(p.prefer.training(p.finetune), p.model.generator, p.model.revision, [*inputs, found.digest()])
 
 
 def curves(histories: Sequence[History]) -> str:

@@ -3,7 +3,7 @@
 Margins (N,) are the logit of "right" minus the logit of "wrong".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Any
@@ -14,6 +14,7 @@ from augen.core.arrays import Bools, Floats
 from augen.entries import Entry, Solution, origin, questions
 from augen.metrics.quality import auc_within, calibration, calibration_error, scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
+from augen.training.spilled import Spilled
 
 LEARNED_NOTHING = log(2)  # the loss of a scorer that says one half of everything
 
@@ -33,24 +34,25 @@ class LabelledReasoning:
         return self.problem_id, self.sample.question.question, tuple(self.sample.question.options)
 
 
-def labelled(entries: Sequence[Entry], right: bool) -> list[LabelledReasoning]:
+def labelled(entries: Iterable[Entry], right: bool) -> Iterator[LabelledReasoning]:
     """The reasonings of `entries`, which are all right or all wrong."""
-    return [
+    return (
         LabelledReasoning(
             q.problem_id, Solution(q.problem, q.item, q.item.reasoning), right, q.item.author or "unknown"
         )
-        for q in questions(entries)
+        for entry in entries
+        for q in questions([entry])
         if q.item.reasoning
-    ]
+    )
 
 
-def only_problems_with_wrong(items: Sequence[LabelledReasoning]) -> list[LabelledReasoning]:
+def only_problems_with_wrong(items: Spilled[LabelledReasoning]) -> Spilled[LabelledReasoning]:
     """The `items` of problems for which there is a wrong reasoning, be it of a rewritten copy.
 
     If only some problems have wrong reasonings, the scorer could tell right from wrong by recognizing the problem.
     """
     with_wrong = {origin(item.problem_id) for item in items if not item.right}
-    return [item for item in items if origin(item.problem_id) in with_wrong]
+    return items.those(place for place, item in enumerate(items) if origin(item.problem_id) in with_wrong)
 
 
 def report(

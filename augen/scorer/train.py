@@ -28,7 +28,7 @@ from transformers import (
 from trl import RewardConfig
 
 from augen.core import params
-from augen.core.arrays import Floats
+from augen.core.arrays import Floats, Ints
 from augen.core.errors import AugenError
 from augen.core.files import whole_folder
 from augen.core.models import load_adapter, load_model, load_tokenizer
@@ -40,6 +40,7 @@ from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, rep
 from augen.training.launch import is_first, processes
 from augen.training.pairs import pairs_of
 from augen.training.rows import Row, longest_first, on_disk, tokens
+from augen.training.spilled import Spilled
 from augen.training.trainer import (
     History,
     Ordered,
@@ -66,7 +67,7 @@ class Trained:
 
 
 def train_scorer(
-    items: Sequence[LabelledReasoning],
+    items: Spilled[LabelledReasoning],
     section: params.Scorer,
     seed: int,
     scratch: Path,
@@ -83,10 +84,9 @@ def train_scorer(
     train, held_out = _split(items, section, seed)
     tokenizer = _tokenizer(section)
     pairwise = section.objective == "pairwise"
-    train_rows, rows = (_rows(part, section, tokenizer, scratch) for part in (train, held_out))
-    learned = _pair_rows(train, train_rows, scratch) if pairwise else train_rows
-    rows, order = longest_first(rows, ["input_ids"])
-    held_out = [held_out[i] for i in order]
+    learned = scorer_rows(train, section, tokenizer, scratch)
+    rows, order = longest_first(_rows(held_out, section, tokenizer, scratch, "held_out"), ["input_ids"])
+    measured = list(held_out.those(order))
 
     torch.manual_seed(seed)
     model = _base(section, tokenizer)
@@ -99,19 +99,19 @@ def train_scorer(
         train_dataset=learned,
         eval_dataset=rows,
         processing_class=tokenizer,
-        compute_metrics=partial(_metrics, held_out, pairwise),
+        compute_metrics=partial(_metrics, measured, pairwise),
     )
     run_trainer(trainer, on_log)
     margins = margins_of(trainer.predict(rows).predictions)
     trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
-    fitted = calibrate(margins, np.array([item.right for item in held_out]), with_offset=pairwise)
+    fitted = calibrate(margins, np.array([item.right for item in measured]), with_offset=pairwise)
     before = next(row for row in trainer.state.log_history if "eval_auc" in row)
     metrics = {
         "objective": section.objective,
         "trained_on": len(learned),
         "best_step": trainer.state.best_global_step,
         "auc_before": before["eval_auc"],
-        **report(margins, held_out, fitted, pairwise, generator),
+        **report(margins, measured, fitted, pairwise, generator),
     }
     saved = _saved_classifier(section, tokenizer, scratch / "trained") if is_first() else None
     return Trained(saved, tokenizer, fitted, metrics, trainer.state.log_history)
@@ -143,9 +143,10 @@ def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
 
 
 def _split(
-    items: Sequence[LabelledReasoning], section: params.Scorer, seed: int
-) -> tuple[list[LabelledReasoning], list[LabelledReasoning]]:
-    train, held_out = split_by_problem(items, lambda item: item.problem_id, section.held_out, seed)
+    items: Spilled[LabelledReasoning], section: params.Scorer, seed: int
+) -> tuple[Spilled[LabelledReasoning], Spilled[LabelledReasoning]]:
+    places = split_by_problem((item.problem_id for item in items), section.held_out, seed)
+    train, held_out = map(items.those, places)
     for name, part in (("to train on", train), ("held out", held_out)):
         right = sum(i.right for i in part)
         if not 0 < right < len(part):
@@ -168,27 +169,34 @@ def _tokenizer(section: params.Scorer) -> Any:
     return tokenizer
 
 
-def _rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any, folder: Path) -> Dataset:
-    texts = InputFormat(section.input, section.max_length)
+def scorer_rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any, folder: Path) -> Dataset:
+    """The tokens to learn from: of each of `items`, or with the objective ``pairwise`` of pairs; see `on_disk`."""
+    if section.objective == "classify":
+        return _rows(items, section, tokenizer, folder, "train")
+    encode = _encoder(section, tokenizer)
 
     def rows() -> Iterator[Row]:
-        for item in items:
-            s = item.sample
-            ids = texts.encode(tokenizer, s.problem, s.question, s.reasoning)
-            yield {"input_ids": tokens(ids), "labels": int(item.right)}
+        for right, wrong in pairs_of(items):
+            yield {"chosen_ids": encode(items[right]), "rejected_ids": encode(items[wrong])}
 
-    return on_disk(rows, folder, [list(items)])
+    return on_disk(rows, folder, "pairs")
 
 
-def _pair_rows(items: Sequence[LabelledReasoning], rows: Dataset, folder: Path) -> Dataset:
-    pairs = pairs_of(items)
+def _rows(
+    items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any, folder: Path, name: str
+) -> Dataset:
+    encode = _encoder(section, tokenizer)
+    return on_disk(lambda: ({"input_ids": encode(item), "labels": int(item.right)} for item in items), folder, name)
 
-    def paired() -> Iterator[Row]:
-        for right, wrong in pairs:
-            ids = tokens(rows[right]["input_ids"]), tokens(rows[wrong]["input_ids"])
-            yield {"chosen_ids": ids[0], "rejected_ids": ids[1]}
 
-    return on_disk(paired, folder, [pairs, list(items)])
+def _encoder(section: params.Scorer, tokenizer: Any) -> Callable[[LabelledReasoning], Ints]:
+    texts = InputFormat(section.input, section.max_length)
+
+    def encode(item: LabelledReasoning) -> Ints:
+        s = item.sample
+        return tokens(texts.encode(tokenizer, s.problem, s.question, s.reasoning))
+
+    return encode
 
 
 # --- the model: two labels when it is saved, one while it is trained on pairs

@@ -12,7 +12,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,33 +30,18 @@ _AUGEN = Path(__file__).parents[1]
 
 
 def training_key(section: params.Training, base: str, revision: str | None, inputs: Sequence[Any]) -> str:
-    """A short name for the training of `base` on `inputs` (JSON values and dataclasses) with the params `section`.
+    """A short name for the training of `base` on `inputs` (JSON values) with the params `section`.
 
     It also covers the versions of the libraries and the code: every folder from which the stage has imported.
     """
     parts = {
         "params": section.model_dump(exclude=_WITHOUT_EFFECT),
         "base": model_identity(base, revision),
-        "inputs": digest(inputs),
+        "inputs": inputs,
         "code": _code(),
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     return request_key(parts)[:16]
-
-
-def digest(inputs: Sequence[Any]) -> str:
-    """A SHA-256 of `inputs`, JSON values and dataclasses; of a list among them one element after the other.
-
-    >>> digest([1, ["a", "b"]]) == digest([1, ["a", "b"]]), digest([1, ["a", "b"]]) == digest([1, ["a"], "b"])
-    (True, False)
-    """
-    found = hashlib.sha256()
-    for part in inputs:
-        elements = part if isinstance(part, list) else [part]
-        found.update(f"{type(part).__name__} {len(elements)}\n".encode())
-        for element in elements:
-            found.update(json.dumps(element, default=asdict).encode() + b"\n")
-    return found.hexdigest()
 
 
 def _code() -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 import re
 import sys
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import gcd
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
@@ -18,29 +19,29 @@ from augen.core.errors import AugenError
 from augen.core.seeds import seed_of
 from augen.entries import origin
 from augen.training.checkpoints import resume_point
+from augen.training.rows import lengths_of
 
-T = TypeVar("T")
 History = list[dict[str, Any]]
 LOGS_PER_EVALUATION = 4  # points on the training curve between two on the held-out one
 SHOWN = {"loss": "loss", "eval_loss": "held-out loss"}  # on the progress bar: key in the trainer's log, and its name
 GROUPED = 16  # batches sorted by length together: little padding, and every epoch still has another order
 
 
-def split_by_problem(
-    items: Sequence[T], problem_of: Callable[[T], str], held_out: float, seed: int
-) -> tuple[list[T], list[T]]:
-    """``(train, held out)``: all items of a problem and of its rewritten copies fall on the same side.
+def split_by_problem(problem_ids: Iterable[str], held_out: float, seed: int) -> tuple[list[int], list[int]]:
+    """``(train, held out)``: the places of items, given the id of each one's problem.
 
-    About the share `held_out` of the problems is held out, at least one problem falls on each side; AugenError if
-    there are fewer than two problems.
+    All items of a problem and of its rewritten copies fall on the same side. About the share `held_out` of the
+    problems is held out, at least one problem falls on each side; AugenError if there are fewer than two problems.
     """
-    problems = sorted({origin(problem_of(item)) for item in items})
+    number: dict[str, int] = {}
+    of = array("q", (number.setdefault(origin(id), len(number)) for id in problem_ids))
+    problems = sorted(number)
     if len(problems) < 2:
         raise AugenError(f"{len(problems)} problems to train on: at least 2 are needed, one of them held out")
     Random(seed).shuffle(problems)
-    out = set(problems[: min(len(problems) - 1, max(1, round(held_out * len(problems))))])
-    train = [item for item in items if origin(problem_of(item)) not in out]
-    return train, [item for item in items if origin(problem_of(item)) in out]
+    out = {number[problem] for problem in problems[: min(len(problems) - 1, max(1, round(held_out * len(problems))))]}
+    train = [place for place, problem in enumerate(of) if problem not in out]
+    return train, [place for place, problem in enumerate(of) if problem in out]
 
 
 def training_arguments(
@@ -169,7 +170,7 @@ class Ordered:
     def _get_train_sampler(self, train_dataset: Any = None) -> _EpochOrder:
         trainer: Any = self
         rows = trainer.train_dataset if train_dataset is None else train_dataset
-        lengths = [max(len(ids) for name, ids in row.items() if name.endswith("ids")) for row in rows]
+        lengths = lengths_of(rows, [name for name in rows.column_names if name.endswith("ids")]).max(axis=1).tolist()
         args = trainer.args
         step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         sampler = _EpochOrder(lengths, step, args.seed)

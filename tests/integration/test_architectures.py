@@ -23,8 +23,9 @@ from augen.core import params
 from augen.core.errors import AugenError
 from augen.generation.base import EngineSettings, Request
 from augen.generation.engines import open_engine
+from augen.training.spilled import Spilled
 from tests.integration.generated import generated
-from tests.integration.test_training_parts import finetune_section
+from tests.trainings import finetune_section
 
 needs_vllm = pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed")
 
@@ -124,7 +125,7 @@ def test_an_architecture_learns_and_is_sampled(kind: str, tiny_model: Path, tmp_
     folder, adapter = tmp_path / "generator", tmp_path / "adapter"
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     random_model(kind, folder, tokenizer)
-    lessons = [Lesson(f"p{i}", REQUESTS[i % 3].prompt, "甲高。\n答案是：A") for i in range(6)]
+    lessons = Spilled(Lesson, (Lesson(f"p{i}", REQUESTS[i % 3].prompt, "甲高。\n答案是：A") for i in range(6)))
     section = finetune_section(epochs=1.0, learning_rate=0.1, evaluations=1)
     model = params.Model(generator=str(folder), revision=None, dtype="float32")
     [course] = courses(lessons, section, 1)

@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +20,9 @@ from tests.params import params
 Item = tuple[str, int]  # (problem id, which of its items)
 
 
-def problem_of(item: Item) -> str:
-    return item[0]
+def split(found: Sequence[Item], held_out: float, seed: int) -> tuple[list[Item], list[Item]]:
+    train, out = split_by_problem((problem for problem, _ in found), held_out, seed)
+    return [found[place] for place in train], [found[place] for place in out]
 
 
 # --- the split
@@ -33,7 +35,7 @@ items = st.lists(st.tuples(problem_ids, st.integers(0, 9)), min_size=2).filter(
 
 @given(items, st.floats(0.01, 0.99), st.integers(0, 100))
 def test_a_problem_and_its_copies_fall_on_one_side(found: list[Item], held_out: float, seed: int) -> None:
-    train, out = split_by_problem(found, problem_of, held_out, seed)
+    train, out = split(found, held_out, seed)
     sides = [{origin(problem) for problem, _ in part} for part in (train, out)]
     assert sides[0] and sides[1], "something on each side"
     assert not sides[0] & sides[1]
@@ -46,21 +48,21 @@ def test_a_problem_and_its_copies_fall_on_one_side(found: list[Item], held_out: 
 @given(items, st.integers(0, 100))
 def test_which_problems_are_held_out_does_not_depend_on_the_order(found: list[Item], seed: int) -> None:
     shuffled = Random(seed).sample(found, len(found))
-    assert {problem for problem, _ in split_by_problem(found, problem_of, 0.3, seed)[1]} == {
-        problem for problem, _ in split_by_problem(shuffled, problem_of, 0.3, seed)[1]
+    assert {problem for problem, _ in split(found, 0.3, seed)[1]} == {
+        problem for problem, _ in split(shuffled, 0.3, seed)[1]
     }
 
 
 def test_another_seed_holds_out_others() -> None:
     found = [(f"p{n}", 0) for n in range(50)]
-    assert split_by_problem(found, problem_of, 0.2, 1) == split_by_problem(found, problem_of, 0.2, 1)
-    assert split_by_problem(found, problem_of, 0.2, 1) != split_by_problem(found, problem_of, 0.2, 2)
+    assert split(found, 0.2, 1) == split(found, 0.2, 1)
+    assert split(found, 0.2, 1) != split(found, 0.2, 2)
 
 
 @pytest.mark.parametrize("found", [[], [("p1", 0)], [("p1", 0), ("p1~1", 0)]])
 def test_one_problem_cannot_be_split(found: list[Item]) -> None:
     with pytest.raises(AugenError, match="at least 2 are needed"):
-        split_by_problem(found, problem_of, 0.5, 1)
+        split(found, 0.5, 1)
 
 
 # --- arguments

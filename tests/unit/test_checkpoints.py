@@ -1,7 +1,6 @@
 """Where checkpoints lie, what of them counts, and what another training is."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +86,6 @@ def test_two_runs_of_the_same_training_do_not_share_a_folder(root: Path, capsys:
 # --- the key
 
 
-@dataclass
-class Item:
-    text: str
-
-
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
@@ -100,7 +94,7 @@ def base(tmp_path: Path) -> Path:
 
 
 def key(base: Path, number: int = 1, text: str = "甲", **changes: Any) -> str:
-    return training_key(SECTION.model_copy(update=changes), str(base), None, [number, [Item(text)]])
+    return training_key(SECTION.model_copy(update=changes), str(base), None, [number, text])
 
 
 def test_whatever_the_weights_depend_on_makes_another_key(base: Path) -> None:

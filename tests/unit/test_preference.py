@@ -85,7 +85,7 @@ def test_the_questions_are_drawn_by_the_seed() -> None:
     section = P.prefer.model_copy(update={"questions": 3})
 
     def drawn(seed: int) -> list[Task]:
-        return tasks(entries, prompts(), section, seed)
+        return list(tasks(entries, prompts(), section, seed))
 
     assert len(drawn(1)) == 6 and drawn(1) == drawn(1) != drawn(2)
 

@@ -10,6 +10,7 @@ from augen.metrics.quality import auc_within
 from augen.scorer import report as scorer_report
 from augen.scorer.calibration import Calibration, calibrate
 from augen.scorer.report import LEARNED_NOTHING, LabelledReasoning, labelled, only_problems_with_wrong, report
+from augen.training.spilled import Spilled
 
 
 def items(problems: int = 40) -> list[LabelledReasoning]:
@@ -31,11 +32,14 @@ def reported(margins: np.ndarray, found: list[LabelledReasoning], with_offset: b
 
 def test_right_reasonings_of_problems_without_a_wrong_one_are_left_out() -> None:
     def one(problem_id: str, right: bool) -> LabelledReasoning:
-        return labelled([Entry("题", [QuestionItem("问", ["甲", "乙"], "想", "A")], problem_id)], right)[0]
+        return next(labelled([Entry("题", [QuestionItem("问", ["甲", "乙"], "想", "A")], problem_id)], right))
+
+    def kept(*items: LabelledReasoning) -> list[LabelledReasoning]:
+        return list(only_problems_with_wrong(Spilled(LabelledReasoning, items)))
 
     compared = [one("p1", True), one("p1~1", True), one("p1", False), one("p2", True), one("p2~1", False)]
-    assert only_problems_with_wrong([*compared, one("p3", True), one("p3~1", True)]) == compared
-    assert only_problems_with_wrong([one("p1", True)]) == []
+    assert kept(*compared, one("p3", True), one("p3~1", True)) == compared
+    assert kept(one("p1", True)) == []
 
 
 def test_a_scorer_that_knows_everything() -> None:
