@@ -10,10 +10,7 @@ from typing import Any, cast
 import pytest
 import torch
 from peft import PeftModel
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from augen.adapter.lessons import Lesson, lessons
 from augen.adapter.train import Adapter, Course, courses, finetune
@@ -211,5 +208,10 @@ def test_every_adapter_has_a_seed_and_a_share_of_its_own(tiny_model: Path) -> No
 
 def test_order_of_lessons_does_not_matter_for_the_split(tiny_model: Path) -> None:
     found = taught(tiny_model)
-    shuffled = Random(1).sample(found, len(found))
+    shuffled = found.those(Random(1).sample(range(len(found)), len(found)))
     assert {lesson.problem_id for lesson in shuffled} == {lesson.problem_id for lesson in found}
+    sides = [
+        [{lesson.problem_id for lesson in side} for side in (c.train, c.held_out)]
+        for c in map(course, (found, shuffled))
+    ]
+    assert sides[0] == sides[1] and [len(ids) for ids in sides[0]] == [8, 2]
