@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from augen.answers.shuffling import SHUFFLED_INTO, shuffled_entries
-from augen.entries import Entry, Question
+from augen.entries import Entry, Question, origin
 from augen.entries.pickles import dump_pickle, stream_pickle
 from augen.entries.reasoned import FILES, RIGHT_FILES
 from augen.filtering.causes import (
@@ -20,7 +20,7 @@ from augen.filtering.causes import (
     question_text,
     right_answers,
 )
-from augen.filtering.report import SYNTHETIC, Passed, chosen_copies
+from augen.filtering.report import SYNTHETIC, Chosen, Passed, with_originals
 
 
 class HeldOut(Sequence[tuple[str, str]]):
@@ -53,6 +53,7 @@ class Filtering:
         self.accounts = {name: FilterAccount() for name in FILES}
         self.synthetic = Passed()
         self._ids: set[str] = set()  # of the problems
+        self._copies = Chosen()
         self._authors: dict[bool, set[Digest]] = {True: set(), False: set()}  # of right and of wrong texts
         self._paired: set[Digest] = set()  # questions and authors of which a generator's own right sample is there
 
@@ -77,8 +78,8 @@ class Filtering:
         return counts
 
     def copies(self) -> list[tuple[Entry, Entry]]:
-        """See `chosen_copies`."""
-        return chosen_copies(self._ids, lambda: self._read("entries"), lambda: self._read("entries_aug"))
+        """Some rewritten problems, spread over those whose original is there too, each with that one."""
+        return with_originals(self._copies, self._read("entries"))
 
     def _read(self, name: str) -> Iterator[Entry]:
         return stream_pickle(self._sources[name])
@@ -104,6 +105,8 @@ class Filtering:
                 self._ids.add(entry.id)
                 if entry.id.startswith(SYNTHETIC):
                     self.synthetic.add(entry)
+            elif name == "entries_aug" and origin(entry.id) in self._ids:
+                self._copies.add(entry)
 
         def note_kept(entry: Entry) -> None:
             self.kept[name].add(entry)

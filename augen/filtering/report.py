@@ -5,8 +5,7 @@ The same inputs give the same page, byte for byte. Entries are counted as they p
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -221,21 +220,37 @@ def _rewriting(data: Data) -> str:
     return "\n\n".join(parts)
 
 
-def chosen_copies(
-    ids: AbstractSet[str], originals: Callable[[], Iterable[Entry]], copies: Callable[[], Iterable[Entry]]
-) -> list[tuple[Entry, Entry]]:
-    """Up to `PAIRS` copies, spread over those whose original is there too, each with that one.
+class Chosen:
+    """Up to `PAIRS` of the entries that pass, spread over all of them; in memory are fewer than twice as many."""
 
-    `ids` are those of `originals`, which are gone through once, and the copies twice.
-    """
-    places = [place for place, copy in enumerate(copies()) if origin(copy.id) in ids]
-    if len(places) > PAIRS:
-        places = [places[i * len(places) // PAIRS] for i in range(PAIRS)]
-    wanted = set(places)
-    chosen = [copy for place, copy in enumerate(copies()) if place in wanted]
-    names = {origin(copy.id) for copy in chosen}
-    by_id = {entry.id: entry for entry in originals() if entry.id in names} if names else {}
-    return [(copy, by_id[origin(copy.id)]) for copy in chosen]
+    def __init__(self) -> None:
+        self._entries = list[Entry]()  # every `_stride`-th that passed
+        self._stride, self._passed = 1, 0
+
+    def add(self, entry: Entry) -> None:
+        if self._passed % self._stride == 0:
+            self._entries.append(entry)
+        self._passed += 1
+        if len(self._entries) == 2 * PAIRS:
+            self._entries = self._entries[::2]
+            self._stride *= 2
+
+    def __iter__(self) -> Iterator[Entry]:
+        count = len(self._entries)
+        return (self._entries[i * count // min(count, PAIRS)] for i in range(min(count, PAIRS)))
+
+
+def with_originals(copies: Iterable[Entry], originals: Iterable[Entry]) -> list[tuple[Entry, Entry]]:
+    """Each copy with the original that it was rewritten from; `originals` are read until the last is found."""
+    copies = list(copies)
+    wanted = {origin(copy.id) for copy in copies}
+    found = dict[str, Entry]()
+    for entry in originals if wanted else ():
+        if entry.id in wanted:
+            found[entry.id] = entry
+            if len(found) == len(wanted):
+                break
+    return [(copy, found[origin(copy.id)]) for copy in copies]
 
 
 def _pairs(copies: Sequence[tuple[Entry, Entry]]) -> list[str]:

@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from augen.entries import Entry, QuestionItem
+from augen.entries import Entry, QuestionItem, origin
 from augen.entries.reasoned import FILES
 from augen.filtering.causes import CAUSES, FilterAccount, Rules, filter_entries, right_answers
-from augen.filtering.report import PAIRS, SYNTHETIC, Data, Passed, chosen_copies, page
+from augen.filtering.report import PAIRS, SYNTHETIC, Chosen, Data, Passed, page, with_originals
 
 WRITTEN = QuestionItem("谁最高？", ["甲", "乙"], "甲比乙高。\n答案是：A", "A", "a model")
 
@@ -50,12 +53,20 @@ def data(**changes: object) -> Data:
     settings |= {"rewriting": rewriting, "shuffling": Counter()} | changes
     problems, copies = (settings["reasoned"][name] for name in ("entries", "entries_aug"))
     settings["synthetic"] = passed([entry for entry in problems if entry.id.startswith(SYNTHETIC)])
-    settings["copies"] = chosen_copies({entry.id for entry in problems}, lambda: problems, lambda: copies)
+    settings["copies"] = with_originals(chosen(copies, {entry.id for entry in problems}), problems)
     for name in ("dev", "test"):
         settings[name] = passed(settings[name])
     for name in ("reasoned", "kept"):
         settings[name] = {file: passed(entries) for file, entries in settings[name].items()}
     return Data(**settings)
+
+
+def chosen(copies: Sequence[Entry], ids: set[str]) -> Chosen:
+    found = Chosen()
+    for copy in copies:
+        if origin(copy.id) in ids:
+            found.add(copy)
+    return found
 
 
 def passed(entries: Sequence[Entry]) -> Passed:
@@ -108,7 +119,7 @@ def test_at_most_so_many_pairs_spread_over_the_file_and_long_lines_cut() -> None
     plain: dict[str, list[Entry]] = {name: [] for name in FILES}
     shown = page(data(reasoned=plain | {"entries": originals, "entries_aug": copies}))
     assert shown.count("```diff") == PAIRS + 1
-    assert f"p{3 * PAIRS - 3}~1\n" in shown and "p1~1\n" not in shown
+    assert f"p{3 * PAIRS - 4}~1\n" in shown and "p1~1\n" not in shown
     assert max(map(len, shown.splitlines())) < 300
     assert "\n- …甲" in shown and "丙甲" in shown
 
@@ -157,3 +168,23 @@ def test_nothing_at_all() -> None:
     accounts = {name: FilterAccount() for name in empty}
     text = page(data(reasoned=empty, kept=empty, accounts=accounts, dev=[], test=[]))
     assert "Nothing." in text
+
+
+@given(st.integers(0, 12 * PAIRS))
+def test_chosen_entries_are_spread_over_all_that_passed(count: int) -> None:
+    found = Chosen()
+    for i in range(count):
+        found.add(entry(str(i)))
+    places = [int(one.id) for one in found]
+    assert len(places) == min(count, PAIRS)
+    steps = [after - before for before, after in pairwise([-1, *places, count])]
+    assert all(0 < step <= 1 + 2 * count / PAIRS for step in steps)
+    assert not count or places[0] == 0
+
+
+def test_originals_are_read_until_the_last_is_found() -> None:
+    left = iter([entry("p0"), entry("p1"), entry("p2"), entry("p3")])
+    copies = [entry("p2~1"), entry("p0~1")]
+    assert [(a.id, b.id) for a, b in with_originals(copies, left)] == [("p2~1", "p2"), ("p0~1", "p0")]
+    assert next(left).id == "p3"
+    assert with_originals([], left) == [] and list(left) == []
