@@ -15,11 +15,10 @@ from augen.core.params import load
 from augen.core.run import run
 from augen.entries.pickles import stream_pickle
 from augen.entries.reasoned import RIGHT_FILES, WRONG_FILES
-from augen.scorer.report import LabelledReasoning, labelled, only_problems_with_wrong
+from augen.scorer.report import LabelledReasoning, Reasonings, labelled, only_problems_with_wrong
 from augen.scorer.train import CURVES, save_scorer, train_scorer
 from augen.training.checkpoints import training_key, workplace
 from augen.training.launch import is_first, launch
-from augen.training.spilled import Spilled
 from augen.training.trainer import History, curve_csv
 
 
@@ -36,11 +35,9 @@ def reasonings() -> Iterator[LabelledReasoning]:
 def main() -> None:
     p = load("seed", "model", "scorer")
     launch(p.scorer.launch)
-    items = only_problems_with_wrong(Spilled(LabelledReasoning, reasonings()))
-    print(
-        f"{sum(i.right for i in items):,} right and {sum(not i.right for i in items):,} wrong reasonings to learn from",
-        flush=True,
-    )
+    items = only_problems_with_wrong(Reasonings(LabelledReasoning, reasonings()))
+    right = int(items.right.sum())
+    print(f"{right:,} right and {len(items) - right:,} wrong reasonings to learn from", flush=True)
     with workplace("train_scorer", training_key(p.scorer, p.scorer.base, None, [p.seed, items.digest()])) as scratch:
         trained = train_scorer(items, p.scorer, p.seed, scratch, p.model.generator, write_curves)
         if is_first():

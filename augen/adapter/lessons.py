@@ -60,20 +60,23 @@ def lessons(
         _Lessons("program", partial(program_prompt, prompt.program)),
     )
     asked = 0
+    of_kind = array("b")  # of each lesson the number of its kind
 
     def taught() -> Iterator[Lesson]:
         nonlocal asked
         for block in in_blocks(entries):
             own = questions(block)
             asked += len(own)
-            for kind in kinds:
-                yield from kind.lessons(own, retriever, k, window)
+            for number, kind in enumerate(kinds):
+                for lesson in kind.lessons(own, retriever, k, window):
+                    of_kind.append(number)
+                    yield lesson
 
     mixed = Spilled(Lesson, taught())
     print(f"{asked:,} questions to learn from")
     for kind in kinds:
         print(kind.told, flush=True)
-    return mixed.those(sorted(range(len(mixed)), key=lambda place: mixed[place].kind != "reasoning"))
+    return mixed.those(sorted(range(len(mixed)), key=of_kind.__getitem__))
 
 
 @dataclass

@@ -10,13 +10,14 @@ from functools import partial
 from random import Random
 
 from augen.core import params
+from augen.core.arrays import Ints
 from augen.core.errors import AugenError
 from augen.core.seeds import seed_of
 from augen.entries import SOLVER, Entry, Question, questions
 from augen.prompts.sections import program_prompt, solve_prompt
 from augen.prompts.window import Window
 from augen.retrieval.examples import Kind, Retriever
-from augen.training.pairs import pairs_of
+from augen.training.labelled import LabelledTexts
 from augen.training.spilled import Spilled
 
 BLOCK = 10_000  # pairs whose prompts are built together
@@ -73,13 +74,17 @@ class _Written:
     right: bool
 
     @property
+    def problem_id(self) -> str:
+        return self.asked.problem_id
+
+    @property
     def question(self) -> tuple[str, str, tuple[str, ...]]:
         return self.asked.problem_id, self.asked.item.question, tuple(self.asked.item.options)
 
 
 def pairs(right: Iterable[Entry], wrong: Iterable[Entry], prompts: Prompts) -> Spilled[Pair]:
     """Every reasoning of a question that has right and wrong ones is in a pair; AugenError if there is none."""
-    written = Spilled(
+    written = LabelledTexts(
         _Written,
         (
             _Written(asked, asked.item.reasoning, of_right)
@@ -88,10 +93,10 @@ def pairs(right: Iterable[Entry], wrong: Iterable[Entry], prompts: Prompts) -> S
             if asked.item.reasoning
         ),
     )
-    two = pairs_of(written)
+    two = written.pairs()
     found = Spilled(Pair, _pairs(written, two, prompts))
     if not found:
-        why = "none fits into finetune.max_length: raise it" if two else "a higher reason_false.limit makes some"
+        why = "none fits into finetune.max_length: raise it" if len(two) else "a higher reason_false.limit makes some"
         raise AugenError(
             f"prefer.method dpo: data/filtered has {len(two):,} pairs of a right and a wrong reasoning of the same "
             f"question; {why}, or set prefer.method to grpo, which needs none, or to none"
@@ -100,7 +105,7 @@ def pairs(right: Iterable[Entry], wrong: Iterable[Entry], prompts: Prompts) -> S
     return found
 
 
-def _pairs(written: Sequence[_Written], two: Sequence[tuple[int, int]], prompts: Prompts) -> Iterator[Pair]:
+def _pairs(written: Sequence[_Written], two: Ints, prompts: Prompts) -> Iterator[Pair]:
     """Those of the pairs `two` of places in `written` that have a prompt."""
 
     def room(number: int) -> int:

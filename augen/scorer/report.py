@@ -5,16 +5,17 @@ Margins (N,) are the logit of "right" minus the logit of "wrong".
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from math import log
 from typing import Any
 
 import numpy as np
 
-from augen.core.arrays import Bools, Floats
+from augen.core.arrays import Bools, Floats, Ints
 from augen.entries import Entry, Solution, origin, questions
 from augen.metrics.quality import auc_within, calibration, calibration_error, scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
-from augen.training.spilled import Spilled
+from augen.training.labelled import LabelledTexts
 
 LEARNED_NOTHING = log(2)  # the loss of a scorer that says one half of everything
 
@@ -34,6 +35,9 @@ class LabelledReasoning:
         return self.problem_id, self.sample.question.question, tuple(self.sample.question.options)
 
 
+Reasonings = LabelledTexts[LabelledReasoning]
+
+
 def labelled(entries: Iterable[Entry], right: bool) -> Iterator[LabelledReasoning]:
     """The reasonings of `entries`, which are all right or all wrong."""
     return (
@@ -46,13 +50,13 @@ def labelled(entries: Iterable[Entry], right: bool) -> Iterator[LabelledReasonin
     )
 
 
-def only_problems_with_wrong(items: Spilled[LabelledReasoning]) -> Spilled[LabelledReasoning]:
+def only_problems_with_wrong(items: Reasonings) -> Reasonings:
     """The `items` of problems for which there is a wrong reasoning, be it of a rewritten copy.
 
     If only some problems have wrong reasonings, the scorer could tell right from wrong by recognizing the problem.
     """
-    with_wrong = {origin(item.problem_id) for item in items if not item.right}
-    return items.those(place for place, item in enumerate(items) if origin(item.problem_id) in with_wrong)
+    with_wrong = set(compress(items.origins, ~items.right))
+    return items.those([place for place, problem in enumerate(items.origins) if problem in with_wrong])
 
 
 def report(
@@ -141,11 +145,11 @@ def balanced_loss(margins: Floats, right: Bools) -> float:
     return float(np.mean([losses[right == label].mean() for label in np.unique(right)]))
 
 
-def pair_loss(margins: Floats, pairs: Sequence[tuple[int, int]]) -> float:
-    """Mean of -log sigmoid(margin of the right - margin of the wrong one) over `pairs` of their indices.
+def pair_loss(margins: Floats, pairs: Ints) -> float:
+    """Mean of -log sigmoid(margin of the right - margin of the wrong one) over `pairs` (N, 2) of their places.
 
-    >>> round(pair_loss(np.array([2.0, 0.0]), [(0, 1)]), 4)
+    >>> round(pair_loss(np.array([2.0, 0.0]), np.array([[0, 1]])), 4)
     0.1269
     """
-    right, wrong = np.array(pairs).T
+    right, wrong = pairs.T
     return float(np.mean(np.logaddexp(0, margins[wrong] - margins[right])))

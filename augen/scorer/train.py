@@ -28,7 +28,7 @@ from transformers import (
 from trl import RewardConfig
 
 from augen.core import params
-from augen.core.arrays import Floats, Ints
+from augen.core.arrays import Bools, Floats, Ints
 from augen.core.errors import AugenError
 from augen.core.files import whole_folder
 from augen.core.models import load_adapter, load_model, load_tokenizer
@@ -36,11 +36,9 @@ from augen.metrics.quality import scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 from augen.scorer.input_format import InputFormat, write_format
 from augen.scorer.pairwise import PairCollator, PairTrainer, one_label, two_labels
-from augen.scorer.report import LabelledReasoning, balanced_loss, pair_loss, report
+from augen.scorer.report import LabelledReasoning, Reasonings, balanced_loss, pair_loss, report
 from augen.training.launch import is_first, processes
-from augen.training.pairs import pairs_of
 from augen.training.rows import Row, longest_first, on_disk, tokens
-from augen.training.spilled import Spilled
 from augen.training.trainer import (
     History,
     Ordered,
@@ -67,7 +65,7 @@ class Trained:
 
 
 def train_scorer(
-    items: Spilled[LabelledReasoning],
+    items: Reasonings,
     section: params.Scorer,
     seed: int,
     scratch: Path,
@@ -86,38 +84,38 @@ def train_scorer(
     pairwise = section.objective == "pairwise"
     learned = scorer_rows(train, section, tokenizer, scratch)
     rows, order = longest_first(_rows(held_out, section, tokenizer, scratch, "held_out"), ["input_ids"])
-    measured = list(held_out.those(order))
+    measured = held_out.those(order)
 
     torch.manual_seed(seed)
     model = _base(section, tokenizer)
     trainer = _trainer(
         section,
         training_arguments(section, seed, scratch, len(learned), processes()),
-        [item.right for item in train],
+        train.right,
         # The head is trained whole.
         model=get_peft_model(model, lora_config(section, "SEQ_CLS", model)) if section.tuning == "lora" else model,
         train_dataset=learned,
         eval_dataset=rows,
         processing_class=tokenizer,
-        compute_metrics=partial(_metrics, measured, pairwise),
+        compute_metrics=partial(_metrics, measured.right, measured.pairs() if pairwise else None),
     )
     run_trainer(trainer, on_log)
     margins = margins_of(trainer.predict(rows).predictions)
     trainer.save_model(str(scratch / "trained"))  # by all processes: each may hold a part of the weights
-    fitted = calibrate(margins, np.array([item.right for item in measured]), with_offset=pairwise)
+    fitted = calibrate(margins, measured.right, with_offset=pairwise)
     before = next(row for row in trainer.state.log_history if "eval_auc" in row)
     metrics = {
         "objective": section.objective,
         "trained_on": len(learned),
         "best_step": trainer.state.best_global_step,
         "auc_before": before["eval_auc"],
-        **report(margins, measured, fitted, pairwise, generator),
+        **report(margins, list(measured), fitted, pairwise, generator),
     }
     saved = _saved_classifier(section, tokenizer, scratch / "trained") if is_first() else None
     return Trained(saved, tokenizer, fitted, metrics, trainer.state.log_history)
 
 
-def _trainer(section: params.Scorer, arguments: dict[str, Any], right: Sequence[bool], **parts: Any) -> Trainer:
+def _trainer(section: params.Scorer, arguments: dict[str, Any], right: Bools, **parts: Any) -> Trainer:
     """The trainer of the objective. `right` are the labels of the texts to train on; `parts` go to either trainer."""
     arguments |= {"metric_for_best_model": "auc", "greater_is_better": True, "load_best_model_at_end": True}
     parts["callbacks"] = [Patience(section.patience)] if section.patience else []
@@ -142,19 +140,16 @@ def save_scorer(trained: Trained, section: params.Scorer, folder: Path) -> None:
         write_format(partial, InputFormat(section.input, section.max_length, *trained.calibration))
 
 
-def _split(
-    items: Spilled[LabelledReasoning], section: params.Scorer, seed: int
-) -> tuple[Spilled[LabelledReasoning], Spilled[LabelledReasoning]]:
-    places = split_by_problem((item.problem_id for item in items), section.held_out, seed)
-    train, held_out = map(items.those, places)
+def _split(items: Reasonings, section: params.Scorer, seed: int) -> tuple[Reasonings, Reasonings]:
+    train, held_out = map(items.those, split_by_problem(items.origins, section.held_out, seed))
     for name, part in (("to train on", train), ("held out", held_out)):
-        right = sum(i.right for i in part)
+        right = int(part.right.sum())
         if not 0 < right < len(part):
             raise AugenError(
                 f"{right} right and {len(part) - right} wrong reasonings {name}: both kinds are needed; "
                 "reports/filter.json says what was dropped, scorer.held_out how many problems are held out"
             )
-        if section.objective == "pairwise" and not pairs_of(part):
+        if section.objective == "pairwise" and not len(part.pairs()):
             raise AugenError(
                 f"no question {name} has both a right and a wrong reasoning: objective pairwise needs such, "
                 "objective classify does not"
@@ -169,14 +164,14 @@ def _tokenizer(section: params.Scorer) -> Any:
     return tokenizer
 
 
-def scorer_rows(items: Sequence[LabelledReasoning], section: params.Scorer, tokenizer: Any, folder: Path) -> Dataset:
+def scorer_rows(items: Reasonings, section: params.Scorer, tokenizer: Any, folder: Path) -> Dataset:
     """The tokens to learn from: of each of `items`, or with the objective ``pairwise`` of pairs; see `on_disk`."""
     if section.objective == "classify":
         return _rows(items, section, tokenizer, folder, "train")
     encode = _encoder(section, tokenizer)
 
     def rows() -> Iterator[Row]:
-        for right, wrong in pairs_of(items):
+        for right, wrong in items.pairs():
             yield {"chosen_ids": encode(items[right]), "rejected_ids": encode(items[wrong])}
 
     return on_disk(rows, folder, "pairs")
@@ -243,13 +238,13 @@ class BalancedTrainer(Ordered, Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
-def class_weights(right: Sequence[bool]) -> torch.Tensor:
+def class_weights(right: Bools) -> torch.Tensor:
     """Weights of (wrong, right) with which each class contributes half of the mean loss.
 
-    >>> class_weights([True, True, True, False])
+    >>> class_weights(np.array([True, True, True, False]))
     tensor([2.0000, 0.6667])
     """
-    count = torch.tensor([len(right) - sum(right), sum(right)], dtype=torch.float32).clamp(min=1)
+    count = torch.tensor([(~right).sum(), right.sum()], dtype=torch.float32).clamp(min=1)
     return len(right) / (2 * count)
 
 
@@ -276,15 +271,15 @@ def margins_of(logits: np.ndarray) -> Floats:
     return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
 
 
-def _metrics(items: Sequence[LabelledReasoning], pairwise: bool, prediction: EvalPrediction) -> dict[str, float]:
-    """The metrics of an evaluation on the texts of `items`, in their order."""
-    margins, right = margins_of(prediction.predictions), np.array([item.right for item in items])
+def _metrics(right: Bools, pairs: Ints | None, prediction: EvalPrediction) -> dict[str, float]:
+    """The metrics of an evaluation on texts with the labels `right`; with `pairs` the loss is that of pairs."""
+    margins = margins_of(prediction.predictions)
     quality = scorer_quality(Calibration().scores(margins), right)
     if quality is None:
         raise ValueError("one class alone is held out")
     return {
         # replaces the trainer's mean over batches
-        "loss": pair_loss(margins, pairs_of(items)) if pairwise else balanced_loss(margins, right),
+        "loss": balanced_loss(margins, right) if pairs is None else pair_loss(margins, pairs),
         "auc": quality.auc,
         "accuracy": float(((margins >= 0) == right).mean()),
     }

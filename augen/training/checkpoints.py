@@ -26,7 +26,21 @@ from augen.training.launch import broadcast, end, is_first
 
 _WITHOUT_EFFECT = {"report_to", "launch"}  # params that do not change the weights
 _LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
-_AUGEN = Path(__file__).parents[1]
+
+
+def _sources(package: Path) -> dict[str, str]:
+    """A digest of the sources in every folder of `package`."""
+    digests = {}
+    for folder in sorted(path for path in package.iterdir() if path.is_dir()):
+        found = hashlib.sha256()
+        for path in sorted(folder.rglob("*.py")):
+            found.update(f"{path.relative_to(package)}\0".encode() + path.read_bytes())
+        digests[folder.name] = found.hexdigest()
+    return digests
+
+
+# Now, as they are imported: they may have been edited when the key is asked for.
+_SOURCES = _sources(Path(__file__).parents[1])
 
 
 def training_key(section: params.Training, base: str, revision: str | None, inputs: Sequence[Any]) -> str:
@@ -38,22 +52,10 @@ def training_key(section: params.Training, base: str, revision: str | None, inpu
         "params": section.model_dump(exclude=_WITHOUT_EFFECT),
         "base": model_identity(base, revision),
         "inputs": inputs,
-        "code": _code(),
+        "code": {folder: digest for folder, digest in _SOURCES.items() if f"augen.{folder}" in sys.modules},
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     return request_key(parts)[:16]
-
-
-def _code() -> dict[str, str]:
-    """A digest of the sources in every folder of ``augen`` from which this process has imported."""
-    loaded = {name.split(".")[1] for name in sys.modules if name.startswith("augen.")}
-    digests = {}
-    for folder in sorted(loaded):
-        found = hashlib.sha256()
-        for path in sorted((_AUGEN / folder).rglob("*.py")):
-            found.update(f"{path.relative_to(_AUGEN)}\0".encode() + path.read_bytes())
-        digests[folder] = found.hexdigest()
-    return digests
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -16,21 +17,19 @@ from transformers import (
 from augen.core.errors import AugenError
 from augen.entries import Entry, QuestionItem, Solution
 from augen.scorer.pairwise import one_label, two_labels
-from augen.scorer.report import LabelledReasoning, labelled
+from augen.scorer.report import LabelledReasoning, Reasonings, labelled
 from augen.scorer.score import Scorer
 from augen.scorer.shared_prefix import Group
 from augen.scorer.train import Patience, Trained, class_weights, save_scorer, train_scorer
-from augen.training.pairs import pairs_of
-from augen.training.spilled import Spilled
 from augen.training.trainer import split_by_problem, training_arguments
 from tests.trainings import entry, item, moved, scorer_section, weights
 
 
-def spilled(*items: LabelledReasoning) -> Spilled[LabelledReasoning]:
-    return Spilled(LabelledReasoning, items)
+def spilled(*items: LabelledReasoning) -> Reasonings:
+    return Reasonings(LabelledReasoning, items)
 
 
-def reasonings() -> Spilled[LabelledReasoning]:
+def reasonings() -> Reasonings:
     """Of ten problems one right and one wrong reasoning each, of different lengths, and copies of two of them."""
     entries = [entry(n) for n in range(10)] + [entry(0, "p0~1"), entry(1, "p1~1")]
     wrong = [
@@ -109,8 +108,8 @@ def test_a_held_out_part_of_one_kind_measures_nothing(tiny_model: Path, tmp_path
         train_scorer(mixed, scorer_section(tiny_model, held_out=0.05), seed=lone[0], scratch=tmp_path)
 
 
-def _held_out(items: Sequence[LabelledReasoning], seed: int) -> set[str]:
-    _, held_out = split_by_problem((r.problem_id for r in items), 0.05, seed)
+def _held_out(items: Reasonings, seed: int) -> set[str]:
+    _, held_out = split_by_problem(items.origins, 0.05, seed)
     return {items[place].problem_id for place in held_out}
 
 
@@ -223,15 +222,6 @@ def test_the_pairwise_objective_saves_the_same_kind_of_classifier(tiny_model: Pa
     assert min(s for s, r in zip(scores, reasonings(), strict=True) if r.right) > max(
         s for s, r in zip(scores, reasonings(), strict=True) if not r.right
     )
-
-
-def test_pairs_are_of_one_question() -> None:
-    items = reasonings()
-    found = pairs_of(items)
-    assert len(found) == 12 and {i for pair in found for i in pair} == set(range(24))
-    assert all(items[a].right and not items[b].right and items[a].question == items[b].question for a, b in found)
-    more = [items[0], items[0], items[0], items[12], items[12], items[1]]
-    assert pairs_of(more) == [(0, 3), (1, 4), (2, 3)], "each at least once, none without a partner"
 
 
 def test_a_head_folded_and_unfolded_has_the_same_difference(tiny_model: Path) -> None:
@@ -348,7 +338,7 @@ def test_accumulated_batches_are_one_batch(tiny_model: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("right", [[True, False], [True] * 7 + [False], [False] * 30 + [True] * 2])
 def test_each_class_is_half_of_the_loss(right: list[bool]) -> None:
-    weight = class_weights(right)
+    weight = class_weights(np.array(right))
     total = [sum(float(weight[label]) for r in right if r == bool(label)) for label in (0, 1)]
     assert total == pytest.approx([len(right) / 2, len(right) / 2])
 

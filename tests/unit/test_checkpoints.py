@@ -114,14 +114,19 @@ def test_a_changed_source_of_an_imported_folder_makes_another_key(
         (tmp_path / "augen" / folder / "deeper").mkdir(parents=True)
         for file in ("a.py", "deeper/b.py"):
             (tmp_path / "augen" / folder / file).write_text("x = 1\n")
-    monkeypatch.setattr(checkpoints, "_AUGEN", tmp_path / "augen")
-    first = key(base)
+
+    def of_sources() -> str:
+        monkeypatch.setattr(checkpoints, "_SOURCES", checkpoints._sources(tmp_path / "augen"))
+        return key(base)
+
+    first = of_sources()
     (tmp_path / "augen/unused/a.py").write_text("x = 2\n")
-    assert key(base) == first, "nothing was imported from there"
+    assert of_sources() == first, "nothing was imported from there"
     (tmp_path / "augen/training/deeper/b.py").write_text("x = 2\n")
-    second = key(base)
+    assert key(base) == first, "what was imported is what was there before"
+    second = of_sources()
     (tmp_path / "augen/training/deeper/b.py").rename(tmp_path / "augen/training/deeper/c.py")
-    assert len({first, second, key(base)}) == 3
+    assert len({first, second, of_sources()}) == 3
 
 
 def test_where_it_runs_makes_no_difference(base: Path) -> None:

@@ -9,8 +9,14 @@ from augen.entries import Entry, QuestionItem
 from augen.metrics.quality import auc_within
 from augen.scorer import report as scorer_report
 from augen.scorer.calibration import Calibration, calibrate
-from augen.scorer.report import LEARNED_NOTHING, LabelledReasoning, labelled, only_problems_with_wrong, report
-from augen.training.spilled import Spilled
+from augen.scorer.report import (
+    LEARNED_NOTHING,
+    LabelledReasoning,
+    Reasonings,
+    labelled,
+    only_problems_with_wrong,
+    report,
+)
 
 
 def items(problems: int = 40) -> list[LabelledReasoning]:
@@ -35,7 +41,7 @@ def test_right_reasonings_of_problems_without_a_wrong_one_are_left_out() -> None
         return next(labelled([Entry("题", [QuestionItem("问", ["甲", "乙"], "想", "A")], problem_id)], right))
 
     def kept(*items: LabelledReasoning) -> list[LabelledReasoning]:
-        return list(only_problems_with_wrong(Spilled(LabelledReasoning, items)))
+        return list(only_problems_with_wrong(Reasonings(LabelledReasoning, items)))
 
     compared = [one("p1", True), one("p1~1", True), one("p1", False), one("p2", True), one("p2~1", False)]
     assert kept(*compared, one("p3", True), one("p3~1", True)) == compared
