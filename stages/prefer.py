@@ -21,6 +21,7 @@ from augen.prompts.window import Window
 from augen.retrieval.examples import Retriever
 from augen.retrieval.index import Embedder, read_index
 from augen.store.responses import Store, default_path
+from augen.training.checkpoints import workplace
 from augen.training.launch import is_first, launch
 from augen.training.spilled import Spilled
 
@@ -55,7 +56,6 @@ def train(p: Params, found: Spilled[Pair] | Spilled[Task], solve: SolveMany) -> 
     """Train every adapter by itself, from the last checkpoint if there is one."""
     from augen.adapter.train import save_adapters
     from augen.preference.train import Place, Preferred, Start, curves, identity, method
-    from augen.training.checkpoints import workplace
     from augen.training.trainer import History, split_by_problem
 
     def write_curves(*running: History) -> None:

@@ -51,7 +51,7 @@ def lessons(
     """A lesson per reasoning up to `section.reasonings`, then one per program; the prompts are those of inference.
 
     As in inference, examples that do not fit into `window` are dropped, and examples for a program have programs. A
-    lesson that does not fit even without examples is left out. Of `entries` some thousand are in memory together.
+    lesson that does not fit even without examples is left out. Of `entries` some ten thousand are in memory together.
     """
     if section.target == "answer":
         print("finetune.target is answer: what is learned of a reasoning is its last line", flush=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from sys import intern
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ def courses(taught: Spilled[Lesson], section: params.Finetune, seed: int) -> lis
 
     Each has a seed of its own, the first one `seed`, and takes by it the share of the other problems that is wanted.
     """
-    of = [origin(lesson.problem_id) for lesson in taught]
+    of = [intern(origin(lesson.problem_id)) for lesson in taught]
     train, held_out = split_by_problem(of, section.held_out, seed)
     problems = sorted({of[place] for place in train})
     size = max(1, round(section.share * len(problems)))

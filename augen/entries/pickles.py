@@ -1,6 +1,5 @@
 """Entries as canonical pickles, the format between stages: read without running anything that is in them.
 
-
 A file is one pickle of one list, however many entries it has. More than `BLOCK` are written and read in blocks, so
 that only one of them is in memory. (A folder of shards would let DVC transfer only those that changed, but then every
 file that the pipeline names would become a folder.)

@@ -3,7 +3,7 @@
 Margins (N,) are the logit of "right" minus the logit of "wrong".
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 from math import log
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
-from augen.entries import Entry, Solution, origin, questions
+from augen.entries import Entry, Solution, questions
 from augen.metrics.quality import auc_within, calibration, calibration_error, scorer_quality
 from augen.scorer.calibration import Calibration, calibrate
 from augen.training.labelled import LabelledTexts
@@ -60,7 +60,7 @@ def only_problems_with_wrong(items: Reasonings) -> Reasonings:
 
 
 def report(
-    margins: Floats, items: Sequence[LabelledReasoning], fitted: Calibration, with_offset: bool, generator: str
+    margins: Floats, items: Reasonings, fitted: Calibration, with_offset: bool, generator: str
 ) -> dict[str, Any]:
     """Held-out quality of a scorer: overall, on each author's texts, and on the `generator`'s own.
 
@@ -69,32 +69,31 @@ def report(
     calibration fitted on the other half, because a calibration looks too good on the data that it was fitted on. In
     the loss right and wrong texts weigh the same: a scorer that learned nothing has ln 2 or more.
     """
-    right = np.array([item.right for item in items])
     scores = Calibration().scores(_cross_calibrated(margins, items, with_offset, balanced=False))
-    loss = balanced_loss(_cross_calibrated(margins, items, with_offset, balanced=True), right)
+    loss = balanced_loss(_cross_calibrated(margins, items, with_offset, balanced=True), items.right)
     everything = np.ones(len(items), dtype=np.bool_)
-    by_author = {name: np.array([i.author == name for i in items]) for name in sorted({i.author for i in items})}
+    authors = np.array([item.author for item in items])
+    by_author = {str(name): authors == name for name in np.unique(authors)}
     own = by_author.get(generator, ~everything)
     return {
         "loss": loss,
         "learned_nothing": loss >= LEARNED_NOTHING,
         **_quality(margins, scores, items, everything),
-        "raw_calibration_error": calibration_error(calibration(Calibration().scores(margins), right)),
+        "raw_calibration_error": calibration_error(calibration(Calibration().scores(margins), items.right)),
         "temperature": fitted.temperature,
         "offset": fitted.offset,
         "generator_samples": _quality(margins, scores, items, own) if own.any() else None,
         "by_author": {
-            name: _quality(margins, scores, items, part) | _against_others(margins, right, part)
+            name: _quality(margins, scores, items, part) | _against_others(margins, items.right, part)
             for name, part in by_author.items()
         },
     }
 
 
-def _quality(margins: Floats, scores: Floats, items: Sequence[LabelledReasoning], part: Bools) -> dict[str, Any]:
+def _quality(margins: Floats, scores: Floats, items: Reasonings, part: Bools) -> dict[str, Any]:
     """The metrics of the `part` of `items`; there is no AUC if all of it is right or all is wrong."""
-    chosen = [item for item, inside in zip(items, part, strict=True) if inside]
-    margins, scores = margins[part], scores[part]
-    right = np.array([item.right for item in chosen])
+    chosen = items.those(np.flatnonzero(part))
+    margins, scores, right = margins[part], scores[part], chosen.right
     found: dict[str, Any] = {
         "texts": len(chosen),
         "right": int(right.sum()),
@@ -103,10 +102,7 @@ def _quality(margins: Floats, scores: Floats, items: Sequence[LabelledReasoning]
     }
     if (quality := scorer_quality(Calibration().scores(margins), right)) is not None:
         found |= {"auc": quality.auc, "average_precision": quality.average_precision}
-    for name, groups in (
-        ("questions", [item.question for item in chosen]),
-        ("problems", [origin(item.problem_id) for item in chosen]),
-    ):
+    for name, groups in (("questions", chosen.questions.tolist()), ("problems", chosen.origins)):
         if (within := auc_within(margins, right, groups)) is not None:
             found |= {f"auc_within_{name}": within[0], name: within[1]}
     return found
@@ -122,16 +118,16 @@ def _against_others(margins: Floats, right: Bools, part: Bools) -> dict[str, flo
     return {} if quality is None else {"auc_against_others": quality.auc}
 
 
-def _cross_calibrated(margins: Floats, items: Sequence[LabelledReasoning], with_offset: bool, balanced: bool) -> Floats:
+def _cross_calibrated(margins: Floats, items: Reasonings, with_offset: bool, balanced: bool) -> Floats:
     """Log odds; each half of the problems has the calibration that was fitted on the other half."""
-    right = np.array([item.right for item in items])
-    half = set(sorted({origin(item.problem_id) for item in items})[::2])
-    first = np.array([origin(item.problem_id) in half for item in items])
+    half = set(sorted(set(items.origins))[::2])
+    first = np.array([problem in half for problem in items.origins])
     logits = np.zeros(len(items))
     for part in (first, ~first):
         if part.any():
             fitted_on = ~part if (~part).any() else part  # there is only one problem
-            logits[part] = calibrate(margins[fitted_on], right[fitted_on], with_offset, balanced).logits(margins[part])
+            fitted = calibrate(margins[fitted_on], items.right[fitted_on], with_offset, balanced)
+            logits[part] = fitted.logits(margins[part])
     return logits
 
 

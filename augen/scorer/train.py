@@ -109,7 +109,7 @@ def train_scorer(
         "trained_on": len(learned),
         "best_step": trainer.state.best_global_step,
         "auc_before": before["eval_auc"],
-        **report(margins, list(measured), fitted, pairwise, generator),
+        **report(margins, measured, fitted, pairwise, generator),
     }
     saved = _saved_classifier(section, tokenizer, scratch / "trained") if is_first() else None
     return Trained(saved, tokenizer, fitted, metrics, trainer.state.log_history)

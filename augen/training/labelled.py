@@ -54,7 +54,7 @@ class LabelledTexts(Sequence[L]):
         self.questions: Ints = np.array(questions, np.int64)
         self.origins = origins
 
-    def those(self, places: Sequence[int]) -> Self:
+    def those(self, places: Sequence[int] | Ints) -> Self:
         """The texts at `places`, in that order."""
         part = copy(self)
         part._texts = self._texts.those(places)

@@ -9,12 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 from torch.utils.data import SequentialSampler
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 from transformers.training_args import OptimizerNames
 
 from augen.core import params
+from augen.core.arrays import Ints
 from augen.core.errors import AugenError
 from augen.core.seeds import seed_of
 from augen.entries import origin
@@ -37,7 +39,10 @@ def split_by_problem(problem_ids: Iterable[str], held_out: float, seed: int) -> 
     of = array("q", (number.setdefault(origin(id), len(number)) for id in problem_ids))
     problems = sorted(number)
     if len(problems) < 2:
-        raise AugenError(f"{len(problems)} problems to train on: at least 2 are needed, one of them held out")
+        raise AugenError(
+            f"data/filtered: at least 2 problems are needed to train on, one of them held out; "
+            f"there {'is 1' if problems else 'are none'}, and reports/filter.json says what was dropped"
+        )
     Random(seed).shuffle(problems)
     out = {number[problem] for problem in problems[: min(len(problems) - 1, max(1, round(held_out * len(problems))))]}
     train = [place for place, problem in enumerate(of) if problem not in out]
@@ -120,24 +125,28 @@ def check_names(section: params.Training) -> None:
             raise AugenError(f"report_to: {name} is not installed: pip install {name}, or take it out") from None
 
 
-def grouped_by_length(lengths: Sequence[int], batch: int, rng: Random) -> list[int]:
-    """All indices in a random order in which each batch of `batch` indices is of similar lengths.
+def grouped_by_length(lengths: Ints, batch: int, rng: Random) -> Ints:
+    """All places in `lengths` (N,) in a random order in which each batch of `batch` places is of similar lengths.
 
     A batch with the longest comes first, so that memory runs out at once or never; an incomplete batch comes last.
 
-    >>> grouped_by_length([5, 1, 9, 2, 8, 1], batch=2, rng=Random(0))
-    [2, 4, 1, 5, 0, 3]
+    >>> grouped_by_length(np.array([5, 1, 9, 2, 8, 1]), batch=2, rng=Random(0))
+    array([2, 4, 1, 5, 0, 3])
     """
-    order = list(range(len(lengths)))
-    rng.shuffle(order)
-    size = batch * GROUPED
-    chunks = (order[start : start + size] for start in range(0, len(order), size))
-    flat = [index for chunk in chunks for index in sorted(chunk, key=lambda i: -lengths[i])]
-    batches = [flat[start : start + batch] for start in range(0, len(flat), batch)]
-    rest = [batches.pop()] if batches and len(batches[-1]) < batch else []
-    rng.shuffle(batches)
-    batches.sort(key=lambda found: lengths[found[0]] < max(lengths))  # stable: moves those with a longest one only
-    return [index for found in batches + rest for index in found]
+    order = _shuffled(len(lengths), rng)
+    chunks = np.arange(len(order)) // (batch * GROUPED)
+    order = order[np.lexsort((-lengths[order], chunks))]
+    whole = len(order) // batch * batch
+    batches, rest = order[:whole].reshape(-1, batch), order[whole:]
+    batches = batches[_shuffled(len(batches), rng)]
+    without_longest = lengths[batches[:, 0]] < lengths.max(initial=0)
+    return np.concatenate([batches[np.argsort(without_longest, kind="stable")].ravel(), rest])
+
+
+def _shuffled(count: int, rng: Random) -> Ints:
+    numbers = array("q", range(count))
+    rng.shuffle(numbers)
+    return np.array(numbers, np.int64)
 
 
 class _EpochOrder(TrainerCallback):
@@ -146,7 +155,7 @@ class _EpochOrder(TrainerCallback):
     It is a callback to learn the epoch: accelerate's ``set_epoch`` misses it if several processes resume in mid-epoch.
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+    def __init__(self, lengths: Ints, batch: int, seed: int) -> None:
         self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, 0
 
     def __len__(self) -> int:
@@ -154,7 +163,7 @@ class _EpochOrder(TrainerCallback):
 
     def __iter__(self) -> Iterator[int]:
         rng = Random(seed_of(self.seed, "order of examples", self.epoch))
-        return iter(grouped_by_length(self.lengths, self.batch, rng))
+        return map(int, grouped_by_length(self.lengths, self.batch, rng))
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.epoch = int(state.epoch or 0)
@@ -170,7 +179,7 @@ class Ordered:
     def _get_train_sampler(self, train_dataset: Any = None) -> _EpochOrder:
         trainer: Any = self
         rows = trainer.train_dataset if train_dataset is None else train_dataset
-        lengths = lengths_of(rows, [name for name in rows.column_names if name.endswith("ids")]).max(axis=1).tolist()
+        lengths = lengths_of(rows, [name for name in rows.column_names if name.endswith("ids")]).max(axis=1)
         args = trainer.args
         step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         sampler = _EpochOrder(lengths, step, args.seed)

@@ -143,9 +143,12 @@ class SampleGrid:
         steps = self.steps
         return accepted_or_all(steps.flat("answers"), steps.flat("accepted"))
 
-    def tallies(self, settings: VotingSettings) -> tuple[Ints, Ints]:
-        """``(totals, sums)`` (Q, L), as `augen.voting.vote.tallies`: of the `votes` and, if any, of programs."""
-        return self._tallies(settings, self.steps.worth(settings))
+    def tallies(self, settings: VotingSettings, questions: Ints | slice = slice(None)) -> tuple[Ints, Ints]:
+        """``(totals, sums)`` (Q, L), as `augen.voting.vote.tallies`: of the `votes` and, if any, of programs.
+
+        Q are those `questions` that are wanted, by their numbers. What a vote is worth may depend on all others.
+        """
+        return self[questions]._tallies(settings, self.steps.worth(settings))
 
     def _tallies(self, settings: VotingSettings, worth: Floats | None) -> tuple[Ints, Ints]:
         steps = self.steps

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +62,7 @@ def test_another_seed_holds_out_others() -> None:
 
 @pytest.mark.parametrize("found", [[], [("p1", 0)], [("p1", 0), ("p1~1", 0)]])
 def test_one_problem_cannot_be_split(found: list[Item]) -> None:
-    with pytest.raises(AugenError, match="at least 2 are needed"):
+    with pytest.raises(AugenError, match="at least 2 problems are needed"):
         split(found, 0.5, 1)
 
 
@@ -115,25 +116,35 @@ def test_lomo_trains_in_one_process() -> None:
 # --- order
 
 
+def grouped(lengths: list[int], batch: int, seed: int) -> list[int]:
+    return grouped_by_length(np.array(lengths, np.int32), batch, Random(seed)).tolist()
+
+
 @given(st.lists(st.integers(1, 300), max_size=200), st.integers(1, 9), st.integers(0, 9))
 def test_an_epoch_has_every_example_once(lengths: list[int], batch: int, seed: int) -> None:
-    order = grouped_by_length(lengths, batch, Random(seed))
+    order = grouped(lengths, batch, seed)
     assert sorted(order) == list(range(len(lengths)))
-    assert order == grouped_by_length(lengths, batch, Random(seed))
+    assert order == grouped(lengths, batch, seed)
     if len(lengths) >= batch:
         assert max(lengths[i] for i in order[:batch]) == max(lengths) or len(lengths) % batch, "the longest come first"
 
 
 def test_batches_hold_similar_lengths_in_no_order_of_length() -> None:
     lengths = [Random(n).randint(1, 300) for n in range(400)]
-    order = grouped_by_length(lengths, 8, Random(1))
+    order = grouped(lengths, 8, 1)
     batches = [[lengths[i] for i in order[start : start + 8]] for start in range(0, 400, 8)]
     padded = sum(max(found) * len(found) for found in batches)
     assert padded < 1.15 * sum(lengths), "unsorted it would be about 1.8"
     longest = [max(found) for found in batches]
     risen = sum(a < b for a, b in itertools.pairwise(longest))
     assert 15 < risen < 35, "lengths neither rise nor fall over an epoch"
-    assert order != grouped_by_length(lengths, 8, Random(2))
+    assert order != grouped(lengths, 8, 2)
+
+
+def test_the_order_of_a_million_examples_is_there_at_once() -> None:
+    """Not in time with the square of their number, which would be a quarter of an hour."""
+    lengths = np.random.default_rng(1).integers(1, 300, 1_000_000)
+    assert len(grouped_by_length(lengths, 2, Random(1))) == len(lengths)
 
 
 # --- curves

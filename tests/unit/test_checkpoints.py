@@ -1,5 +1,6 @@
 """Where checkpoints lie, what of them counts, and what another training is."""
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from augen.training import checkpoints
 from augen.training.checkpoints import resume_point, training_key, workplace
 from tests.params import params
 
+ROOT = Path(__file__).parents[2]
 SECTION = params().scorer
 
 
@@ -127,6 +129,13 @@ def test_a_changed_source_of_an_imported_folder_makes_another_key(
     second = of_sources()
     (tmp_path / "augen/training/deeper/b.py").rename(tmp_path / "augen/training/deeper/c.py")
     assert len({first, second, of_sources()}) == 3
+
+
+@pytest.mark.parametrize("stage", ["train_scorer", "finetune", "prefer"])
+def test_a_training_stage_notes_its_sources_before_it_begins(stage: str) -> None:
+    script = ast.parse((ROOT / f"stages/{stage}.py").read_text(encoding="utf-8"))
+    first = {node.module for node in script.body if isinstance(node, ast.ImportFrom)}
+    assert checkpoints.__name__ in first, "imported later, it would tell what was edited meanwhile"
 
 
 def test_where_it_runs_makes_no_difference(base: Path) -> None:

@@ -33,7 +33,8 @@ def items(problems: int = 40) -> list[LabelledReasoning]:
 
 def reported(margins: np.ndarray, found: list[LabelledReasoning], with_offset: bool = False) -> dict[str, Any]:
     right = np.array([item.right for item in found])
-    return report(margins, found, calibrate(margins, right, with_offset), with_offset, generator="generator")
+    texts = Reasonings(LabelledReasoning, found)
+    return report(margins, texts, calibrate(margins, right, with_offset), with_offset, generator="generator")
 
 
 def test_right_reasonings_of_problems_without_a_wrong_one_are_left_out() -> None:
@@ -102,7 +103,12 @@ def test_a_hard_question_counts_within_itself() -> None:
 
 def test_nothing_of_the_generator() -> None:
     found = [item for item in items() if item.author == "solver" or not item.right]
-    assert report(np.zeros(len(found)), found, Calibration(), False, generator="x")["generator_samples"] is None
+    assert (
+        report(np.zeros(len(found)), Reasonings(LabelledReasoning, found), Calibration(), False, generator="x")[
+            "generator_samples"
+        ]
+        is None
+    )
 
 
 def test_auc_within_groups_of_one_kind() -> None:

@@ -12,7 +12,7 @@ from augen.evaluation.programs import differing
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions
 from augen.voting.settings import VotingSettings
-from augen.voting.vote import handed_in
+from augen.voting.vote import blocks, handed_in
 
 SHOWN = 2_000  # questions on the page at most: what a browser unpacks and searches at once
 PER_FLAG = 200
@@ -37,7 +37,13 @@ def flags_of(grid: SampleGrid, questions: DevQuestions, settings: VotingSettings
     flags = {
         "wrong": wrong,
         "missed": wrong & (grid.flat("answers") == questions.truth[:, None]).any(axis=1),
-        "close": close(grid.votes, voted, grid.programs.flat("answers"), settings.program_weight),
+        "close": np.concatenate(
+            [
+                close(part.votes, voted[block], part.programs.flat("answers"), settings.program_weight)
+                for block in blocks(len(voted))
+                for part in [grid[block]]
+            ]
+        ),
         "unaccepted": parsed & ~reasoned.flat("accepted").any(axis=1),
         "fallback": voted < 0,
     }

@@ -28,7 +28,7 @@ from augen.entries import Entry, family_of, letter_of, questions
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Sample, SampleFile, Samples, records_of, sample_of
 from augen.voting.settings import VotingSettings
-from augen.voting.vote import SCORE_UNITS, handed_in
+from augen.voting.vote import SCORE_UNITS, handed_in, leaders
 
 Example = Mapping[str, Any]
 Flags = Mapping[str, Sequence[str]]  # of each question that is shown, by id
@@ -56,16 +56,18 @@ def decisions(
     grid: SampleGrid, dev: DevQuestions, settings: VotingSettings, shown: Collection[str]
 ) -> dict[str, Decision]:
     """The decision on each question in `shown`; `grid` has the samples of `dev`, in their order."""
-    codes = handed_in(grid.voted(settings), dev.options, settings.fallback)
-    voting, accepted = grid.votes, np.any(grid.steps.flat("accepted"), axis=1).tolist()
-    solved, reasoned = grid.programs.flat("answers"), grid.steps.voted(settings).tolist()
-    totals, sums = grid.tallies(settings)
+    questions = np.array([number for number, name in enumerate(dev.ids) if name in shown], np.int64)
+    part = grid[questions]
+    totals, sums = grid.tallies(settings, questions)
+    codes = handed_in(leaders(totals, sums), dev.options[questions], settings.fallback)
+    voting, accepted = part.votes, np.any(part.steps.flat("accepted"), axis=1).tolist()
+    solved, reasoned = part.programs.flat("answers"), leaders(*grid.steps.tallies(settings, questions)).tolist()
     found = {}
-    for number in (number for number, name in enumerate(dev.ids) if name in shown):
+    for number, question in enumerate(questions):
         total, total_weight = totals[number], sums[number]
         ranked = sorted(np.flatnonzero(total >= 0).tolist(), key=lambda c: (-total[c], -total_weight[c], c))
         others = "parsed" if reasoned[number] >= 0 else "programs" if ranked else "fallback"
-        found[dev.ids[number]] = Decision(
+        found[dev.ids[question]] = Decision(
             answer=letter_of(codes[number]),
             basis="accepted" if accepted[number] else others,
             tally={letter_of(code): int(total[code]) / SCORE_UNITS for code in ranked},
