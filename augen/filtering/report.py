@@ -254,16 +254,22 @@ def with_originals(copies: Iterable[Entry], originals: Iterable[Entry]) -> list[
 
 
 def _pairs(copies: Sequence[tuple[Entry, Entry]]) -> list[str]:
-    """Each copy as a diff of its lines against the original."""
+    """Each copy as a diff of its lines against the original; of the reasonings where these alone differ."""
     shown = []
     for copy, original in copies:
-        before, after = ("\n".join(_texts(entry)) for entry in (original, copy))
+        before, after = map(_asked, (original, copy))
+        if before == after:
+            before, after = map(_reasoned, (original, copy))
         shown.append(f"{_name(copy.id)}\n\n```diff\n{_difference(before, after)}\n```")
     return ["### Before and after", *shown] if shown else []
 
 
-def _texts(entry: Entry) -> list[str]:
-    return [entry.problem, *(text for item in entry.questions for text in (item.question, *item.options))]
+def _asked(entry: Entry) -> str:
+    return "\n".join([entry.problem, *(text for item in entry.questions for text in (item.question, *item.options))])
+
+
+def _reasoned(entry: Entry) -> str:
+    return "\n".join(item.reasoning or "" for item in entry.questions)
 
 
 def _difference(before: str, after: str) -> str:

@@ -188,3 +188,11 @@ def test_originals_are_read_until_the_last_is_found() -> None:
     assert [(a.id, b.id) for a, b in with_originals(copies, left)] == [("p2~1", "p2"), ("p0~1", "p0")]
     assert next(left).id == "p3"
     assert with_originals([], left) == [] and list(left) == []
+
+
+def test_a_copy_with_another_reasoning_alone_shows_that() -> None:
+    problems = [entry("p", replace(WRITTEN, reasoning="顺序：甲，乙。\n答案是：A"))]
+    copies = [entry("p~1", replace(WRITTEN, reasoning="次序：甲，乙。\n答案是：A"))]
+    plain: dict[str, list[Entry]] = {name: [] for name in FILES}
+    text = page(data(reasoned=plain | {"entries": problems, "entries_aug": copies}))
+    assert "- 顺序：甲，乙。\n+ 次序：甲，乙。\n```" in text
