@@ -88,7 +88,7 @@ def program_lines(weight: Weight, tally: ProgramTally) -> list[str]:
         f"{weight.programs_answered:,} have an answer and {weight.programs_right:,} the right one",
     }[weight.source]
     if weight.program or weight.source != "learned":
-        return [drawn, f"one program counts as {weight.program:g} votes of reasoning: {reason}"]
+        return [drawn, f"one program counts as {weight.program:g} votes: {reason}"]
     return [
         drawn,
         f"programs do not help and do not vote: {reason}; all of this run took {tally.programs:,} samples and "

@@ -17,7 +17,7 @@ from augen.programs.language import CAUSES
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, SampleFile, Samples, records_of
 from augen.voting.settings import VotingSettings
-from augen.voting.vote import winners
+from augen.voting.vote import SCORE_UNITS, blocks, winners
 from augen.voting.weights import Weight, read_weight
 
 MEANINGS = {  # of the causes of abstention, in the order in which a program meets them
@@ -108,6 +108,7 @@ def program_numbers(
         "samples_per_question": own.per_question,
         "tokens_per_question": own.tokens_per_question,
         "weight": weight.program,
+        "reasoning_weight": _reasoning_weight(grid, settings),
         "weight_source": weight.source,
         "weight_questions": weight.questions,
         **numbered("coverage", cluster_mean(covered, questions.clusters)),
@@ -116,6 +117,19 @@ def program_numbers(
         "answers": {"right": right, "wrong": int(np.count_nonzero(answered)) - right},
         "abstentions": dict(programs.abstentions),
     }
+
+
+def _reasoning_weight(grid: SampleGrid, settings: VotingSettings) -> float:
+    """What a reasoning that votes weighs on average: 1 where heads are counted, less by likelihood or by score."""
+    if settings.method == "majority":
+        return 1.0
+    weight = count = 0
+    for block in blocks(len(grid.drawn)):
+        part = grid[block]
+        voting = part.votes >= 0
+        weight += int(part.steps.weighed(settings.method)[voting].sum())
+        count += int(np.count_nonzero(voting))
+    return weight / count / SCORE_UNITS if count else 1.0
 
 
 def _one(grid: SampleGrid, questions: DevQuestions) -> dict[str, float]:
@@ -167,7 +181,8 @@ def program_sentences(programs: Mapping[str, Any]) -> list[str]:
         "given": "infer.program_weight",
         "assumed": "a guess: no question was held out to learn it from",
     }[programs["weight_source"]]
-    weight = f"One program weighs {programs['weight']:g} votes of reasoning ({source})."
+    reasoning = f"a reasoning {programs['reasoning_weight']:.2g}" + " on average" * (programs["reasoning_weight"] != 1)
+    weight = f"A program weighs {programs['weight']:g} votes ({source}), {reasoning}."
     if not (found := programs.get("disagreements")):
         return [weight, CUT_SHORT]
     return [

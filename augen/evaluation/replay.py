@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from augen.core.arrays import Bools, Floats, Ints
-from augen.metrics.stats import Estimate, paired_difference, with_error
+from augen.metrics.stats import Estimate, numbered, paired_difference, with_error
 from augen.voting.grid import SampleGrid
 from augen.voting.samples import DevQuestions, Samples
 from augen.voting.settings import VotingSettings
@@ -138,8 +138,10 @@ def savings(samples: Samples, questions: DevQuestions, settings: VotingSettings)
 def second_vote(samples: Samples, questions: DevQuestions, settings: VotingSettings) -> dict[str, float] | None:
     """What it buys that adaptive stopping goes on with the questions that their first samples did not settle.
 
-    ``questions`` went on; ``first`` and ``last`` are their accuracies by the first samples and in the end. None where
-    the samples cannot tell, or where no question went on.
+    ``questions`` went on, ``unanswered`` of them since their first samples had no answer; ``first`` and ``last`` are
+    their accuracies by the first samples and in the end, ``gain`` is the difference. ``every`` is the accuracy of the
+    same questions by all votes and ``difference`` what stopping early adds to it, where the samples tell that. None
+    where they do not tell the rest, or where no question went on.
     """
     rule = _replayed(settings, settings.voters, adaptive=True)
     recorded = SampleGrid.of(samples, rule)
@@ -151,12 +153,17 @@ def second_vote(samples: Samples, questions: DevQuestions, settings: VotingSetti
     on = np.flatnonzero((drawn & ~first).any(axis=(1, 2)))
     if not on.size:
         return None
-    before, after = (
-        (recorded.only(part).voted(rule) == questions.truth)[on].astype(np.float64) for part in (first, drawn)
-    )
-    gain = paired_difference(after, before, np.unique(questions.clusters[on], return_inverse=True)[1])
-    shares = {"first": float(before.mean()), "last": float(after.mean())}
-    return {"questions": len(on)} | shares | {"gain": gain.value, "gain_se": gain.se}
+    voted = [recorded.only(part).voted(rule)[on] for part in (first, drawn)]
+    before, after = ((answers == questions.truth[on]).astype(np.float64) for answers in voted)
+    clusters = np.unique(questions.clusters[on], return_inverse=True)[1]
+    found: dict[str, float] = {"questions": len(on), "unanswered": int(np.count_nonzero(voted[0] < 0))}
+    found |= {"first": float(before.mean()), "last": float(after.mean())}
+    found |= numbered("gain", paired_difference(after, before, clusters))
+    slots, every = range(1, settings.voters + 1), _replayed(settings, settings.voters, adaptive=False)
+    if all_votes := outcome(recorded, questions.truth, every, slots):
+        right = all_votes.right[on]
+        found |= {"every": float(right.mean())} | numbered("difference", paired_difference(after, right, clusters))
+    return found
 
 
 def second_vote_sentence(found: Mapping[str, float] | None, asked: int) -> str:
@@ -164,10 +171,15 @@ def second_vote_sentence(found: Mapping[str, float] | None, asked: int) -> str:
     if not found:
         return ""
     gain = with_error(Estimate(found["gain"], found["gain_se"]), "+")
+    unanswered = f", {found['unanswered']:,} of them since these have no answer" if found["unanswered"] else ""
+    every = ""
+    if "every" in found:
+        cost = with_error(Estimate(found["difference"], found["difference_se"]), "+")
+        every = f" All votes, without infer.adaptive, get {found['every']:.3f} of them right: stopping early is {cost}."
     return (
         f"A second vote where the first is not sure: with infer.adaptive {found['questions']:,} of {asked:,} questions "
-        f"go on after their first samples. By these {found['first']:.3f} of them are right, in the end "
-        f"{found['last']:.3f} ({gain})."
+        f"go on after their first samples{unanswered}. By these {found['first']:.3f} of them are right, in the end "
+        f"{found['last']:.3f} ({gain}).{every}"
     )
 
 

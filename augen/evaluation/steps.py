@@ -21,7 +21,7 @@ from augen.entries import family_of, letter_of
 from augen.evaluation.programs import MEANINGS, SHARES, Programs, cut_short, program_numbers, program_sentences
 from augen.evaluation.replay import second_vote_sentence
 from augen.evaluation.sharing import Sharers, sharing_numbers, sharing_section
-from augen.metrics.quality import scorer_quality
+from augen.metrics.quality import auc_within, scorer_quality
 from augen.metrics.stats import (
     Estimate,
     acceptance_by_round,
@@ -167,6 +167,8 @@ def evaluate(questions: DevQuestions, recorded: Recorded, settings: VotingSettin
     if quality := scorer_quality(judged.rows["score"], judged.right(truth)):
         names = ("auc", "average_precision", "calibration_error")
         numbers["scorer"] = {name: getattr(quality, name) for name in names}
+        if within := auc_within(judged.rows["score"], judged.right(truth), judged.rows["question"]):
+            numbers["scorer"] |= {"auc_within_questions": within[0], "questions": within[1]}
         plots["roc"] = [{"false_positive_rate": x, "true_positive_rate": y} for x, y in quality.roc]
         plots["calibration"] = [b._asdict() for b in quality.calibration]
     families = [family_of(problem) for problem in questions.problems]

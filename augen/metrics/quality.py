@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from augen.core.arrays import Bools, Floats
+from augen.core.arrays import Bools, Floats, Ints
 
 CURVE_POINTS = 200
 BINS = 10
@@ -96,7 +96,7 @@ def scorer_quality(scores: Floats, right: Bools) -> ScorerQuality | None:
     )
 
 
-def auc_within(scores: Floats, right: Bools, groups: Sequence[Any]) -> tuple[float, int] | None:
+def auc_within(scores: Floats, right: Bools, groups: Sequence[Any] | Ints) -> tuple[float, int] | None:
     """``(mean, groups)``: the AUC within each group that has right and wrong samples, averaged over these groups.
 
     A tie counts half; None if there is no such group. A vote compares the samples of one question only. A scorer that
@@ -109,13 +109,16 @@ def auc_within(scores: Floats, right: Bools, groups: Sequence[Any]) -> tuple[flo
     >>> auc_within(scores, np.array([True, False, False, True, False]), ["q1", "q1", "q1", "q2", "q2"])
     (0.75, 2)
     """
-    members: dict[Any, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
-    found = []
-    for indices in members.values():
-        own, label = scores[indices], right[indices]
-        above = own[label][:, None] - own[~label][None, :]  # (right, wrong)
-        if above.size:
-            found.append(float(np.mean((above > 0) + 0.5 * (above == 0))))
-    return (float(np.mean(found)), len(found)) if found else None
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    order = np.lexsort((scores, group))
+    group, scores, right = group[order], scores[order], right[order]
+    counts = np.bincount(group)
+    first = np.flatnonzero(np.diff(group, prepend=-1) | (np.diff(scores, prepend=np.nan) != 0))  # of equal ones
+    equal = np.diff(first, append=len(group))
+    # Mann and Whitney 1947: how far the ranks of the right ones are above the lowest ones that they could be.
+    ranks = np.repeat(first + (equal - 1) / 2, equal) - (np.cumsum(counts) - counts)[group]
+    rights = np.bincount(group, right, len(counts))
+    pairs = rights * (counts - rights)
+    above = np.bincount(group, ranks * right, len(counts)) - rights * (rights - 1) / 2
+    both = pairs > 0
+    return (float(np.mean(above[both] / pairs[both])), int(both.sum())) if both.any() else None

@@ -102,7 +102,7 @@ def _quality(margins: Floats, scores: Floats, items: Reasonings, part: Bools) ->
     }
     if (quality := scorer_quality(Calibration().scores(margins), right)) is not None:
         found |= {"auc": quality.auc, "average_precision": quality.average_precision}
-    for name, groups in (("questions", chosen.questions.tolist()), ("problems", chosen.origins)):
+    for name, groups in (("questions", chosen.questions), ("problems", chosen.origins)):
         if (within := auc_within(margins, right, groups)) is not None:
             found |= {f"auc_within_{name}": within[0], name: within[1]}
     return found

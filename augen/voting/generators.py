@@ -7,8 +7,8 @@ generator g, and over its options alone,
 
 (a conditional logit as in `augen.voting.weights`, here for the most probable w). A hundred questions tell little of
 small differences, so the prior draws the weights together: where nothing can be told, they are equal. Votes count by
-w_g over the mean of all, and none below a tenth. What a program is worth is learned after that, in votes of an average
-reasoning.
+w_g over the mean of all, and none below a tenth. What a program is worth is learned after that, beside votes
+that are counted so.
 
 Shapes: G generators, Q questions, L letters.
 """

@@ -15,10 +15,10 @@ class VotingSettings:
     """How often a question is sampled, which samples are accepted, how they are counted, when a question stops.
 
     params.yaml explains each. `voters` are the slots of reasonings; `programs` further slots come before them. One
-    program that answers counts as much as `program_weight` reasonings; with 0 its answer is only recorded. Of the
-    programs that answer, `program_precision` are right; None where that is not known. Where there are several
-    `generators`, the slots of either mode take turns with them, and one reasoning of each is worth so many votes as
-    `generator_weights` say; empty: one vote.
+    program that answers has `program_weight` votes, whatever a reasoning has by `method`; with 0 its answer is only
+    recorded. Of the programs that answer, `program_precision` are right; None where that is not known. Where there are
+    several `generators`, the slots of either mode take turns with them, and one reasoning of each is worth so many
+    votes as `generator_weights` say; empty: one vote.
     """
 
     voters: int

@@ -134,7 +134,7 @@ def leaders(totals: Ints, sums: Ints) -> Ints:
 
 
 def with_programs(totals: Ints, sums: Ints, programs: Ints, weight: float) -> tuple[Ints, Ints]:
-    """The `tallies` of reasonings with the answers of `programs` (Q, m) added, each worth `weight` votes of reasoning.
+    """The `tallies` of reasonings with the answers of `programs` (Q, m) added, each worth `weight` votes.
 
     The sums, which decide a tie, stay those of the reasonings. With weight 0 nothing is added.
 

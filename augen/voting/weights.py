@@ -5,8 +5,8 @@ options alone,
 
     P(letter) ∝ exp(w_s · T_steps(letter) + w_p · T_programs(letter)),  w_s, w_p ≥ 0
 
-(a conditional logit, McFadden 1974). Votes are decided by w_p / w_s alone: the votes of reasoning that one program is
-worth.
+(a conditional logit, McFadden 1974). Votes are decided by w_p / w_s alone: the votes that one program is worth, where a
+reasoning has one (majority), what its likelihood says (0.34 on average), or its score.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from augen.voting.settings import VotingSettings
 from augen.voting.vote import SCORE_UNITS, tallies
 
 GENERATORS = "generators"  # the field of the file that has what these are worth: see `augen.voting.generators`
-UNMEASURED = 3.0  # votes of reasoning, where no question is left to learn from
+UNMEASURED = 3.0  # votes, where no question is left to learn from
 HIGHEST = 100.0
 LEVEL = 0.05  # of the test whether programs help
 PRIOR = 3.0  # standard deviation of w_s and of w_p, around 0
@@ -32,7 +32,7 @@ PRIOR = 3.0  # standard deviation of w_s and of w_p, around 0
 
 @dataclass(frozen=True)
 class Weight:
-    """The votes of reasoning that one `program` is worth, and where that number comes from.
+    """The votes that one `program` is worth, and where that number comes from.
 
     Of the held-out questions, if there were any: their number and that of their problems, the samples that are programs
     and how many of these have an answer and the right one; w_s and w_p; the sum of log P(right letter) with the

@@ -105,7 +105,7 @@ def test_programs_of_every_quality(project: Project, server: ProgramServer) -> N
     right, syntax = read_jsonl(project.path / "data/upload.jsonl", answers="required")
     assert (right.questions[0].answer, syntax.questions[0].answer) == ("B", "A")
     assert "22 of 58 programs have an answer; the others: 8 syntax, 4 " in done.stdout
-    assert "one program counts as 100 votes of reasoning: of 16 programs for 8 held-out questions 16" in done.stdout
+    assert "one program counts as 100 votes: of 16 programs for 8 held-out questions 16" in done.stdout
 
     asked, stored = len(server.arrivals), project.samples
     project.infer(sys.executable, "-c", NO_SOLVER)
@@ -127,4 +127,4 @@ def test_with_adaptive_stopping_a_program_saves_reasonings(project: Project, ser
     drawn = {name: [s["mode"] for s in samples if s["question"] == name] for name in ("p_0#1", "p_1#1")}
     assert drawn["p_0#1"] in (["program"], ["program"] * 2), "without log-probabilities one may be too few"
     assert drawn["p_1#1"].count("program") == 4 and drawn["p_1#1"].count("steps") >= 2
-    assert "one program counts as 3 votes of reasoning: infer.program_weight says so" in done.stdout
+    assert "one program counts as 3 votes: infer.program_weight says so" in done.stdout

@@ -500,7 +500,7 @@ def test_what_is_said_about_programs() -> None:
     assert said(Weight(1.0, "unused"), samples) == []
     drawn, given = said(Weight(2.5, "given"), samples)
     assert drawn == "2 of 5 programs have an answer; the others: 2 syntax, 1 several"
-    assert given == "one program counts as 2.5 votes of reasoning: infer.program_weight says so"
+    assert given == "one program counts as 2.5 votes: infer.program_weight says so"
     assert said(Weight(3.0, "given"), samples[:3])[0] == "2 of 2 programs have an answer"
     _, learned = said(Weight(0.0, "learned", 40, 9, 120, 30, 8), samples)
     assert learned == (

@@ -358,7 +358,7 @@ class TestPrograms:
     def test_the_page_of_gains_explains_them(self, programs: Report) -> None:
         page = gains_page(programs)
         assert "\n## Programs\n\n- coverage 1.000 ± 0.000: questions with" in page
-        assert "One program weighs 1.5 votes of reasoning (learned from 80 held-out questions)." in page
+        assert "A program weighs 1.5 votes (learned from 80 held-out questions), a reasoning 0.75 on average." in page
         assert "different winners for 1 questions: the programs are right on 1 of these, the reasonings on 0" in page
         assert "- syntax (2): not a program of the language\n" in page
         assert page.endswith("0 of 2 questions have no parsed sample and get the fallback letter.\n")

@@ -55,6 +55,24 @@ def test_what_a_second_vote_buys() -> None:
     assert (found["first"], found["gain"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
     sentence = second_vote_sentence(found, 3)
     assert "3 of 3 questions go on" in sentence and "0.667 of them are right, in the end 1.000 (+0.333" in sentence
+    assert "get 1.000 of them right: stopping early is +0.000 ± 0.000" in sentence and "no answer" not in sentence
+
+
+def test_a_second_vote_is_compared_with_all_votes() -> None:
+    """AABBB ends after two A. The first sample of .ABBB has no answer, and it goes on to the end."""
+    found = second_vote(samples_of("AABBB", ".ABBB"), asked("BB"), SETTINGS)
+    assert found is not None
+    assert (found["questions"], found["unanswered"], found["first"], found["last"]) == (2, 1, 0.0, 0.5)
+    assert (found["every"], found["difference"]) == (1.0, -0.5)
+    sentence = second_vote_sentence(found, 9)
+    assert "first samples, 1 of them since these have no answer" in sentence
+    assert "All votes, without infer.adaptive, get 1.000 of them right: stopping early is -0.500 ±" in sentence
+    drawn = samples_of("AA")
+    known = second_vote(drawn, asked("A"), SETTINGS)
+    assert known is not None and "every" not in known and "All votes" not in second_vote_sentence(known, 1)
+
+
+def test_when_there_is_no_second_vote() -> None:
     one = replace(SETTINGS, voters=1)
     assert second_vote(samples_of("A"), asked("A"), one) is None, "none went on"
     assert second_vote(samples_of("AB"), asked("A"), SETTINGS) is None, "what comes after these was not drawn"

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from augen.entries import Entry, QuestionItem
 from augen.metrics.quality import auc_within
@@ -114,3 +116,15 @@ def test_nothing_of_the_generator() -> None:
 def test_auc_within_groups_of_one_kind() -> None:
     assert auc_within(np.array([1.0, 0.0]), np.array([True, False]), ["a", "b"]) is None
     assert auc_within(np.array([1.0, 1.0, 9.0]), np.array([True, False, False]), ["a", "a", "b"]) == (0.5, 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.sampled_from("abc")), max_size=30))
+def test_auc_within_groups_is_the_share_of_pairs_in_order(found: list[tuple[int, bool, str]]) -> None:
+    shares = []
+    for group in "abc":
+        own, others = ([score for score, right, name in found if name == group and right == of] for of in (True, False))
+        pairs = [(a > b) + 0.5 * (a == b) for a in own for b in others]
+        shares += [sum(pairs) / len(pairs)] if pairs else []
+    scores, right = np.array([float(one[0]) for one in found]), np.array([one[1] for one in found], np.bool_)
+    mean = auc_within(scores, right, [one[2] for one in found])
+    assert mean == ((pytest.approx(sum(shares) / len(shares)), len(shares)) if shares else None)

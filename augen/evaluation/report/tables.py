@@ -41,8 +41,10 @@ def headline(report: Report) -> Rows:
         ),
     ]
     if "scorer" in m:
-        tiles.append(_tile("Scorer AUC", number(m["scorer"]["auc"]), None, "on dev samples; 0.5 is chance"))
-    if precision := m.get("programs", {}).get("precision"):
+        within, pooled = m["scorer"].get("auc_within_questions"), number(m["scorer"]["auc"])
+        note = f"within a question, which a vote needs; 0.5 is chance. Over all samples: {pooled}"
+        tiles.append(_tile("Scorer AUC", number(within), None, note))
+    if (precision := m.get("programs", {}).get("precision")) is not None:
         covered = f"of a program that answers; {number(m['programs']['coverage'])} of the questions have one"
         tiles.append(_tile("Program precision", number(precision), m["programs"]["precision_se"], covered))
     note = f"dev; {test['fallbacks']:,} of {test['questions']:,} test questions"
