@@ -28,14 +28,16 @@ SHUFFLED = "shuffled"
 _WIDE = {chr(0xFEE0 + ord(letter)): letter for letter in LETTERS}
 _ALONE = re.compile(rf"(?<![A-Za-z0-9_'’])[{LETTERS}{''.join(_WIDE)}](?![A-Za-z0-9_])")
 _WORD = re.compile(rf"(?<![A-Za-z0-9_])[{LETTERS}]{{2,5}}(?![A-Za-z0-9_])")
-_OPEN = r"""[ \t]*(?:[("'“‘「『【（〔《*\\$]|\\?boxed\{|\\text\{)*[ \t]*"""
-_CLOSE = r"""[ \t]*[)"'”’」』】）〕》*}\\$]*[ \t]*"""
+# What may stand around a letter. Each takes all it can at once, so that the time stays linear in what follows a letter.
+_OPEN = r"""[ \t]*+(?>(?:\\?boxed\{|\\text\{|[("'“‘「『【（〔《*\\$])*)[ \t]*+"""
+_CLOSING = r"""(?:[)"'”’」』】）〕》*}$]|\\(?!text\{))*"""
+_CLOSE = rf"[ \t]*+(?>{_CLOSING})[ \t]*+"
 # Words before or behind a letter that show that it names an option.
 _BEFORE = re.compile(
     rf"(?:选项?|选择|排除|答案)(?:只能|应该|应当|应|就|必须|必定|也)?(?:是|为|选项?|：|:|\s)*{_OPEN}$|boxed\{{$|(?:^|\n){_OPEN}$"
 )
 _BEHIND = re.compile(rf"{_CLOSE}(?:(?:[这两三四]+个)?选项|项(?![目链]))")
-_LIST_BEHIND = re.compile(rf"{_CLOSE}[ \t]*[：:.、．)）]")  # A: at the beginning of a line
+_LIST_BEHIND = re.compile(rf"[ \t]*+{_CLOSING}[ \t]*+[：:.、．)）]")  # A: at the beginning of a line
 _JOINED = re.compile(rf"{_CLOSE}(?:和|与|、|或|及|以及|,|，|/|或者)?{_OPEN}(?:选项)?{_OPEN}")
 # Words that show that it may name something else.
 _VARIABLE_BEFORE = re.compile(r"(?:设|令|记|用|把|将|变量|集合|[=+×÷<>≤≥→\-])[ \t]*$")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from random import Random
+from time import process_time
 
 import pytest
 from hypothesis import assume, given
@@ -49,10 +50,27 @@ def test_letters_that_move(text: str, expected: str) -> None:
         ("所以A、B选项都错", "所以B、A选项都错"),
         ("(A) 甲\n(B) 乙", "(B) 甲\n(A) 乙"),
         ("E在左边，选A", "E在左边，选B"),
+        (r"选A\text{B}", r"选B\text{A}"),
+        (r"**A** **选项 \(B", r"**B** **选项 \(A"),
+        ("A)) 甲\nB * : 乙", "B)) 甲\nA * : 乙"),
     ],
 )
 def test_letters_that_move_where_the_puzzle_has_names(text: str, expected: str) -> None:
     assert map_letters(text, SWAP, WITH_NAMES) == expected
+
+
+# What an author may repeat without end, such as the blanks of a table or of a line that is filled up.
+@pytest.mark.parametrize("filling", [" ", "\t", "*", "* ", "$", "\\", "”", "boxed{"])
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [("排除A", "x，选B。"), ("| 选项A", "| 甲不是 |\n答案是：B"), ("\nA", "x，选B。"), ("A", "B错，选B。")],
+)
+def test_long_runs_take_no_time(before: str, behind: str, filling: str) -> None:
+    long, few = (f"{before}{filling * n}{behind}" for n in (10_000, 3))
+    start = process_time()
+    mapped = map_letters(long, SWAP, PLAIN)
+    assert process_time() - start < 1
+    assert mapped and mapped.replace(filling * 10_000, filling * 3) == map_letters(few, SWAP, PLAIN)
 
 
 @pytest.mark.parametrize("text", ["A在B左边，选B", "最左边的是A", "A 是正确的", "AB都对", "\nA 在左边"])
