@@ -48,7 +48,7 @@ _SAYS_FORMAT = re.compile(
 
 _HEADINGS = "|".join(heading.removeprefix("### ") for heading in (PROBLEM, QUESTION, ANSWER, REASONING, PROGRAM))
 _BLANK, _LINE_END = r"[ \t\u3000]*", r"(?:[\r\n\x0b\x0c\x85\u2028\u2029]|\Z)"
-_HEADING = re.compile(rf"#{{3,}}(?={_BLANK}(?:{_HEADINGS}){_BLANK}{_LINE_END})")
+_HEADING = re.compile(rf"(?<!#)#{{3,}}+(?={_BLANK}(?:{_HEADINGS}){_BLANK}{_LINE_END})")
 _ANSWER = re.compile(rf"^({_BLANK})(答案是[：:]{_BLANK}[A-JＡ-Ｊ][。.]?)(?={_BLANK}{_LINE_END})", re.MULTILINE)
 _ASKED = re.compile(rf"^(?:{ANSWER}|{REASONING}|{PROGRAM})$", re.MULTILINE)
 _LETTER = re.compile(r"^[A-Z]: ")

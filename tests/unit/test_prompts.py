@@ -1,6 +1,7 @@
 """The exact texts that models are given: a changed blank would make every trained model a worse one."""
 
 import re
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,13 @@ def test_a_puzzle_brings_no_section_of_its_own(end: str) -> None:
 )
 def test_ordinary_puzzles_stay_as_they_are(text: str) -> None:
     assert unlike_ours(text) == text
+
+
+def test_a_heading_of_any_number_of_signs_is_written_in_another_way_in_linear_time() -> None:
+    ruled = "#" * 50_000
+    start = process_time()
+    assert unlike_ours(f"{ruled}\n{ruled} 问题\n#### 答案") == f"{ruled}\n{'＃' * 50_000} 问题\n＃＃＃＃ 答案"
+    assert process_time() - start < 1
 
 
 TOLD = "最后一行写“答案是：”和所选选项的字母。"
