@@ -33,6 +33,7 @@ class Passed:
     problems: int = 0
     options: Counter[int] = field(default_factory=Counter)  # questions by their number
     answers: Counter[str] = field(default_factory=Counter)
+    argued: Counter[str] = field(default_factory=Counter)  # the answers of the questions with a reasoning
     written: Counter[str] = field(default_factory=Counter)  # reasonings by author
     programs: int = 0
     questions_of: dict[str, set[bytes]] = field(default_factory=dict)  # by author: those with a reasoning
@@ -58,6 +59,8 @@ class Passed:
             if item.reasoning:
                 author = item.author or "unknown"
                 self.written[author] += 1
+                if item.answer:
+                    self.argued[item.answer] += 1
                 self.lengths["reasoning"][len(item.reasoning)] += 1
                 if self.pairs:
                     self.questions_of.setdefault(author, set()).add(digest_of(entry.problem, item.question))
@@ -103,12 +106,13 @@ def _sizes(data: Data) -> str:
 
 def _answers(data: Data) -> str:
     rows = []
-    shown = {"to train on": data.reasoned["entries"], "dev": data.dev}
-    shown |= {f"kept: {FILES[name]}": passed for name, passed in data.kept.items()}
-    width = max((options for passed in shown.values() for options in passed.options), default=2)
-    for name, passed in shown.items():
-        total = passed.answers.total()
-        shares = [f"{passed.answers[letter_of(i)] / total:.1%}" if total else "" for i in range(width)]
+    trained, dev = data.reasoned["entries"], data.dev
+    shown = {"to train on": trained.answers, "dev": dev.answers}
+    shown |= {f"kept: {FILES[name]}": passed.argued for name, passed in data.kept.items()}  # no lone programs
+    width = max((options for passed in (trained, dev, *data.kept.values()) for options in passed.options), default=2)
+    for name, answers in shown.items():
+        total = answers.total()
+        shares = [f"{answers[letter_of(i)] / total:.1%}" if total else "" for i in range(width)]
         rows.append((name, f"{total:,}", *shares))
     letters = [letter_of(i) for i in range(width)]
     return _section("Answers", rows, ("", "answers", *letters))

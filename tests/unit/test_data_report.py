@@ -101,6 +101,13 @@ def test_every_section_by_its_rows() -> None:
         assert row in rows, row
 
 
+def test_a_question_that_kept_its_program_alone_has_no_kept_answer() -> None:
+    alone = entry("r", replace(WRITTEN, reasoning=None, author=None, answer="B", program="p."))
+    kept: dict[str, list[Entry]] = {name: [] for name in FILES}
+    rows = cells(page(data(kept=kept | {"entries": [entry("p"), alone]})))
+    assert ["kept: right, problems", "1", "100.0%", "0.0%", "0.0%"] in rows
+
+
 def test_drops_are_shown_with_an_example() -> None:
     text = page(data())
     assert "- `no_reasoning`, q#1: `no text`" in text
