@@ -2,8 +2,8 @@
 
     python -m tools.picture docs/result.svg
 
-It reads reports/metrics.json, reports/plots/accuracy_over_k.csv, and params.yaml for what the model was given. The
-picture has a background of its own, so it can be read on light and on dark pages.
+It reads reports/metrics.json, reports/plots/accuracy_over_k.csv, and params.yaml for what the model was given and
+how its samples vote. The picture has a background of its own, so it can be read on light and on dark pages.
 """
 
 import argparse
@@ -29,10 +29,16 @@ STEPS = {  # keys of "steps" in reports/metrics.json in words; others stand as t
     "plain": "plain model, one sample",
     "single": "+ {setup}",
     "voting": "+ majority vote",
-    "scorer": "+ weighted vote",
+    "scorer": "+ {vote}",
     "redraw": "+ redraw",
     "solver": "+ solver",
     "fallback": "+ fallback letter",
+}
+VOTES = {  # of the accepted samples, by infer.vote
+    "majority": "majority of accepted",
+    "likelihood": "likelihood vote",
+    "weighted": "weighted vote",
+    "best": "best score",
 }
 BASELINES = ("random", "best_constant")
 LEFT_OUT = ("always_a",)  # beside the best constant letter
@@ -40,16 +46,16 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', sans-serif"
 ROLE = r"(series-\d|muted)"
 
 
-def specification(metrics: Mapping[str, Any], curve: Rows, setup: str) -> Spec:
+def specification(metrics: Mapping[str, Any], curve: Rows, setup: str, vote: str) -> Spec:
     """Both charts side by side, as Vega-Lite; `curve` has the rows of accuracy_over_k.csv.
 
-    `setup` is what the model was given besides the question.
+    `setup` is what the model was given besides the question, `vote` how its accepted samples vote (infer.vote).
     """
     drawn = charts.accuracy_over_k(curve)
     lines = {**drawn, "layer": drawn["layer"][:1]}  # without the layer that answers to a pointer
     error = f"{metrics['questions']:,} held-out questions, ± one standard error clustered by problem"
     parts = [
-        {"title": "Accuracy after each step", "width": 340, "height": 230, **gains(metrics["steps"], setup)},
+        {"title": "Accuracy after each step", "width": 340, "height": 230, **gains(metrics["steps"], setup, vote)},
         {"title": "Accuracy over samples per question", "width": 300, "height": 230, **lines},
     ]
     return {
@@ -70,11 +76,11 @@ def specification(metrics: Mapping[str, Any], curve: Rows, setup: str) -> Spec:
     }
 
 
-def gains(steps: Mapping[str, Mapping[str, float]], setup: str) -> Spec:
+def gains(steps: Mapping[str, Mapping[str, float]], setup: str, vote: str) -> Spec:
     """A row per step, from top to bottom: its accuracy as a point and a number, ± one standard error as a line."""
     values = [
         {
-            "step": STEPS.get(key, f"+ {key.replace('_', ' ')}").format(setup=setup),
+            "step": STEPS.get(key, f"+ {key.replace('_', ' ')}").format(setup=setup, vote=VOTES[vote]),
             "accuracy": step["accuracy"],
             "low": step["accuracy"] - (step.get("accuracy_se") or 0),
             "high": step["accuracy"] + (step.get("accuracy_se") or 0),
@@ -104,8 +110,8 @@ def _coloured(spec: Any) -> Any:
     return json.loads(re.sub(f'"{ROLE}"', lambda role: f'"{colours[role[1]]}"', json.dumps(spec)))
 
 
-def picture(reports: Path, setup: str) -> str:
-    """The SVG of the run whose reports lie in `reports`. Raises AugenError where there are none."""
+def picture(reports: Path, setup: str, vote: str) -> str:
+    """The SVG of the run whose reports lie in `reports`, as `specification`. Raises AugenError where there are none."""
     table = reports / "plots/accuracy_over_k.csv"
     metrics = read_json(reports / "metrics.json")
     try:
@@ -113,7 +119,8 @@ def picture(reports: Path, setup: str) -> str:
             rows = [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
     except FileNotFoundError as fault:
         raise AugenError(f"{fault.filename}: not found; run `dvc repro`, which writes it again") from None
-    svg: str = vl_convert.vegalite_to_svg(specification(metrics, [{**row, "k": int(row["k"])} for row in rows], setup))
+    curve = [{**row, "k": int(row["k"])} for row in rows]
+    svg: str = vl_convert.vegalite_to_svg(specification(metrics, curve, setup, vote))
     return svg
 
 
@@ -129,7 +136,7 @@ def main() -> None:
     try:
         p = load("infer", "rag")
         given = [name for name, on in (("adapter", p.infer.adapter), ("examples", p.rag.k > 0)) if on]
-        write_text(asked.out, picture(Path("reports"), ", ".join(given) or "no adapter, no examples"))
+        write_text(asked.out, picture(Path("reports"), ", ".join(given) or "no adapter, no examples", p.infer.vote))
     except AugenError as error:
         sys.exit(str(error))
     print(asked.out)

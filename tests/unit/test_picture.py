@@ -48,7 +48,7 @@ def shown(svg: str) -> list[str]:
 
 
 def test_it_shows_what_was_measured(reports: Path) -> None:
-    texts = shown(picture(reports, "adapter"))
+    texts = shown(picture(reports, "adapter", "majority"))
     assert [text for text in texts if text in {*STEPS.values(), "+ adapter"}] == [
         "random option",
         "best constant letter",
@@ -64,12 +64,34 @@ def test_it_shows_what_was_measured(reports: Path) -> None:
 
 def test_a_step_of_another_name_is_shown_in_its_place() -> None:
     steps = {key: {"accuracy": 0.5, "accuracy_se": 0.1} for key in ("plain", "by_length", "redraw")}
-    [left, _] = specification({"questions": 9, "steps": steps}, CURVE, "adapter")["hconcat"]
+    [left, _] = specification({"questions": 9, "steps": steps}, CURVE, "adapter", "weighted")["hconcat"]
     assert [row["step"] for row in left["data"]["values"]] == [STEPS["plain"], "+ by length", STEPS["redraw"]]
 
 
+@pytest.mark.parametrize(
+    ("vote", "name"),
+    [
+        ("majority", "+ majority of accepted"),
+        ("likelihood", "+ likelihood vote"),
+        ("weighted", "+ weighted vote"),
+        ("best", "+ best score"),
+    ],
+)
+def test_the_vote_of_accepted_samples_has_the_name_of_the_one_that_was_asked_for(
+    vote: str, name: str, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (reports / "metrics.json").write_text(json.dumps(metrics(**ACCURACIES, scorer=0.806)))
+    write_params(reports.parent / "params.yaml", {"infer.vote": vote})
+    monkeypatch.chdir(reports.parent)
+    monkeypatch.setattr("sys.argv", ["picture", "result.svg"])
+    main()
+    texts = shown((reports.parent / "result.svg").read_text(encoding="utf-8"))
+    after = texts[texts.index("+ majority vote") + 1 :]
+    assert after[0] == name
+
+
 def test_no_role_is_left_where_a_colour_belongs(reports: Path) -> None:
-    svg = picture(reports, "adapter")
+    svg = picture(reports, "adapter", "majority")
     assert "series-" not in svg and '"muted"' not in svg
     assert '"#2f6bd0"' in svg
     assert "http" not in svg.replace("http://www.w3.org/", "")  # loads nothing
@@ -77,7 +99,7 @@ def test_no_role_is_left_where_a_colour_belongs(reports: Path) -> None:
 
 def test_a_run_without_votes_and_without_an_error_is_drawn() -> None:
     steps = {"plain": {"accuracy": 0.5, "accuracy_se": None}}
-    [left, _] = specification({"questions": 1, "steps": steps}, CURVE[:1], "adapter")["hconcat"]
+    [left, _] = specification({"questions": 1, "steps": steps}, CURVE[:1], "adapter", "weighted")["hconcat"]
     [row] = left["data"]["values"]
     assert (row["low"], row["accuracy"], row["high"]) == (0.5, 0.5, 0.5)
 
@@ -87,7 +109,7 @@ def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.chdir(reports.parent)
     monkeypatch.setattr("sys.argv", ["picture", "docs/result.svg"])
     main()
-    assert (reports.parent / "docs/result.svg").read_text(encoding="utf-8") == picture(reports, "adapter")
+    assert (reports.parent / "docs/result.svg").read_text(encoding="utf-8") == picture(reports, "adapter", "majority")
     assert capsys.readouterr().out == "docs/result.svg\n"
 
     monkeypatch.setattr("sys.argv", ["picture", "result.png"])
@@ -100,4 +122,4 @@ def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_without_a_run(name: str, reports: Path) -> None:
     (reports / name).unlink()
     with pytest.raises(AugenError, match=f"{name}.*dvc repro"):
-        picture(reports, "adapter")
+        picture(reports, "adapter", "majority")
