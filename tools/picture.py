@@ -49,15 +49,16 @@ ROLE = r"(series-\d|muted)"
 def specification(metrics: Mapping[str, Any], curve: Rows, setup: str, vote: str) -> Spec:
     """Both charts side by side, as Vega-Lite; `curve` has the rows of accuracy_over_k.csv.
 
+    Without such rows, as after a run that stopped drawing early (infer.adaptive), the second chart is left out.
+
     `setup` is what the model was given besides the question, `vote` how its accepted samples vote (infer.vote).
     """
-    drawn = charts.accuracy_over_k(curve)
-    lines = {**drawn, "layer": drawn["layer"][:1]}  # without the layer that answers to a pointer
     error = f"{metrics['questions']:,} held-out questions, ± one standard error clustered by problem"
-    parts = [
-        {"title": "Accuracy after each step", "width": 340, "height": 230, **gains(metrics["steps"], setup, vote)},
-        {"title": "Accuracy over samples per question", "width": 300, "height": 230, **lines},
-    ]
+    parts = [{"title": "Accuracy after each step", "width": 340, "height": 230, **gains(metrics["steps"], setup, vote)}]
+    if curve:
+        drawn = charts.accuracy_over_k(curve)
+        lines = {**drawn, "layer": drawn["layer"][:1]}  # without the layer that answers to a pointer
+        parts.append({"title": "Accuracy over samples per question", "width": 300, "height": 230, **lines})
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "#ffffff",

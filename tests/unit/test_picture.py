@@ -104,6 +104,13 @@ def test_a_run_without_votes_and_without_an_error_is_drawn() -> None:
     assert (row["low"], row["accuracy"], row["high"]) == (0.5, 0.5, 0.5)
 
 
+def test_a_run_that_was_cut_short_has_no_curve(reports: Path) -> None:
+    (reports / "plots/accuracy_over_k.csv").write_text(",".join(CURVE[0]) + "\n")
+    texts = shown(picture(reports, "adapter", "majority"))
+    assert "Accuracy after each step" in texts and "0.705" in texts
+    assert "Accuracy over samples per question" not in texts
+
+
 def test_the_command(reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_params(reports.parent / "params.yaml")
     monkeypatch.chdir(reports.parent)
