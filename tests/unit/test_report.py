@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -247,25 +248,40 @@ class TestQuestions:
             assert {name for name, flags in found.items() if flag in flags} <= {ids[i] for i in np.flatnonzero(each)}
 
 
+NO_EXAMPLES = '{"split": "dev", "question": "p#1", "examples": []}\n'
+
+
 class TestExamples:
     def read(self, folder: Path, text: str | None, asked: list[str]) -> dict[str, Any]:
         path = folder / "examples.jsonl"
         if text is not None:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="surrogateescape")
         return read_examples(SampleFile(path, "infer", SETTINGS), asked, asked)
 
     def test_reads_what_infer_wrote(self, tmp_path: Path) -> None:
         line = json.dumps({"split": "dev", "question": "p#1", "examples": [EXAMPLE]}) + "\n"
         assert self.read(tmp_path, line, ["p#1"]) == {"p#1": [EXAMPLE]}
 
+    @pytest.mark.parametrize("order", [("votes", "dev", "test"), ("test", "votes", "dev")])
+    def test_a_question_of_another_split_may_have_the_same_id(self, tmp_path: Path, order: Sequence[str]) -> None:
+        rows = [{"split": split, "question": "p#1", "examples": [EXAMPLE | {"problem": split}]} for split in order]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        assert self.read(tmp_path, text, ["p#1"]) == {"p#1": [EXAMPLE | {"problem": "dev"}]}
+        others = "".join(json.dumps(row) + "\n" for row in rows if row["split"] != "dev")
+        with pytest.raises(AugenError, match="no line for 1 questions"):
+            self.read(tmp_path, others, ["p#1"])
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             (None, "not found"),
-            ("{", "after line 0: no line of examples"),
-            ('{"question": "p#1"}', "after line 0: no line of examples ('examples')"),
-            ('{"question": "p#1", "examples": [{"problem": "题"}]}', "no line of examples ('question')"),
-            ('{"question": "p#2", "examples": []}', "no line for 1 questions of data/dev.jsonl, the first is p#1"),
+            ("{", "line 1: no line of examples"),
+            (f"{NO_EXAMPLES}{NO_EXAMPLES}{{", "line 3: no line of examples"),
+            (f"{NO_EXAMPLES}{NO_EXAMPLES}\udcff\n{NO_EXAMPLES}", "line 3: no line of examples"),
+            ('{"split": "dev", "question": "p#1"}', "line 1: no line of examples ('examples')"),
+            ('{"question": "p#1", "examples": []}', "line 1: no line of examples ('split')"),
+            ('{"split": "dev", "question": "p#1", "examples": [{"problem": "题"}]}', "of examples ('question')"),
+            (NO_EXAMPLES.replace("#1", "#2"), "no line for 1 questions of data/dev.jsonl, the first is p#1"),
         ],
     )
     def test_faults_say_what_to_run(self, tmp_path: Path, text: str | None, message: str) -> None:

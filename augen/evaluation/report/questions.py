@@ -14,10 +14,9 @@ Problems and examples that several questions share are kept once; questions name
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,33 +93,34 @@ def samples_of(samples: Samples, file: SampleFile, shown: Collection[str]) -> di
 
 
 def read_examples(file: SampleFile, asked: Sequence[str], shown: Collection[str]) -> dict[str, list[Example]]:
-    """The worked examples of each question in `shown`, the most similar last, from the stage's ``examples.jsonl``.
+    """The worked examples of each dev question in `shown`, the most similar last, from the stage's ``examples.jsonl``.
 
-    Raises AugenError for a line that is no such record and for questions `asked` that the file lacks.
+    A question of another split may have the same id. Raises AugenError for a line that is no such record and for
+    questions `asked` that the file lacks.
     """
     found: dict[str, list[Example]] = {}
     seen: set[str] = set()
+    number = 0
     try:
-        for row in _lines(file.path):
-            solved: list[Example] = [
-                {key: example[key] for key in ("problem", "question", "options", "reasoning", "answer")}
-                for example in row["examples"]
-            ]
-            seen.add(row["question"])
-            if row["question"] in shown:
-                found[row["question"]] = solved
+        with file.path.open("rb") as lines:
+            for line in lines:
+                number += 1
+                row = json.loads(str(line, "utf-8"))
+                solved: list[Example] = [
+                    {key: example[key] for key in ("problem", "question", "options", "reasoning", "answer")}
+                    for example in row["examples"]
+                ]
+                if row["split"] == "dev":
+                    seen.add(row["question"])
+                    if row["question"] in shown:
+                        found[row["question"]] = solved
     except FileNotFoundError:
         raise file.fault(["not found"]) from None
     except (ValueError, KeyError, TypeError) as fault:
-        raise file.fault([f"after line {len(seen)}: no line of examples ({fault})"]) from None
+        raise file.fault([f"line {number}: no line of examples ({fault})"]) from None
     if missing := [question for question in asked if question not in seen]:
         raise file.fault([f"no line for {len(missing)} questions of data/dev.jsonl, the first is {missing[0]}"])
     return found
-
-
-def _lines(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 @dataclass(frozen=True)
