@@ -13,7 +13,7 @@ LETTERS = "ABCDEFGHIJ"
 SOLVER = "solver"  # the author of a reasoning whose steps are proved
 COPY = "~"  # stands in the id of a copy, behind that of its problem
 TOGETHER = 20_000  # problems whose texts are asked for, and are in memory, together
-FAMILY = re.compile(r"[a-z]+_\d+_(.+)")  # the id of a generated problem
+FAMILY = re.compile(r".*_[0-9]{4,}_([a-z]+)", re.DOTALL)  # the id of a generated problem: any prefix, number, family
 
 
 @dataclass
@@ -64,7 +64,7 @@ def origin(entry_id: str) -> str:
 def family_of(entry_id: str) -> str | None:
     """The puzzle family that the id of a generated problem, or of its copy, names; None for ids of other data.
 
-    >>> family_of("dev_0012_roads"), family_of("train_0012_roads~1"), family_of("round1_train_data_000")
+    >>> family_of("7_0012_roads"), family_of("train_0012_roads~1"), family_of("round1_train_data_000")
     ('roads', 'roads', None)
     """
     match = FAMILY.fullmatch(origin(entry_id))

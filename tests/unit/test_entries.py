@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augen.entries import LETTERS, Entry, QuestionItem, letter_of, origin, question_id
+from augen.entries import LETTERS, Entry, QuestionItem, family_of, letter_of, origin, question_id
 from augen.entries.__main__ import main
 from augen.entries.jsonl import read_jsonl, write_jsonl
 from augen.entries.pickles import dump_pickle, load_pickle
 from augen.entries.records import SHOWN_FAULTS, EntriesError
+from augen.puzzles import FAMILIES
+from augen.puzzles.dataset import puzzle_entries
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -527,3 +529,16 @@ def test_names() -> None:
     assert [letter_of(index) for index in range(3)] == ["A", "B", "C"]
     assert question_id(entry, 1) == "train_012~1#2"
     assert (origin(entry.id), origin("train_012")) == ("train_012", "train_012")
+
+
+@pytest.mark.parametrize("prefix", ["train", "7", "seed7", "my_set", "种子", "set_2024", "A b\n"])
+def test_the_id_of_a_puzzle_names_its_family_whatever_its_prefix(prefix: str) -> None:
+    families = sorted(FAMILIES)
+    entries = puzzle_entries(len(families), "any", prefix, families)
+    assert [family_of(entry.id) for entry in entries] == families
+    assert [family_of(f"{entry.id}~1~s2") for entry in entries] == families
+
+
+@pytest.mark.parametrize("name", ["round1_train_data_000", "train_012", "dev_2024", "exam_3_law", "0000_roads", ""])
+def test_other_ids_name_no_family(name: str) -> None:
+    assert family_of(name) is None

@@ -294,7 +294,7 @@ class TestExamples:
 class TestTables:
     def test_families_best_first_with_their_error(self) -> None:
         """roads: right 1, 1 | 0 by problem; mean 2/3, se² = 2/1 · (4/9 + 4/9)/9."""
-        problems = ["dev_0_roads", "dev_0_roads", "dev_1_roads", "dev_2_lists", "real"]
+        problems = ["dev_0000_roads", "dev_0000_roads", "dev_0001_roads", "dev_0002_lists", "real"]
         asked = DevQuestions([f"{n}#1" for n in range(5)], np.zeros(5, int), np.full(5, 4), problems)
         right, plain = np.array([True, True, False, True, True]), np.array([0.5, 1, 0, 1, 1])
         lists, roads = tables.family_rows(asked, right, plain)
