@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from augen.core.errors import AugenError
 from augen.core.params import Params, check, load
+from augen.entries import LETTERS
 from tests.params import FILE, TEXT, raw_params
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +144,8 @@ def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path:
             "most",
             "infer.vote: input should be 'majority', 'likelihood', 'weighted' or 'best', found 'most'",
         ),
-        ("infer.fallback", "a", "infer.fallback: string should match pattern '^[A-Z]$', found 'a'"),
+        ("infer.fallback", "a", "infer.fallback: string should match pattern '^[A-J]$', found 'a'"),
+        ("infer.fallback", "K", "infer.fallback: string should match pattern '^[A-J]$', found 'K'"),
         ("prepare.dev_fraction", 1.0, "prepare.dev_fraction: input should be less than 1, found 1.0"),
         ("prepare.limit", 0, "prepare.limit: input should be greater than or equal to 1, found 0"),
         ("prepare.train", "", "prepare.train: string should have at least 1 character, found ''"),
@@ -165,6 +167,11 @@ def test_a_fault_in_a_section_that_is_not_loaded_is_found_all_the_same(tmp_path:
 )
 def test_a_faulty_value_is_named_with_its_key(key: str, value: Any, message: str) -> None:
     assert changed(key, value) == [message]
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_the_letter_of_any_option_may_be_the_fallback(letter: str) -> None:
+    assert check(raw_params({"infer.fallback": letter}), "params.yaml").infer.fallback == letter
 
 
 @pytest.mark.parametrize(

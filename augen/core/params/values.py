@@ -13,7 +13,7 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
 Amount = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
-Letter = Annotated[str, Field(pattern="^[A-Z]$")]
+Letter = Annotated[str, Field(pattern="^[A-J]$")]  # of an option, as in augen.entries.LETTERS
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Text = Annotated[str, Field(min_length=1)]
 # One name or a list of names; always read as a list.
