@@ -396,6 +396,17 @@ def test_failures_of_a_stage_replace_only_its_own(tmp_path: Path) -> None:
     assert lines == [{"stage": "reason_true", "request": "train_2#1", "cause": "answer B; no answer", "attempts": 2}]
 
 
+def test_a_line_of_failures_may_hold_any_sign_and_one_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "failed.jsonl"
+    odd = Failure("train_1", "refused: one\u2028two\u2029three\x85four\x0cfive", 1)
+    keep_failures("translate", [odd], path)
+    with path.open("a") as file:
+        file.write('{"stage": "tra\n[1]\n"text"\n{"no": 1}\n' + "[" * 100_000 + "\n")
+    keep_failures("reason_true", [], path)
+    [line] = path.read_text().split("\n")[:-1]
+    assert json.loads(line) == {"stage": "translate", "request": "train_1", "cause": odd.cause, "attempts": 1}
+
+
 # --- secrets
 
 
