@@ -282,6 +282,13 @@ def test_a_stream_is_put_together() -> None:
     assert (found["text"], found["thinking"], found["tokens"], found["finish"]) == (TEXT, "先看甲。", 5, "stop")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_lines_of_a_stream_end_where_the_server_ends_them_and_at_no_sign_of_a_text(end: str) -> None:
+    text = "一\u2028二\u2029三\x85四"
+    chunk = json.dumps(delta("stop", content=text), ensure_ascii=False)
+    assert answer(HERE, CHAT, body_of(HERE, f"data: {chunk}{end}{end}data: [DONE]{end}"))["text"] == text
+
+
 def test_a_stream_that_breaks_off_is_no_answer() -> None:
     with pytest.raises(Transient, match="the stream ends too early"):
         body_of(HERE, events(delta(content="答案是")))
