@@ -99,7 +99,11 @@ class Batches:
                     running += self._begin(waiting, running)
                 if not running and not self._settings.batch:
                     return
+                refused = len(self._runner.refused)
                 ended = [await self._look_after(record, calls) for record in running]
+                # Not before: another batch, of another model perhaps, may hold answers, and is paid for.
+                if all(ended) and len(self._runner.refused) > refused:
+                    self._runner.check_first()
                 if not any(ended):
                     await asyncio.sleep(self._settings.batch_poll_s)
         except (Transient, SlowDown) as error:
