@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from augen.core.errors import AugenError
+from augen.core.params import Price
 from augen.generation.served.account import Account, Answer
 from augen.generation.served.chat import answer
-from augen.generation.served.errors import Unusable
+from augen.generation.served.errors import Misconfigured, Unusable
 from augen.generation.served.limits import Pace
-from augen.generation.served.prices import check_budget
+from augen.generation.served.prices import by_tokens, check_budget
 from augen.generation.served.replies import Endpoint
 from augen.generation.served.runner import Call, Payload, Runner
 from augen.store.repair import check, repair
@@ -135,6 +136,32 @@ def test_a_model_without_a_price_and_a_budget_do_not_go_together() -> None:
     with pytest.raises(AugenError, match=r"budget is 3 USD, but b has no price.*openai\.prices"):
         check_budget("openai", settings, ["a", "b"])
     check_budget("openai", params().providers.openai, ["b"])
+
+
+def test_a_reply_without_usage_has_no_price_and_ends_a_run_with_a_budget(store: Store) -> None:
+    class Silent(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+            super().send(payloads)
+            reply = {"choices": [{"message": {"content": "甲"}, "finish_reason": "stop"}]}
+            return [answer(Endpoint("openai", "KEY", "http://…"), {"model": "m", "messages": []}, reply)]
+
+    def fetched(provider: Provider, budget: float | None, reply: float = 8.0) -> Account:
+        cost = by_tokens([Price(model="m", prompt=0.0, reply=reply)])
+        account = Account("openai", cost, "reason_true", "CNY")
+        with Runner(lambda: provider, store, account, Pace([], SLOTS, 0), "test", budget) as runner:
+            runner.fetch([[Call(f"key {i}", {"text": str(i)})] for i in range(30)])
+        return account
+
+    provider = Silent()
+    words = r"no usage.*openai\.budget \(5 CNY\).*stream_options: \{include_usage: true\}.*budget to null"
+    with pytest.raises(Misconfigured, match=words):
+        fetched(provider, 5.0)
+    assert provider.sent.total() == 1 and store.get_many(["key 0"])
+    account = fetched(provider, None)
+    assert (account.paid.answers, account.paid.unpriced, account.stored.unpriced) == (29, 29, 1)
+    assert "30 answers" not in str(account) and "29 answers, 29 without a price" in str(account)
+    assert fetched(provider, 5.0).stored.unpriced == 30 and provider.sent.total() == 30
+    assert fetched(provider, 5.0, reply=0.0).stored.unpriced == 0
 
 
 # --- what is booked

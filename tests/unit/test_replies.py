@@ -144,7 +144,11 @@ def test_the_server_has_a_problem(status: int | None, body: Any) -> None:
             openai("parameter.enable_thinking must be set to false for non-streaming calls", "invalid_parameter_error"),
             "providers.openai.extra_body",
         ),
-        (400, openai("This model only support stream mode, please enable the stream parameter", "x"), "stream: true"),
+        (
+            400,
+            openai("This model only support stream mode, please enable the stream parameter", "x"),
+            "{stream: true, stream_options: {include_usage: true}}",
+        ),
         (
             422,
             {"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]}},

@@ -322,6 +322,7 @@ class Batches:
         for error in errors:
             if isinstance(error, QuotaUsedUp | Misconfigured):
                 raise error
+        self._runner.budget.check_known(self._runner.account.paid.unpriced)
         if state.status == "cancelled" and state.id in self._watched:
             raise AugenError(
                 f"{self._runner.name}: the batch {state.id} was cancelled; what was answered before is stored; run "

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from augen.generation.served.errors import QuotaUsedUp
+from augen.generation.served.errors import Misconfigured, QuotaUsedUp
 from augen.store.responses import Store
 
 SPENT = ("paid", "unusable")  # what of the store's spending has cost something
@@ -30,6 +30,18 @@ class Budget:
             return
         if (spent := self._spent()) >= self._limit or spent + coming > self._limit + ROUNDING:
             raise BudgetReached("the budget is reached")
+
+    def check_known(self, unpriced: int) -> None:
+        """Raise Misconfigured where it is not known what so many of the answers that arrived have cost."""
+        if self._limit is None or not unpriced:
+            return
+        at = f"providers.{self._provider}"
+        raise Misconfigured(
+            f"{self._provider}: a reply does not say how many tokens it took (it has no usage), so what it cost cannot "
+            f"be counted towards {at}.budget ({self._limit:g} {self._currency}); where replies are streamed, put "
+            f"{{stream_options: {{include_usage: true}}}} into {at}.extra_body, or else set {at}.budget to null; what "
+            "arrived is stored"
+        )
 
     def left(self) -> float:
         """What may still be spent."""

@@ -395,6 +395,7 @@ class Runner:
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
             self.keep(answers, {call.key: call for call in calls})
+            self.budget.check_known(self.account.paid.unpriced)
         except Refused as error:
             self.bill(error)
             raise
