@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from augen.generation.served.limits import Pace
 from augen.generation.served.prices import by_tokens, check_budget
 from augen.generation.served.replies import Endpoint
 from augen.generation.served.runner import Call, Payload, Runner
+from augen.store import spending
 from augen.store.repair import check, repair
 from augen.store.responses import Store
 from augen.store.spending import Heading
@@ -120,6 +122,35 @@ def test_several_runs_share_it(store: Store) -> None:
         thread.join()
     assert len(ends) == 2 and all("providers.fake.budget" in end for end in ends)
     assert 20.0 - 2 * SLOTS * PRICE <= spent(store) <= 20.0 + SLOTS * PRICE
+
+
+def test_the_history_is_read_once_a_run_and_what_others_book_meanwhile_is_seen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = date.today()
+    days = [(today - timedelta(days=n)).isoformat() for n in range(200)]
+    store.put_many({}, {Heading(day, "fake", "infer", "m", "CNY", "paid"): {"answers": 1, "cost": 1.0} for day in days})
+    read: Counter[str] = Counter()
+    sound = spending.sound
+
+    def counted(row: list[Any]) -> Any:
+        read[row[0].decode()] += 1
+        return sound(row)
+
+    monkeypatch.setattr(spending, "sound", counted)
+    assert fetch(store, Provider(), 50, budget=300.0).paid.answers == 50
+    assert set(read) == set(days) and all(read[day] <= 2 for day in days[5:])
+
+    class Another(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+            if payloads[0]["text"] == "60":
+                with Store(store.path) as other:
+                    other.put_many({}, {Heading(days[1], "fake", "a", "b", "CNY", "paid"): {"cost": 100.0}})
+            return super().send(payloads)
+
+    with pytest.raises(AugenError, match=r"of 300 CNY are spent"):
+        fetch(store, provider := Another(), 200, budget=300.0)
+    assert 10 <= provider.sent.total() < 150
 
 
 def test_another_currency_and_another_provider_are_not_counted(store: Store) -> None:
