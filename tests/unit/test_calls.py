@@ -367,6 +367,20 @@ def test_the_limiter_holds_over_several_fetches(store: Store) -> None:
 # --- account and failures
 
 
+@pytest.mark.parametrize(("taken", "waits"), [(1, False), (0, True)])
+def test_a_limit_of_tokens_holds_where_replies_do_not_say_how_many_they_took(
+    store: Store, taken: int, waits: bool
+) -> None:
+    class Counting(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+            return [{**answer, "prompt_tokens": 0, "tokens": taken} for answer in super().send(payloads)]
+
+    start = time.monotonic()
+    with a_runner(store, Counting(), limits=[Limit("tokens", 100, 1.5)], concurrency=1) as runner:
+        runner.fetch([[Call(f"key {n}", {"text": str(n)}, tokens=60)] for n in range(2)])
+    assert (time.monotonic() - start >= 1.5) == waits
+
+
 def test_accounts_of_stages_stand_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "reports/usage.json"
     account = Account("qianfan", lambda answer: None if answer["author"] == "b" else 0.25)

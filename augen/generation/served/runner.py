@@ -409,7 +409,8 @@ class Runner:
         finally:
             self._unbooked -= 1
             self._release(keys)
-        self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
+        if tokens := sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back):  # else nobody counted them
+            self._limiter.settle(grant, tokens)
         self._waits.answered()
         if not self._proven:
             self._proven = True
