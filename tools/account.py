@@ -42,7 +42,7 @@ def _headlines(spending: Spending, providers: params.Providers) -> list[str]:
     for (provider, currency), own in _grouped(spending, lambda h: (h.provider, h.currency)).items():
         spent, saved = _bill(own, SPENT), _bill(own, ("saved",))
         if not currency:
-            answers = f"{spent.answers:,} answers of models without a price, {saved.answers:,} more from the store"
+            answers = f"{spent.answers:,} answers without a price, {saved.answers:,} more from the store"
             lines.append(f"{provider}: {answers}")
             continue
         settings: params.ProviderLimits = getattr(providers, provider)

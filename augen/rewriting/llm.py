@@ -77,7 +77,7 @@ def parse_texts(reply: str, count: int) -> list[str] | None:
     start, end = reply.find("["), reply.rfind("]")
     try:
         texts = json.loads(reply[start : end + 1])
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # a number of thousands of digits, nested without end
         return None
     if isinstance(texts, list) and len(texts) == count and all(isinstance(text, str) for text in texts):
         return storable(texts)  # an escape within the list may stand for anything

@@ -5,6 +5,7 @@ model keeps its samples under another one. A model on the hub is identified by i
 """
 
 import hashlib
+import time
 from pathlib import Path
 
 from augen.core.errors import AugenError
@@ -12,6 +13,9 @@ from augen.core.models import LEFTOVERS
 
 # Weights, configuration, tokenizer and chat template: the files that are read when the model is loaded.
 CONTENT_SUFFIXES = frozenset({".safetensors", ".bin", ".pt", ".json", ".txt", ".model", ".tiktoken", ".jinja"})
+
+FRESH_NS = 2 * 10**9  # so old a file is before its time tells whether it changed, on any file system
+_HASHES: dict[tuple[Path, int, int, int, int], str] = {}
 
 
 def model_identity(model: str, revision: str | None = None) -> str:
@@ -43,7 +47,22 @@ def content_hash(directory: Path) -> str:
         raise AugenError(f"{directory}: no model files there; dvc pull fetches them, dvc repro makes them")
     digest = hashlib.sha256()
     for path in files:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name}\0{content}\n".encode())
+        digest.update(f"{path.name}\0{_hash_of(path)}\n".encode())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _hash_of(path: Path) -> str:
+    """SHA-256 (hex) of a file, which is read once in this process unless it changes.
+
+    One that was written a moment ago is read again each time: it may change again before its time does.
+    """
+    now = time.time_ns()
+    found = path.stat()
+    key = (path.resolve(), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if (known := _HASHES.get(key)) is not None:
+        return known
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    if now - found.st_mtime_ns > FRESH_NS:
+        _HASHES[key] = content
+    return content

@@ -113,10 +113,13 @@ class Store:
             if time.monotonic() - self._checkpointed >= CHECKPOINT_S:
                 self._checkpoint()
 
-    def spending(self, provider: str | None = None) -> dict[Heading, Amounts]:
-        """What was spent so far, by all processes: at one provider, or at all. See `augen.store.spending`."""
+    def spending(self, provider: str | None = None, since: str = "") -> dict[Heading, Amounts]:
+        """What was spent so far, by all processes: at one provider, or at all, from the day `since` on.
+
+        See `augen.store.spending`.
+        """
         with explained(self.path):
-            return booked(self._connection, self.path, provider)
+            return booked(self._connection, self.path, provider, since)
 
     def under(self, prefix: str) -> dict[str, dict[str, Any]]:
         """What is stored under keys that begin with `prefix`, in the order of these."""

@@ -62,12 +62,19 @@ def put(connection: sqlite3.Connection, heading: Heading, amounts: Amounts) -> N
     connection.execute(_INSERT, (*heading, text, _checksum(heading, text.encode())))
 
 
-def booked(connection: sqlite3.Connection, path: Path, provider: str | None = None) -> dict[Heading, Amounts]:
-    """What is booked, of one provider or of all, in order. Raises AugenError for a damaged row."""
+def booked(
+    connection: sqlite3.Connection, path: Path, provider: str | None = None, since: str = ""
+) -> dict[Heading, Amounts]:
+    """What is booked, of one provider or of all, from the day `since` on, in order.
+
+    Raises AugenError for a damaged row.
+    """
     if not _has_table(connection):
         return {}
-    where = " WHERE provider = ?" if provider else ""
-    return dict(sorted(_rows(connection, path, _SELECT + where, (provider,) if provider else ()).items()))
+    asked = {"day >= ?": since, "provider = ?": provider}
+    asked = {condition: value for condition, value in asked.items() if value}
+    where = f" WHERE {' AND '.join(asked)}" if asked else ""
+    return dict(sorted(_rows(connection, path, _SELECT + where, tuple(filter(None, asked.values()))).items()))
 
 
 def unsound(connection: sqlite3.Connection) -> list[str]:

@@ -103,6 +103,19 @@ def test_errors_of_lines_are_those_of_requests(server: BatchServer, tmp_path: Pa
     assert server.answered.total() == 3 and not running(tmp_path)
 
 
+@pytest.mark.parametrize("prompts", [4, 12])
+@pytest.mark.parametrize("model", [0, 1])
+def test_a_prompt_that_another_model_answers_was_not_refused(server: BatchServer, prompts: int, model: int) -> None:
+    """Nor are ten refused prompts of one model the end where another one answers, whichever batch ends first."""
+    server.settings.replies = {MODELS[model]: Reply(400, {"error": {"message": "no such thing"}})}
+    asked = [(request, {"attempt": n}) for request, _ in requests(prompts) for n in range(2)]
+    for batch in (True, False):
+        completions = draw(server, asked, models=list(MODELS[:2]), batch=batch)
+        assert sum(bool(completion.text) for completion in completions) == prompts
+    with pytest.raises(AugenError, match=r"the first 1\d requests were all refused, the last one: .*no such thing"):
+        draw(server, requests(12, "另一个问题"), models=[MODELS[model]])
+
+
 def test_a_key_that_does_not_count_and_a_server_without_batches_are_named(
     server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,7 @@
-"""Bodies without an end, and small ones that unpack to 256 MiB: refused at the limit, in bounded memory."""
+"""Bodies without an end, and small ones that unpack to 256 MiB: refused at the limit, in bounded memory.
+
+And JSON that Python does not read.
+"""
 
 import itertools
 import resource
@@ -10,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from augen.generation.served.errors import Refused
+from augen.generation.served.errors import Refused, Transient
 from augen.generation.served.openai import OpenAI
 from augen.generation.served.qianfan import Qianfan
 from augen.generation.served.tencent import Tencent
@@ -102,3 +105,16 @@ def test_a_redirect_with_an_endless_body_is_not_read(url: str, monkeypatch: pyte
     for provider in ("openai", "qianfan", "tencent"):
         with pytest.raises(Refused, match="too large a reply"):
             send(provider, url)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("provider", ["openai", "qianfan", "tencent"])
+@pytest.mark.parametrize("body", ["[" * 100_000, "1" * 5000, "response body: " + "-" * 100_000], ids=len)
+def test_json_that_python_does_not_read_is_a_broken_reply(
+    url: str, provider: str, status: int, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Endless, "status", status)
+    monkeypatch.setattr(Endless, "parts", [body.encode()])
+    monkeypatch.setattr(Endless, "headers_sent", {"Content-Type": "application/json"})
+    with pytest.raises(Transient):
+        send(provider, url)

@@ -5,19 +5,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from augen.core.errors import AugenError
+from augen.core.params import Price
 from augen.generation.served.account import Account, Answer
 from augen.generation.served.chat import answer
-from augen.generation.served.errors import Unusable
+from augen.generation.served.errors import Misconfigured, Unusable
 from augen.generation.served.limits import Pace
-from augen.generation.served.prices import check_budget
+from augen.generation.served.prices import by_tokens, check_budget
 from augen.generation.served.replies import Endpoint
 from augen.generation.served.runner import Call, Payload, Runner
+from augen.store import spending
 from augen.store.repair import check, repair
 from augen.store.responses import Store
 from augen.store.spending import Heading
@@ -121,6 +124,35 @@ def test_several_runs_share_it(store: Store) -> None:
     assert 20.0 - 2 * SLOTS * PRICE <= spent(store) <= 20.0 + SLOTS * PRICE
 
 
+def test_the_history_is_read_once_a_run_and_what_others_book_meanwhile_is_seen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = date.today()
+    days = [(today - timedelta(days=n)).isoformat() for n in range(200)]
+    store.put_many({}, {Heading(day, "fake", "infer", "m", "CNY", "paid"): {"answers": 1, "cost": 1.0} for day in days})
+    read: Counter[str] = Counter()
+    sound = spending.sound
+
+    def counted(row: list[Any]) -> Any:
+        read[row[0].decode()] += 1
+        return sound(row)
+
+    monkeypatch.setattr(spending, "sound", counted)
+    assert fetch(store, Provider(), 50, budget=300.0).paid.answers == 50
+    assert set(read) == set(days) and all(read[day] <= 2 for day in days[5:])
+
+    class Another(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+            if payloads[0]["text"] == "60":
+                with Store(store.path) as other:
+                    other.put_many({}, {Heading(days[1], "fake", "a", "b", "CNY", "paid"): {"cost": 100.0}})
+            return super().send(payloads)
+
+    with pytest.raises(AugenError, match=r"of 300 CNY are spent"):
+        fetch(store, provider := Another(), 200, budget=300.0)
+    assert 10 <= provider.sent.total() < 150
+
+
 def test_another_currency_and_another_provider_are_not_counted(store: Store) -> None:
     for provider, currency in (("fake", "USD"), ("other", "CNY")):
         heading = Heading("2026-11-01", provider, "translate", "m", currency, "paid")
@@ -135,6 +167,32 @@ def test_a_model_without_a_price_and_a_budget_do_not_go_together() -> None:
     with pytest.raises(AugenError, match=r"budget is 3 USD, but b has no price.*openai\.prices"):
         check_budget("openai", settings, ["a", "b"])
     check_budget("openai", params().providers.openai, ["b"])
+
+
+def test_a_reply_without_usage_has_no_price_and_ends_a_run_with_a_budget(store: Store) -> None:
+    class Silent(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+            super().send(payloads)
+            reply = {"choices": [{"message": {"content": "甲"}, "finish_reason": "stop"}]}
+            return [answer(Endpoint("openai", "KEY", "http://…"), {"model": "m", "messages": []}, reply)]
+
+    def fetched(provider: Provider, budget: float | None, reply: float = 8.0) -> Account:
+        cost = by_tokens([Price(model="m", prompt=0.0, reply=reply)])
+        account = Account("openai", cost, "reason_true", "CNY")
+        with Runner(lambda: provider, store, account, Pace([], SLOTS, 0), "test", budget) as runner:
+            runner.fetch([[Call(f"key {i}", {"text": str(i)})] for i in range(30)])
+        return account
+
+    provider = Silent()
+    words = r"no usage.*openai\.budget \(5 CNY\).*stream_options: \{include_usage: true\}.*budget to null"
+    with pytest.raises(Misconfigured, match=words):
+        fetched(provider, 5.0)
+    assert provider.sent.total() == 1 and store.get_many(["key 0"])
+    account = fetched(provider, None)
+    assert (account.paid.answers, account.paid.unpriced, account.stored.unpriced) == (29, 29, 1)
+    assert "30 answers" not in str(account) and "29 answers, 29 without a price" in str(account)
+    assert fetched(provider, 5.0).stored.unpriced == 30 and provider.sent.total() == 30
+    assert fetched(provider, 5.0, reply=0.0).stored.unpriced == 0
 
 
 # --- what is booked

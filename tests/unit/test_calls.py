@@ -367,6 +367,20 @@ def test_the_limiter_holds_over_several_fetches(store: Store) -> None:
 # --- account and failures
 
 
+@pytest.mark.parametrize(("taken", "waits"), [(1, False), (0, True)])
+def test_a_limit_of_tokens_holds_where_replies_do_not_say_how_many_they_took(
+    store: Store, taken: int, waits: bool
+) -> None:
+    class Counting(Provider):
+        def send(self, payloads: Sequence[Payload]) -> list[Answer]:
+            return [{**answer, "prompt_tokens": 0, "tokens": taken} for answer in super().send(payloads)]
+
+    start = time.monotonic()
+    with a_runner(store, Counting(), limits=[Limit("tokens", 100, 1.5)], concurrency=1) as runner:
+        runner.fetch([[Call(f"key {n}", {"text": str(n)}, tokens=60)] for n in range(2)])
+    assert (time.monotonic() - start >= 1.5) == waits
+
+
 def test_accounts_of_stages_stand_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "reports/usage.json"
     account = Account("qianfan", lambda answer: None if answer["author"] == "b" else 0.25)
@@ -394,6 +408,17 @@ def test_failures_of_a_stage_replace_only_its_own(tmp_path: Path) -> None:
     keep_failures("translate", [], path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert lines == [{"stage": "reason_true", "request": "train_2#1", "cause": "answer B; no answer", "attempts": 2}]
+
+
+def test_a_line_of_failures_may_hold_any_sign_and_one_that_cannot_be_read_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "failed.jsonl"
+    odd = Failure("train_1", "refused: one\u2028two\u2029three\x85four\x0cfive", 1)
+    keep_failures("translate", [odd], path)
+    with path.open("a") as file:
+        file.write('{"stage": "tra\n[1]\n"text"\n{"no": 1}\n' + "[" * 100_000 + "\n")
+    keep_failures("reason_true", [], path)
+    [line] = path.read_text().split("\n")[:-1]
+    assert json.loads(line) == {"stage": "translate", "request": "train_1", "cause": odd.cause, "attempts": 1}
 
 
 # --- secrets

@@ -1,6 +1,10 @@
 """Model identities: content decides, and nothing else."""
 
+import hashlib
+import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +42,27 @@ def test_a_renamed_file_makes_another_model(model: Path) -> None:
     before = content_hash(model)
     (model / "config.json").rename(model / "konfig.json")
     assert content_hash(model) != before
+
+
+def test_weights_are_read_once_until_they_change(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hour_ago = time.time() - 3600
+    for file in model.iterdir():
+        os.utime(file, (hour_ago, hour_ago))
+    read: list[str] = []
+    digest = hashlib.file_digest
+
+    def counted(file: Any, name: str) -> Any:
+        read.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    first = content_hash(model)
+    assert len(read) == 3 and content_hash(model) == first == model_identity(str(model)) and len(read) == 3
+    found = {first}
+    for content in (b"WEIGHTS", b"Weights", b"weIghts"):  # of the same size, one at once after the other
+        (model / "model.safetensors").write_bytes(content)
+        found.add(content_hash(model))
+    assert len(found) == 4 and read[3:] == ["model.safetensors"] * 3
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,15 @@ def test_a_leaky_bucket_would_not_do() -> None:
     assert asyncio.run(first_second()) > 60
 
 
+@pytest.mark.parametrize("period_s", [1.0, 60.0])
+@pytest.mark.parametrize("rate", [0.04, 0.5, 1.5, 2.99, 7.25, 16.7])
+def test_a_limit_that_is_no_whole_number_is_used_up_and_kept(rate: float, period_s: float) -> None:
+    count = 40
+    times = sent_at([Limit("requests", rate, period_s)], [1.0] * count, [0.0] * count, "requests")
+    assert most_in_a_window(times, [1.0] * count, 20 * period_s) <= max(1, 20 * rate)
+    assert times[-1] - times[0] <= count * period_s / rate * (1 + MARGIN) + 1e-6
+
+
 def test_what_exceeds_a_whole_limit_is_named() -> None:
     gate = limiter(Clock(), Limit("tokens", 1000, 60.0))
     with pytest.raises(AugenError, match="1500 tokens exceeds the limit of 1000"):

@@ -48,6 +48,8 @@ class Script:
         ('{"texts": ["甲", "乙"]', ["甲", "乙"]),
         ('["甲", "乙', None),
         ("我不能改写。", None),
+        pytest.param("[" * 100_000 + "]", None, id="nested without end"),
+        pytest.param("[" + "1" * 5000 + "]", None, id="a number of 5,000 digits"),
         ("", None),
     ],
 )

@@ -144,7 +144,11 @@ def test_the_server_has_a_problem(status: int | None, body: Any) -> None:
             openai("parameter.enable_thinking must be set to false for non-streaming calls", "invalid_parameter_error"),
             "providers.openai.extra_body",
         ),
-        (400, openai("This model only support stream mode, please enable the stream parameter", "x"), "stream: true"),
+        (
+            400,
+            openai("This model only support stream mode, please enable the stream parameter", "x"),
+            "{stream: true, stream_options: {include_usage: true}}",
+        ),
         (
             422,
             {"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]}},
@@ -280,6 +284,13 @@ def test_a_stream_is_put_together() -> None:
                   delta(content="答案是"), delta("stop", content="：A"), usage)  # fmt: skip
     found = answer(HERE, CHAT, body_of(HERE, ": keep-alive\n\n" + text))
     assert (found["text"], found["thinking"], found["tokens"], found["finish"]) == (TEXT, "先看甲。", 5, "stop")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_lines_of_a_stream_end_where_the_server_ends_them_and_at_no_sign_of_a_text(end: str) -> None:
+    text = "一\u2028二\u2029三\x85四"
+    chunk = json.dumps(delta("stop", content=text), ensure_ascii=False)
+    assert answer(HERE, CHAT, body_of(HERE, f"data: {chunk}{end}{end}data: [DONE]{end}"))["text"] == text
 
 
 def test_a_stream_that_breaks_off_is_no_answer() -> None:

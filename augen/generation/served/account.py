@@ -13,7 +13,7 @@ from augen.store.spending import Amounts, Heading
 
 USAGE = Path("reports/usage.json")
 Answer = dict[str, Any]  # as it is stored; its fields characters, prompt_tokens and tokens are what was billed
-Cost = Callable[[Mapping[str, Any]], float | None]  # None: params.yaml has no price for it
+Cost = Callable[[Mapping[str, Any]], float | None]  # None: params.yaml has no price for it, or nobody counted
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Bill:
     cached_tokens: int = 0  # of the prompts' tokens, those that the provider had cached
     tokens: int = 0  # generated
     cost: float = 0.0
-    unpriced: int = 0  # answers without a price
+    unpriced: int = 0  # answers without a price, or whose tokens the server did not count
 
     def add(self, answer: Mapping[str, Any], cost: float | None) -> None:
         self.answers += 1

@@ -99,7 +99,11 @@ class Batches:
                     running += self._begin(waiting, running)
                 if not running and not self._settings.batch:
                     return
+                refused = len(self._runner.refused)
                 ended = [await self._look_after(record, calls) for record in running]
+                # Not before: another batch, of another model perhaps, may hold answers, and is paid for.
+                if all(ended) and len(self._runner.refused) > refused:
+                    self._runner.check_first()
                 if not any(ended):
                     await asyncio.sleep(self._settings.batch_poll_s)
         except (Transient, SlowDown) as error:
@@ -318,6 +322,7 @@ class Batches:
         for error in errors:
             if isinstance(error, QuotaUsedUp | Misconfigured):
                 raise error
+        self._runner.budget.check_known(self._runner.account.paid.unpriced)
         if state.status == "cancelled" and state.id in self._watched:
             raise AugenError(
                 f"{self._runner.name}: the batch {state.id} was cancelled; what was answered before is stored; run "

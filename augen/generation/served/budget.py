@@ -1,12 +1,16 @@
 """How much may be spent at a provider: by all stages, runs and processes that share the store."""
 
+from collections.abc import Mapping
+from datetime import date, timedelta
 from math import inf
 
-from augen.generation.served.errors import QuotaUsedUp
+from augen.generation.served.errors import Misconfigured, QuotaUsedUp
 from augen.store.responses import Store
+from augen.store.spending import Amounts, Heading
 
 SPENT = ("paid", "unusable")  # what of the store's spending has cost something
 ROUNDING = 1e-9
+OPEN_DAYS = 2  # before today, under which something is booked yet: processes may have other time zones
 
 
 class BudgetReached(QuotaUsedUp):
@@ -18,6 +22,7 @@ class Budget:
 
     def __init__(self, store: Store, provider: str, currency: str, limit: float | None) -> None:
         self._store, self._provider, self._currency, self._limit = store, provider, currency, limit
+        self._closed: tuple[str, float] | None = None  # the day from which on is booked, and what was spent before
 
     def check(self, coming: float) -> None:
         """Raise BudgetReached where the next request may not be sent.
@@ -30,6 +35,18 @@ class Budget:
             return
         if (spent := self._spent()) >= self._limit or spent + coming > self._limit + ROUNDING:
             raise BudgetReached("the budget is reached")
+
+    def check_known(self, unpriced: int) -> None:
+        """Raise Misconfigured where it is not known what so many of the answers that arrived have cost."""
+        if self._limit is None or not unpriced:
+            return
+        at = f"providers.{self._provider}"
+        raise Misconfigured(
+            f"{self._provider}: a reply does not say how many tokens it took (it has no usage), so what it cost cannot "
+            f"be counted towards {at}.budget ({self._limit:g} {self._currency}); where replies are streamed, put "
+            f"{{stream_options: {{include_usage: true}}}} into {at}.extra_body, or else set {at}.budget to null; what "
+            "arrived is stored"
+        )
 
     def left(self) -> float:
         """What may still be spent."""
@@ -53,7 +70,14 @@ class Budget:
 
     def _spent(self) -> float:
         """What the store's answers of this provider have cost, in this currency."""
-        booked = self._store.spending(self._provider)
+        # Asked before every request: the rows of a year would take longer than many a request.
+        open_from = (date.today() - timedelta(days=OPEN_DAYS)).isoformat()
+        if self._closed is None or self._closed[0] != open_from:
+            booked = self._store.spending(self._provider)
+            self._closed = open_from, self._cost({h: a for h, a in booked.items() if h.day < open_from})
+        return self._closed[1] + self._cost(self._store.spending(self._provider, open_from))
+
+    def _cost(self, booked: Mapping[Heading, Amounts]) -> float:
         return sum(a["cost"] for h, a in booked.items() if h.kind in SPENT and h.currency == self._currency)
 
     def _rest(self, stage: str, left: int) -> str:

@@ -8,6 +8,7 @@ any; and ``logprob``, the mean over all tokens, where that is asked for and give
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -174,7 +175,9 @@ def _assembled(text: str) -> Any:
 
     Raises Transient where the stream ends too early, and what `ODD` holds where its parts are none.
     """
-    events = [line.removeprefix("data:").strip() for line in text.splitlines() if line.startswith("data:")]
+    # The line ends of event streams. splitlines cuts at U+2028 and the like too, which JSON texts hold as they are.
+    lines = re.split("\r\n|\n|\r", text)
+    events = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
     whole: dict[str, Any] = {}
     message: dict[str, str] = {}
     logprobs: list[Any] = []

@@ -20,12 +20,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from augen.core.errors import AugenError
 from augen.generation.served.sent import Grant, Kind, Sent
 
 MARGIN = 0.015
 APART = 0.25  # share of the distance that evenly spread requests would have
+MOST_PERIODS = 10  # in which the amount of a limit becomes a whole number, or nearly
 AHEAD = 0.1  # of the shortest period, and seconds: so long before its time a request is let through
 
 
@@ -36,6 +38,17 @@ class Limit:
     kind: Kind
     amount: float
     period_s: float
+
+    def whole(self) -> "Limit":
+        """The same rate, of whole requests: of 1.5 in a second, only 1 would be sent, and of 0.5 none ever.
+
+        >>> Limit("requests", 1.5, 1.0).whole()
+        Limit(kind='requests', amount=3, period_s=2.0)
+        """
+        if self.kind != "requests" or float(self.amount).is_integer():
+            return self
+        amount = max(1, Fraction(self.amount).limit_denominator(MOST_PERIODS).numerator)
+        return Limit(self.kind, amount, self.period_s * amount / self.amount)
 
 
 @dataclass(frozen=True)
@@ -65,12 +78,13 @@ class Limiter:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rest: Callable[[float], None] = time.sleep,
     ) -> None:
-        limits = list(limits)
+        limits = [limit.whole() for limit in limits]
         self._limits = [limit for given in limits for limit in (given, *_within_a_second(given))]
         distances = [limit.period_s / limit.amount for limit in limits if limit.kind == "requests"]
         self._apart_s = APART * max(distances, default=0.0)
         self._ahead_s = AHEAD * min((1.0, *(limit.period_s for limit in self._limits)))
         self._sent, self._clock, self._sleep, self._rest = sent, clock, sleep, rest
+        sent.keep(2 * max((limit.period_s for limit in limits), default=0.0))
         self._turn = asyncio.Lock()
 
     async def acquire(self, **amounts: float) -> Grant:

@@ -16,7 +16,8 @@ def by_characters(million: float) -> Cost:
 def by_tokens(prices: Sequence[params.Price]) -> Cost:
     """So much for every million tokens of a prompt and of a reply, by model.
 
-    Cached tokens are among ``prompt_tokens``; an answer that came in a batch costs a share.
+    Cached tokens are among ``prompt_tokens``; an answer that came in a batch costs a share. What one without any token
+    costs is not known: its server did not say how many they were.
 
     >>> cost = by_tokens([params.Price(model="m", prompt=2.0, reply=8.0, cached=0.5, batch=0.5)])
     >>> answer = {"author": "m", "prompt_tokens": 1000, "cached_tokens": 400, "tokens": 100}
@@ -29,6 +30,8 @@ def by_tokens(prices: Sequence[params.Price]) -> Cost:
         if (price := by_model.get(answer["author"])) is None:
             return None
         prompt, reply = answer["prompt_tokens"], answer["tokens"]
+        if not (prompt or reply) and (price.prompt or price.reply):
+            return None
         cached = min(answer.get("cached_tokens", 0), prompt)
         of_cached = price.prompt if price.cached is None else price.cached
         whole = ((prompt - cached) * price.prompt + cached * of_cached + reply * price.reply) / 1e6

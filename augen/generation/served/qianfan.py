@@ -82,7 +82,7 @@ class Qianfan:
             raise Transient("timeout") from None
         except requests.RequestException as error:
             raise unconnected(NAME, str(error), REQUESTS_AUTHORITIES, type(error).__name__) from None
-        except (ValueError, KeyError, TypeError, AttributeError):  # JSON, but not what the SDK expects
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # JSON, but not what the SDK expects
             raise Transient("broken reply") from None
         return [answer(self._endpoint, payload, reply.body)]
 
@@ -96,6 +96,6 @@ def _failed(error: Any) -> tuple[Any, float | None]:
     quoted = str(error).rpartition("response body: ")[2].partition("\n")[0]
     try:
         body = ast.literal_eval(quoted)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last where it is nested too deeply
         body = ""
     return json_or_text(body), retry_after(error.headers)

@@ -142,7 +142,8 @@ ROWS = (
         "",
         r"stream mode|non-?stream|enable the stream|only support.{0,20}stream|stream.{0,20}(must|should) be .{0,4}true",
         advice="where the model thinks, {{enable_thinking: false}} in providers.{provider}.extra_body may do; "
-        "else set it to {{stream: true}} (openai alone): streamed replies are read too",
+        "else set it to {{stream: true, stream_options: {{include_usage: true}}}} (openai alone): streamed replies are "
+        "read too",
     ),
     Row(
         "nothing is served under this address",

@@ -161,7 +161,6 @@ class Runner:
 
     def fetch(self, batches: Sequence[Sequence[Call]]) -> None:
         """Get an answer to every call into `answers`. Raises AugenError when the run has to end before."""
-        self._subjects |= {call.key: call.subject for batch in batches for call in batch if call.subject}
 
         async def all_batches() -> None:
             self.look_up(call for batch in batches for call in batch)
@@ -196,17 +195,21 @@ class Runner:
         self._show(len(new))
 
     def refuse(self, call: Call, error: CallError) -> None:
-        """There will be no answer to `call`. Raises AugenError where there was none to the first ones either."""
+        """There will be no answer to `call`."""
         self.account.refused[error.cause] += 1
         self.refused[call.key] = str(error)
         if isinstance(error, Filtered):
             self.store.put_many({call.key: _refusal(call, error)})
+        self._show(1)
+
+    def check_first(self) -> None:
+        """Raise AugenError where the first calls were all refused: it is not the prompts then."""
         if len(self.refused) >= MOST_REFUSED_FIRST and not self.answers and not self._forgotten.answered:
             self._over = True
+            *_, last = self.refused.values()
             raise AugenError(
-                f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {error}"
+                f"{self.name}: the first {len(self.refused)} requests were all refused, the last one: {last}"
             ) from None
-        self._show(1)
 
     def is_open(self, call: Call) -> bool:
         """Whether nobody has answered or refused `call` yet."""
@@ -257,8 +260,9 @@ class Runner:
 
     def look_up(self, calls: Iterable[Call]) -> None:
         """Take what the store holds of `calls` into `answers` and `refused`."""
-        keys = [call.key for call in calls if self.is_open(call)]
-        self._found(self.store.get_many(keys))
+        waiting = [call for call in calls if self.is_open(call)]
+        self._subjects |= {call.key: call.subject for call in waiting if call.subject}
+        self._found(self.store.get_many(call.key for call in waiting))
 
     def __enter__(self) -> "Runner":
         return self
@@ -326,6 +330,7 @@ class Runner:
                     await asyncio.wait(halves)
                     return
                 self.refuse(calls[0], error)
+                self.check_first()
                 return
             except Transient as error:
                 self.failures += [Failure(call.key[:16], str(error), self.pace.retries + 1) for call in calls]
@@ -390,6 +395,7 @@ class Runner:
                 raise Unusable("wrong count", f"{len(sent_back)} answers to {len(calls)} calls")
             answers = dict(zip(keys, sent_back, strict=True))
             self.keep(answers, {call.key: call for call in calls})
+            self.budget.check_known(self.account.paid.unpriced)
         except Refused as error:
             self.bill(error)
             raise
@@ -403,7 +409,8 @@ class Runner:
         finally:
             self._unbooked -= 1
             self._release(keys)
-        self._limiter.settle(grant, sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back))
+        if tokens := sum(a.get("prompt_tokens", 0) + a.get("tokens", 0) for a in sent_back):  # else nobody counted them
+            self._limiter.settle(grant, tokens)
         self._waits.answered()
         if not self._proven:
             self._proven = True

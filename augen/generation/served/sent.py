@@ -21,7 +21,7 @@ from augen.store.database import BUSY_TIMEOUT_S, transaction
 
 Kind = Literal["requests", "characters", "tokens"]
 
-KEPT_S = 120.0  # twice the longest period of a limit
+KEPT_S = 120.0  # at least, twice a minute
 _CREATE = """
 CREATE TABLE IF NOT EXISTS sent (
     id INTEGER PRIMARY KEY, endpoint TEXT, at REAL, requests REAL, characters REAL, tokens REAL
@@ -51,6 +51,7 @@ class Sent:
 
     def __init__(self, path: Path | None, endpoint: str) -> None:
         self._path, self._endpoint = path, endpoint
+        self._kept_s = KEPT_S
         self._lock = threading.RLock()
         with self._explained():
             self._connection = sqlite3.connect(
@@ -58,6 +59,10 @@ class Sent:
             )
             # OFF: what a crash of the whole machine loses or breaks here is worth nothing after it.
             self._connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_CREATE}")
+
+    def keep(self, seconds: float) -> None:
+        """Clear nothing away that is not as old as this: a limit may have a longer period than a minute."""
+        self._kept_s = max(self._kept_s, seconds)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -68,7 +73,8 @@ class Sent:
     def add(self, at: float, amounts: Mapping[str, float]) -> Grant:
         """Log a request of `amounts`, by kind, that leaves in a moment. What is too old to count is cleared away."""
         self._connection.execute(
-            "DELETE FROM sent WHERE endpoint = ? AND (at < ? OR at > ?)", (self._endpoint, at - KEPT_S, at + KEPT_S)
+            "DELETE FROM sent WHERE endpoint = ? AND (at < ? OR at > ?)",
+            (self._endpoint, at - self._kept_s, at + self._kept_s),
         )
         row = [amounts.get(kind, 0.0) for kind in ("requests", "characters", "tokens")]
         added = self._connection.execute(
@@ -127,5 +133,5 @@ class Sent:
         except sqlite3.Error as error:
             raise AugenError(
                 f"{self._path}: {error}; look for a full disk or a folder that is not writable, or delete this file: "
-                "it holds nothing but what was sent in the last two minutes"
+                "it holds nothing but what was sent lately"
             ) from error

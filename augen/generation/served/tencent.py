@@ -7,7 +7,6 @@ It is called through `CommonClient`, because only some versions of the SDK have 
 SDK's own retryer is not used: it never clears its error, so one rate error followed by good answers still raises.
 """
 
-import json
 import os
 import threading
 from collections.abc import Sequence
@@ -78,7 +77,7 @@ class Tencent:
             raise Transient("timeout") from None
         except requests.RequestException as error:  # the connection broke while the reply was read
             raise unconnected(NAME, str(error), REQUESTS_AUTHORITIES, type(error).__name__) from None
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             raise Transient("broken reply") from None
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise Transient("broken reply")
