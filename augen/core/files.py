@@ -8,12 +8,15 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from augen.core.errors import AugenError
+
+WAIT_S = 0.01
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -36,15 +39,58 @@ def write_parts(path: Path | str, parts: Iterable[bytes]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)  # of a process that was killed; or a link, which must not be followed
-    try:
-        with partial.open("xb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with _new(partial) as file:
+        try:
             file.writelines(parts)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+            file.flush()
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, locked. What a killed process left there is removed; what another one is writing is waited for."""
+    while True:
+        _clear(path)
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            time.sleep(WAIT_S)
+            continue
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(path, file.fileno()):  # else another took it for a left one before it was locked
+                yield file
+                return
+
+
+def _clear(path: Path) -> None:
+    """Remove the file that a killed process has left at `path`, or the link there, which must not be followed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    except OSError:
+        path.unlink(missing_ok=True)
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(path, descriptor):
+            path.unlink()
+    except BlockingIOError:  # another writes it now
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file is the one that has this name."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

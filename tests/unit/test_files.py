@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,24 @@ def test_links_that_were_planted_are_not_followed(tmp_path: Path, monkeypatch: p
     assert {p.name: p.read_text() for p in (tmp_path / "theirs").iterdir()} == {"file": "theirs"}
     assert (tmp_path / "x.json").read_text() == (tmp_path / "model/weights").read_text() == "ours"
     assert Path(".augen/times/prepare").read_text() == "1.5\n"
+
+
+def test_several_that_write_one_file_at_once_take_turns(tmp_path: Path) -> None:
+    """Two stages that end in the same folder write the same report."""
+    path, faults = tmp_path / "usage.json", list[BaseException]()
+
+    def write(letter: str) -> None:
+        try:
+            for _ in range(100):
+                write_text(path, letter * 5000)
+        except BaseException as fault:
+            faults.append(fault)
+
+    writers = [threading.Thread(target=write, args=(letter,)) for letter in "abc"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert faults == []
+    assert path.read_text() in {letter * 5000 for letter in "abc"}
+    assert [p.name for p in tmp_path.iterdir()] == ["usage.json"]
