@@ -119,7 +119,11 @@ def _cached(requests: Range, seen: Seen) -> Range:
 
 
 def _cost(cost: Cost, model: str, sent: float, replied: float, cached: float) -> float | None:
-    return cost({"author": model, "prompt_tokens": sent, "cached_tokens": sent * cached, "tokens": replied})
+    """None: the model has no price. Nothing sent costs nothing, where a reply without any token has no known cost."""
+    nothing = not (sent or replied)
+    counted = {"prompt_tokens": 1} if nothing else {"prompt_tokens": sent, "cached_tokens": sent * cached}
+    price = cost({"author": model, "tokens": replied, **counted})
+    return 0.0 if nothing and price is not None else price
 
 
 def _booked(stage: str, model: str, booked: Mapping[Heading, Amounts]) -> tuple[Seen, str]:

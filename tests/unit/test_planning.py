@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
+from augen.core.params import Price
 from augen.entries import QuestionItem
 from augen.generation.base import UNASKED
 from augen.generation.planning import FEW, Asked, Plan, PlanningRunner, Seen
+from augen.generation.served.prices import by_tokens
 from augen.generation.served.runner import Call
 from augen.prompts.sections import program_prompt, solve_prompt
 from augen.store.responses import Store
 from tests.params import params
 from tools.estimate import Estimate, page, prices_of
-from tools.forecast import Forecast, Range, forecasts
+from tools.forecast import Forecast, Range, _cost, forecasts
 
 REFUSAL = {"text": "", "finish": "stop", "author": "m", "prompt_tokens": 0, "tokens": 0, "cause": "filtered"}
 REPLY = 30  # tokens
@@ -182,3 +184,13 @@ def test_the_page_is_no_wider_than_the_screen_and_says_the_same(width: int) -> N
         "12",
     ):
         assert words in shown
+
+
+def test_nothing_to_send_costs_nothing_and_no_price_stays_no_price() -> None:
+    cost = by_tokens([Price(model="m", prompt=2.0, reply=8.0)])
+    assert [_cost(cost, "m", 0.0, 0.0, 0.0), _cost(cost, "m", 1e6, 0.0, 0.0), _cost(cost, "m", 0.0, 1e6, 0.0)] == [
+        0,
+        2,
+        8,
+    ]
+    assert _cost(cost, "other", 0.0, 0.0, 0.0) is None
