@@ -33,6 +33,7 @@ MAX_ANSWER_CHARS = 50_000  # of all answer sets together, as JSON
 WALL_FACTOR, WALL_EXTRA_S = 10, 5  # time on the clock after which a program is killed, beside its processor time
 STACK_BYTES = 8 * 2**20
 OUT_OF_MEMORY = 3  # exit status
+LINKER_DIED = 127  # exit status
 
 _DROPPED = {ASTType.ShowSignature, ASTType.ShowTerm}
 _ALLOWED = _DROPPED | {
@@ -322,8 +323,9 @@ def _death(status: int, late: bool, peak_mib: float, request: dict[str, Any]) ->
         return Result((), "time", "took too long on the clock", settled=False)
     if status == -signal.SIGPROF:
         return Result((), "time", f"took more than {seconds:g} s")
-    # An array that grows is copied into a larger one, so memory can run out when a third of it is in use.
-    if status == OUT_OF_MEMORY or (status < 0 and peak_mib > memory / 3):
+    # An array that grows is copied into a larger one, so memory can run out when a third of it is in use. It may be the
+    # dynamic linker that gets none.
+    if status == OUT_OF_MEMORY or ((status < 0 or status == LINKER_DIED) and peak_mib > memory / 3):
         return Result((), "memory", f"took more than {memory} MiB", settled=status != -signal.SIGKILL)
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return Result((), "crash", f"the solver died: {name}", settled=status != -signal.SIGKILL)
