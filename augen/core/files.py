@@ -69,20 +69,13 @@ def _new(path: Path) -> Iterator[IO[bytes]]:
 def _clear(path: Path) -> None:
     """Remove the file that a killed process has left at `path`, or the link there, which must not be followed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
+        with _held(path) as descriptor:
+            if _is_at(path, descriptor):
+                path.unlink()
+    except (FileNotFoundError, BlockingIOError):  # there is none; or another writes it now
+        pass
     except OSError:
         path.unlink(missing_ok=True)
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(path, descriptor):
-            path.unlink()
-    except BlockingIOError:  # another writes it now
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
@@ -121,12 +114,12 @@ def sweep(*folders: Path) -> None:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Lock a file or folder; BlockingIOError if another process has."""
+def _held(path: Path) -> Iterator[int]:
+    """Lock a file or folder, and open it; BlockingIOError if another process has."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
