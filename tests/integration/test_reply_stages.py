@@ -253,7 +253,10 @@ def test_an_error_with_status_200_is_an_error(server: OpenAIServer, stage: Stage
         (Reply(404, {"detail": "Not Found"}), "check providers.openai.base_url"),
         (Reply(200, b"<!DOCTYPE html><html><title>Sign in</title></html>"), "a web page (Sign in), not JSON"),
         (Reply(404, b"404 page not found"), "404 page not found; nothing is served under this address"),
-        (Reply(400, error("This model only support stream mode", "x")), "{stream: true, "),
+        (
+            Reply(400, error("This model only support stream mode", "x")),
+            "{stream: true, stream_options: {include_usage: true}}",
+        ),
     ],
 )
 def test_a_fault_of_the_settings_costs_one_request_and_says_what_to_set(

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import compress
 
 import pytest
 from hypothesis import given
@@ -70,4 +69,4 @@ def test_pairs_are_of_one_question_and_leave_none_out(found: Found) -> None:
 def test_three_right_and_two_wrong_texts_make_three_pairs() -> None:
     found = [Text("p", "一", right) for right in (True, True, True, False, False)] + [Text("p", "二", True)]
     assert texts(found).pairs().tolist() == [[0, 3], [1, 4], [2, 3]]
-    assert texts(list(compress(found, [True] * 3))).pairs().shape == (0, 2)
+    assert texts(found[:3]).pairs().shape == (0, 2)

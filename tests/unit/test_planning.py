@@ -188,9 +188,6 @@ def test_the_page_is_no_wider_than_the_screen_and_says_the_same(width: int) -> N
 
 def test_nothing_to_send_costs_nothing_and_no_price_stays_no_price() -> None:
     cost = by_tokens([Price(model="m", prompt=2.0, reply=8.0)])
-    assert [_cost(cost, "m", 0.0, 0.0, 0.0), _cost(cost, "m", 1e6, 0.0, 0.0), _cost(cost, "m", 0.0, 1e6, 0.0)] == [
-        0,
-        2,
-        8,
-    ]
+    amounts = [(0.0, 0.0), (1e6, 0.0), (0.0, 1e6)]
+    assert [_cost(cost, "m", sent, replied, 0.0) for sent, replied in amounts] == [0, 2, 8]
     assert _cost(cost, "other", 0.0, 0.0, 0.0) is None

@@ -105,12 +105,8 @@ def test_a_hard_question_counts_within_itself() -> None:
 
 def test_nothing_of_the_generator() -> None:
     found = [item for item in items() if item.author == "solver" or not item.right]
-    assert (
-        report(np.zeros(len(found)), Reasonings(LabelledReasoning, found), Calibration(), False, generator="x")[
-            "generator_samples"
-        ]
-        is None
-    )
+    texts = Reasonings(LabelledReasoning, found)
+    assert report(np.zeros(len(found)), texts, Calibration(), False, generator="x")["generator_samples"] is None
 
 
 def test_auc_within_groups_of_one_kind() -> None:
